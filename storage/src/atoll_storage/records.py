@@ -1,11 +1,12 @@
 """The rows that storage takes and gives, as plain frozen data.
 
-Called by the host, which knows Postgres only through these and through `atoll_storage.database.Database`. Payloads
-that have a message in the contracts (events, failures, builds) stay protobuf messages; SQL types stay out.
+Called by the host, which knows Postgres only through these and through
+`atoll_storage.database.Database`. Payloads that have a message in the contracts (events, failures,
+builds) stay protobuf messages; SQL types stay out.
 """
 
 import dataclasses
-import datetime
+import datetime as dt
 import enum
 from collections.abc import Mapping, Sequence
 
@@ -15,7 +16,7 @@ from atoll.events.v1 import events_pb2
 from atoll.location.v1 import location_pb2
 
 
-class RunStatus(str, enum.Enum):
+class RunStatus(enum.StrEnum):
     """The state of a run; the values are the names of `atoll.api.v1.RunStatus` without prefix."""
 
     QUEUED = "QUEUED"
@@ -48,9 +49,12 @@ class BatchOutcome:
 
     Attributes:
         acknowledged: The highest stored seq of each run of the batch.
-        fenced: The reason, for each run that is bound to another code server; nothing of it was stored.
-        stale_epoch: The current epoch where the batch came from an older session; nothing was stored.
-        last_event_id: The id of the newest event in the log that this batch wrote, 0 when it wrote none.
+        fenced: The reason, for each run that is bound to another code server; nothing of it was
+            stored.
+        stale_epoch: The current epoch where the batch came from an older session; nothing was
+            stored.
+        last_event_id: The id of the newest event in the log that this batch wrote, 0 when it wrote
+            none.
     """
 
     acknowledged: Mapping[str, int]
@@ -61,7 +65,7 @@ class BatchOutcome:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class EventQuery:
-    """Chooses events of the log; all given conditions must hold. `asset_key` is the path of a key."""
+    """Chooses events of the log; all conditions must hold. `asset_key` is the path of a key."""
 
     run_id: str | None = None
     location_name: str | None = None
@@ -99,9 +103,9 @@ class RunRecord:
     run_config: bytes | None
     asset_selection: tuple[tuple[str, ...], ...]
     partition_key: str
-    create_time: datetime.datetime
-    start_time: datetime.datetime | None
-    end_time: datetime.datetime | None
+    create_time: dt.datetime
+    start_time: dt.datetime | None
+    end_time: dt.datetime | None
     requested_build_id: str
     build_id: str
     server_id: str
@@ -149,7 +153,10 @@ class ServerRegistration:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ServerRecord:
-    """A code server as stored. The current server of a location is its newest registration that does not drain."""
+    """A code server as stored.
+
+    The current server of a location is its newest incarnation that does not drain.
+    """
 
     location_name: str
     server_id: str
@@ -162,8 +169,8 @@ class ServerRecord:
     build: location_pb2.Build | None
     load_failure: values_pb2.Failure | None
     draining: bool
-    register_time: datetime.datetime
-    lease_expire_time: datetime.datetime
+    register_time: dt.datetime
+    lease_expire_time: dt.datetime
     current: bool
 
 
@@ -180,7 +187,8 @@ class SensorState:
     """What the host remembers of a sensor.
 
     Attributes:
-        running: Whether it is evaluated; None until somebody starts or stops it: its default status counts then.
+        running: Whether it is evaluated; None until somebody starts or stops it: its default status
+            counts then.
         cursor: What user code left, None for nothing.
         position: For asset sensors, the id of the newest event that was decided on.
         version: Raised by each commit; a tick commits only against the version it began with.
@@ -191,8 +199,8 @@ class SensorState:
     cursor: str | None
     position: int
     version: int
-    start_time: datetime.datetime | None
-    last_tick_time: datetime.datetime | None
+    start_time: dt.datetime | None
+    last_tick_time: dt.datetime | None
     last_run_key: str
 
 
@@ -204,9 +212,10 @@ class TickCommit:
         expected_version: The version of the sensor's state when the tick began.
         cursor: The new cursor; None leaves it as it was.
         position: The new position; None leaves it as it was.
-        runs: The runs to create. One whose (sensor, run_key) has a run already is left out and reported.
-        tick: Id, outcome, times, skip reason, failure, build, event id and log lines; the run ids, the skipped run
-            keys and the end time are filled in by the commit.
+        runs: The runs to create. One whose (sensor, run_key) has a run already is left out and
+            reported.
+        tick: Id, outcome, times, skip reason, failure, build, event id and log lines; the run ids,
+            the skipped run keys and the end time are filled in by the commit.
         asset_events: Events that the sensor reports, stored in the same transaction.
     """
 
@@ -232,7 +241,9 @@ class OutputPiece:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Notification:
-    """Something changed. `channel` is one of `atoll_storage.notifications`; `payload` is a hint, never the truth.
+    """Something changed: `payload` is a hint, never the truth.
+
+    `channel` is one of `atoll_storage.notifications`.
 
     A notification with the channel "reconnected" says that some may have been missed.
     """

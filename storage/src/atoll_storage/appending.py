@@ -1,0 +1,230 @@
+"""Storing events of code servers: group commit, exactly once.
+
+Called by `event_log`. Calls that come while a transaction is under way wait and share the next one,
+so that many small batches cost as few commits as one large batch. Each transaction is one round
+trip to take the append lock and read what must be known (`_begin`), one COPY, and one round trip
+for everything that follows, commit included (`_end`), however many events and runs there are. What
+is accepted is decided in `acceptance`; `synchronous_commit` stays as the server has it (on).
+"""
+
+import asyncio
+import collections
+import contextlib
+import dataclasses
+import logging
+from collections.abc import Sequence
+
+import psycopg
+from sqlalchemy.ext import asyncio as sa_asyncio
+
+from atoll_storage import acceptance, connections, errors, log_writer, records
+
+logger = logging.getLogger(__name__)
+
+EVENTS_PER_TRANSACTION_MAX = 8_000
+CALLS_WAITING_MAX = 1_024
+
+_PRODUCERS = """
+SELECT r.run_id, r.location_name, r.status, p.server_id, coalesce(p.attempt, 0),
+coalesce(p.high_water, 0) FROM runs r LEFT JOIN producers p USING (run_id) WHERE r.run_id =
+ANY(%s::text[])
+"""
+_EPOCHS = """
+SELECT location_name, server_id, epoch FROM servers
+WHERE (location_name, server_id) IN (SELECT * FROM unnest(%s::text[], %s::text[]))
+"""
+_SET_HIGH_WATER = """
+UPDATE producers SET high_water = new.high_water
+FROM unnest(%s::text[], %s::bigint[]) AS new (run_id, high_water) WHERE producers.run_id =
+new.run_id
+"""
+_SET_RUNS = """
+UPDATE runs SET
+    status = new.status,
+    start_time = coalesce(new.start_time, runs.start_time),
+    end_time = coalesce(new.end_time, runs.end_time),
+    build_id = coalesce(new.build_id, runs.build_id),
+    failure = coalesce(new.failure, runs.failure)
+FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::text[], %b::bytea[])
+    AS new (run_id, status, start_time, end_time, build_id, failure)
+WHERE runs.run_id = new.run_id
+"""
+
+
+@dataclasses.dataclass(slots=True)
+class _Call:
+    """One call of `append` that waits for its transaction."""
+
+    batches: Sequence[records.EventBatch]
+    outcome: asyncio.Future[list[records.BatchOutcome]]
+    size: int
+
+
+class Appender:
+    """Stores events of code servers. Its task lives only while calls wait."""
+
+    def __init__(self, engine: sa_asyncio.AsyncEngine) -> None:
+        self._engine = engine
+        self._calls: collections.deque[_Call] = collections.deque()
+        self._slots = asyncio.Semaphore(CALLS_WAITING_MAX)
+        self._task: asyncio.Task[None] | None = None
+
+    async def append(self, batches: Sequence[records.EventBatch]) -> list[records.BatchOutcome]:
+        """Store batches in one transaction, maybe together with those of other calls."""
+        async with self._slots:
+            outcome: asyncio.Future[list[records.BatchOutcome]] = (
+                asyncio.get_running_loop().create_future()
+            )
+            size = sum(len(batch.events) for batch in batches)
+            self._calls.append(_Call(batches, outcome, size))
+            if self._task is None:
+                self._task = asyncio.create_task(self._drain(), name="atoll-append")
+            return await outcome
+
+    async def close(self) -> None:
+        """Wait for the calls under way."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def _drain(self) -> None:
+        """Store what waits until nothing does."""
+        try:
+            while self._calls:
+                with contextlib.suppress(errors.StorageError):  # Every call has been told.
+                    await self._drain_on_one_connection()
+        finally:
+            self._task = None
+            for call in self._calls:  # Only when this task was cancelled.
+                _fail([call], errors.StorageUnavailable("Storage was closed. Try again."))
+            self._calls.clear()
+
+    async def _drain_on_one_connection(self) -> None:
+        calls: list[_Call] = []
+        try:
+            with connections.translating("storing events"):
+                async with self._engine.connect() as connection:
+                    raw = await connections.raw_of(connection)
+                    while calls := self._next_calls():
+                        await self._store(raw, calls)
+                        calls = []
+        except errors.StorageError as error:
+            _fail(calls or self._next_calls(), error)
+            raise
+        except BaseException:
+            _fail(calls, errors.StorageUnavailable("Storing events was interrupted. Try again."))
+            raise
+
+    def _next_calls(self) -> list[_Call]:
+        """Take the calls of the next transaction: at least one, then as many as fit."""
+        calls: list[_Call] = []
+        size = 0
+        while self._calls and (
+            not calls or size + self._calls[0].size <= EVENTS_PER_TRANSACTION_MAX
+        ):
+            call = self._calls.popleft()
+            if not call.outcome.done():
+                calls.append(call)
+                size += call.size
+        return calls
+
+    async def _store(self, raw: connections.RawConnection, calls: list[_Call]) -> None:
+        """Store calls in one transaction; if their content is at fault, one by one."""
+        try:
+            outcomes = await _append([batch for call in calls for batch in call.batches], raw)
+        except (psycopg.DataError, psycopg.IntegrityError) as error:
+            await raw.rollback()
+            if len(calls) == 1:
+                _fail(calls, connections.translated(error, "storing events"))
+                return
+            logger.warning(
+                "storing batches one by one, since one of them cannot be stored",
+                extra={"action": "append_split", "calls": len(calls)},
+            )
+            for call in calls:
+                await self._store(raw, [call])
+            return
+        for call in calls:
+            mine, outcomes = outcomes[: len(call.batches)], outcomes[len(call.batches) :]
+            if not call.outcome.done():
+                call.outcome.set_result(mine)
+
+
+def _fail(calls: Sequence[_Call], error: errors.StorageError) -> None:
+    for call in calls:
+        if not call.outcome.done():
+            call.outcome.set_exception(error)
+
+
+async def _append(
+    batches: Sequence[records.EventBatch], raw: connections.RawConnection
+) -> list[records.BatchOutcome]:
+    writer, producers, epochs = await _begin(batches, raw)
+    before = {run_id: producer.high_water for run_id, producer in producers.items()}
+    verdicts = acceptance.judge(batches, epochs, producers, writer.now)
+    outcomes: list[records.BatchOutcome] = []
+    for batch, verdict in zip(batches, verdicts, strict=True):
+        writer.add_all(verdict.taken, batch.location_name)
+        outcomes.append(
+            records.BatchOutcome(
+                acknowledged={run_id: producers[run_id].high_water for run_id in verdict.runs},
+                fenced=verdict.fenced,
+                stale_epoch=verdict.stale_epoch,
+                last_event_id=writer.head if verdict.taken else 0,
+            )
+        )
+    await writer.copy()
+    advanced = [
+        producer for run_id, producer in producers.items() if producer.high_water != before[run_id]
+    ]
+    await _end(raw, writer, advanced)
+    return outcomes
+
+
+async def _begin(
+    batches: Sequence[records.EventBatch], raw: connections.RawConnection
+) -> tuple[log_writer.LogWriter, dict[str, acceptance.Producer], dict[tuple[str, str], int]]:
+    """Take the append lock and read what the decision needs, in one round trip."""
+    # Ids with characters that Postgres cannot hold are of no run and of no server.
+    run_ids = {event.run_id for batch in batches for event in batch.events}
+    known = sorted(run_id for run_id in run_ids if run_id and "\0" not in run_id)
+    sources = sorted({(batch.location_name, batch.server_id) for batch in batches})
+    sources = [source for source in sources if "\0" not in "".join(source)]
+    locations, servers = [name for name, _ in sources], [server_id for _, server_id in sources]
+    async with raw.pipeline():
+        head_cursor = await log_writer.request_lock(raw)
+        producer_cursor = await raw.execute(_PRODUCERS, [known], prepare=True)
+        epoch_cursor = await raw.execute(_EPOCHS, [locations, servers], prepare=True)
+    writer = await log_writer.LogWriter.of(raw, head_cursor)
+    producers = {
+        row[0]: acceptance.Producer(row[0], row[1], records.RunStatus(row[2]), *row[3:])
+        for row in await producer_cursor.fetchall()
+    }
+    epochs = {(row[0], row[1]): row[2] for row in await epoch_cursor.fetchall()}
+    return writer, producers, epochs
+
+
+async def _end(
+    raw: connections.RawConnection,
+    writer: log_writer.LogWriter,
+    advanced: Sequence[acceptance.Producer],
+) -> None:
+    """Store what follows from the events and commit, in one round trip."""
+    changed = [producer for producer in advanced if producer.changed]
+    for producer in changed:
+        writer.notify_runs(producer.run_id)
+    async with raw.pipeline():
+        if advanced:
+            marks = [[p.run_id for p in advanced], [p.high_water for p in advanced]]
+            await raw.execute(_SET_HIGH_WATER, marks, prepare=True)
+        if changed:
+            columns = [
+                [p.run_id for p in changed],
+                [p.status.value for p in changed],
+                [p.start_time for p in changed],
+                [p.end_time for p in changed],
+                [p.build_id for p in changed],
+                [p.failure for p in changed],
+            ]
+            await raw.execute(_SET_RUNS, columns, prepare=True)
+        await writer.finish()
+        await raw.commit()

@@ -1,0 +1,122 @@
+"""Storage as a whole: connecting, migrating, and the stores.
+
+The host makes one `Database` for its life. It owns the bounded pool of connections; listeners and
+leaderships take a connection of their own beside it. What must not come in: statements; they live
+in the stores.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Self
+
+import psycopg
+import sqlalchemy as sa
+from sqlalchemy import exc as sa_exc
+from sqlalchemy.ext import asyncio as sa_asyncio
+
+from atoll_storage import (
+    connections,
+    errors,
+    event_log,
+    leadership,
+    location_store,
+    migrating,
+    notifications,
+    output_store,
+    records,
+    run_store,
+    sensor_store,
+)
+
+
+class Database:
+    """A Postgres database that holds the state of one mesh.
+
+    Attributes:
+        events: The event log.
+        runs: Runs and their queue.
+        sensors: Sensor states and ticks.
+        locations: Code servers, snapshots and owners of assets.
+        outputs: Captured output of steps.
+    """
+
+    def __init__(self, url: sa.URL, engine: sa_asyncio.AsyncEngine) -> None:
+        self.events = event_log.EventLog(engine)
+        self.runs = run_store.RunStore(engine)
+        self.sensors = sensor_store.SensorStore(engine)
+        self.locations = location_store.LocationStore(engine)
+        self.outputs = output_store.OutputStore(engine)
+        self._url = url
+        self._engine = engine
+
+    @classmethod
+    async def connect(cls, url: str, *, pool_size: int = 8) -> Self:
+        """Connect, and refuse a database that cannot serve.
+
+        A database with an older schema (or none) is accepted, since `migrate` is what brings it up
+        to date.
+
+        Args:
+            url: Where Postgres is, such as `postgresql://user:password@host:5432/name`.
+            pool_size: How many connections the pool may hold.
+
+        Raises:
+            StorageUnavailable: Nothing answers there.
+            DatabaseRefused: The URL, the credentials, the version of the server or a newer schema.
+        """
+        parsed = connections.parse_url(url)
+        engine = connections.make_engine(parsed, pool_size)
+        try:
+            try:
+                connection = await engine.connect()
+            except (psycopg.Error, sa_exc.SQLAlchemyError, OSError) as error:
+                raise connections.refused_at_connect(error, parsed) from error
+            with connections.translating("looking at the schema"):
+                async with contextlib.aclosing(connection):
+                    raw = await connections.raw_of(connection)
+                    _refuse_old_server(raw.info.server_version, parsed)
+                    await migrating.refuse_newer(connection)
+        except BaseException:
+            await engine.dispose()
+            raise
+        return cls(parsed, engine)
+
+    async def close(self) -> None:
+        """Let the appends under way end, then close all connections."""
+        await self.events.close()
+        await self._engine.dispose()
+
+    async def migrate(self) -> None:
+        """Bring the schema up to date. Two hosts may call it at once.
+
+        Raises:
+            DatabaseRefused: The schema is newer than this release.
+        """
+        async with connections.transaction(self._engine, "migrating the schema") as connection:
+            await migrating.upgrade(connection)
+        await self.events.ensure_partitions()
+
+    def notifications(
+        self, *channels: str
+    ) -> contextlib.AbstractAsyncContextManager[AsyncIterator[records.Notification]]:
+        """Listen to channels on a connection of their own, from the moment the context is entered.
+
+        The connection is renewed by itself; a notification of the channel "reconnected" follows
+        then.
+        """
+        return notifications.listening(self._url, channels)
+
+    def leadership(
+        self, name: str
+    ) -> contextlib.AbstractAsyncContextManager[leadership.Leadership]:
+        """Take part in the election of the leader called `name` while the context lasts."""
+        return leadership.candidacy(self._url, name)
+
+
+def _refuse_old_server(version: int, url: sa.URL) -> None:
+    oldest = connections.OLDEST_SERVER_VERSION
+    if version < oldest:
+        raise errors.DatabaseRefused(
+            f"The server at {connections.shown(url)} is Postgres {version // 10000}; "
+            f"at least {oldest // 10000} is needed. Upgrade it."
+        )

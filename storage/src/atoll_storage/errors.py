@@ -1,0 +1,124 @@
+"""What can go wrong in storage.
+
+```
+StorageError
+├── StorageUnavailable     the database cannot be reached or did not answer in time: try again
+├── DatabaseRefused        the database can be reached but must not be used: bad URL, credentials,
+version, schema ├── InvalidValue           a value that Postgres cannot store ├── StaleTick
+the sensor's state moved since the tick began: nothing was stored ├── UnknownSensor          nobody
+ever told storage of this sensor ├── Compacted              the events asked for were pruned ├──
+StaleEpoch             a code server speaks for a session that a newer one replaced ├── RunFenced
+a run is bound to another code server └── DataDirectoryRefused   the embedded server cannot use this
+data directory ```
+
+The driver's error is always the `__cause__`, never the message.
+"""
+
+# ruff: noqa: N818 - the names say what happened; all of them are errors.
+
+
+class StorageError(Exception):
+    """Anything that storage raises on purpose."""
+
+
+class StorageUnavailable(StorageError):
+    """The database cannot be reached, or did not answer in time. Trying again later may succeed.
+
+    Nothing is known about the operation that raised it: it may have been stored or not. Operations
+    are idempotent so that repeating them is safe.
+    """
+
+
+class DatabaseRefused(StorageError):
+    """The database must not be used as it is. The message says what to do."""
+
+
+class InvalidValue(StorageError):
+    """A value cannot be stored, such as a text that holds a NUL character."""
+
+
+class StaleTick(StorageError):
+    """A tick was decided on a state of the sensor that is not the newest; nothing of it was stored.
+
+    Attributes:
+        location_name: The location of the sensor.
+        sensor_name: The sensor.
+    """
+
+    def __init__(self, location_name: str, sensor_name: str, reason: str) -> None:
+        super().__init__(
+            f"The tick of sensor {sensor_name!r} of location {location_name!r} is stale: {reason}. "
+            "Read the sensor's state and evaluate it again."
+        )
+        self.location_name = location_name
+        self.sensor_name = sensor_name
+
+
+class UnknownSensor(StorageError):
+    """A sensor has no state yet.
+
+    Attributes:
+        location_name: The location that was named.
+        sensor_name: The sensor that was named.
+    """
+
+    def __init__(self, location_name: str, sensor_name: str) -> None:
+        super().__init__(
+            f"Location {location_name!r} has no sensor {sensor_name!r}. "
+            "Its code server must have registered with the definition first."
+        )
+        self.location_name = location_name
+        self.sensor_name = sensor_name
+
+
+class Compacted(StorageError):
+    """The events right after the position asked for were pruned.
+
+    Attributes:
+        after_id: The position that was asked for.
+        oldest_id: The smallest id from which the log is complete.
+    """
+
+    def __init__(self, after_id: int, oldest_id: int) -> None:
+        super().__init__(
+            f"The log no longer holds the events after id {after_id}: it begins with id "
+            f"{oldest_id}. "
+            f"List again, and go on after id {oldest_id - 1}."
+        )
+        self.after_id = after_id
+        self.oldest_id = oldest_id
+
+
+class StaleEpoch(StorageError):
+    """A code server spoke for a session that a newer registration replaced.
+
+    Attributes:
+        epoch: The epoch that was given.
+        current_epoch: The newest one; 0 when the server never registered.
+    """
+
+    def __init__(self, location_name: str, server_id: str, epoch: int, current_epoch: int) -> None:
+        super().__init__(
+            f"Epoch {epoch} of code server {server_id!r} of location {location_name!r} is stale "
+            f"(the current one is {current_epoch}). Register again."
+        )
+        self.epoch = epoch
+        self.current_epoch = current_epoch
+
+
+class RunFenced(StorageError):
+    """A run is bound to another code server, or to none.
+
+    Attributes:
+        run_id: The run.
+        reason: Why, in words.
+    """
+
+    def __init__(self, run_id: str, reason: str) -> None:
+        super().__init__(f"Run {run_id!r} takes nothing from this code server: {reason}.")
+        self.run_id = run_id
+        self.reason = reason
+
+
+class DataDirectoryRefused(StorageError):
+    """The embedded server cannot use a data directory. The message says why and what to do."""

@@ -1,0 +1,161 @@
+"""Writing to the log: the append lock, the ids, COPY, and what follows from events.
+
+Called by `appending` for code servers and by the stores for the host's own events. Whoever makes a
+`LogWriter` holds the append lock until its transaction ends. Ids are given under it, so their order
+is the order of commits: a reader that has seen id N will never see a smaller one appear. A rolled
+back transaction leaves no hole either, since the head is rolled back too.
+"""
+
+import datetime as dt
+from collections.abc import Iterable
+
+import psycopg
+from sqlalchemy.ext import asyncio as sa_asyncio
+
+from atoll.events.v1 import events_pb2
+from atoll_storage import (
+    asset_keys,
+    connections,
+    event_rows,
+    locks,
+    notifications,
+    partitions,
+)
+
+# Rows are encoded while Postgres stores the ones before: small enough to keep both busy and the
+# event loop free.
+_CHUNK_ROWS = 128
+
+_LOCK = "SELECT pg_advisory_xact_lock(%s)"
+# A statement of its own: its snapshot must be taken after the lock.
+_HEAD = "SELECT head, partitioned_to, clock_timestamp() FROM log_head"
+_SET_HEAD = "UPDATE log_head SET head = %s"
+_SET_ASSET_STATE = """
+INSERT INTO asset_state AS state (asset_key, materialization_id, location_name, stored_time,
+payload) SELECT asset_key, id, location_name, %s, payload FROM unnest(%s::text[], %s::bigint[],
+%s::text[], %b::bytea[]) AS new (asset_key, id, location_name, payload) ON CONFLICT (asset_key) DO
+UPDATE SET
+    materialization_id = excluded.materialization_id, location_name = excluded.location_name,
+    stored_time = excluded.stored_time, payload = excluded.payload
+"""
+_NOTIFY = "SELECT pg_notify(%s, %s)"
+
+
+async def request_lock(
+    raw: connections.RawConnection,
+) -> psycopg.AsyncCursor[tuple[int, int, dt.datetime]]:
+    """Send the statements that take the append lock and read the head; fit for a pipeline."""
+    await raw.execute(_LOCK, [locks.APPEND], prepare=True)
+    return await raw.execute(_HEAD, prepare=True)
+
+
+async def open_writer(connection: sa_asyncio.AsyncConnection) -> "LogWriter":
+    """Take the append lock in the transaction of a connection of the pool."""
+    raw = await connections.raw_of(connection)
+    async with raw.pipeline():
+        cursor = await request_lock(raw)
+    return await LogWriter.of(raw, cursor)
+
+
+class LogWriter:
+    """One transaction's right to write to the log.
+
+    Attributes:
+        head: The id of the newest event, those added here included.
+        now: The time of the database when the lock was taken, which is the stored time of the
+            events.
+    """
+
+    def __init__(
+        self, raw: connections.RawConnection, head: int, partitioned_to: int, now: dt.datetime
+    ) -> None:
+        self.head = head
+        self.now = now
+        self._raw = raw
+        self._partitioned_to = partitioned_to
+        self._first_id = head + 1
+        self._added: list[tuple[events_pb2.Event, str]] = []
+        self._latest: dict[str, tuple[int, str, bytes]] = {}
+        self._notifications: dict[str, str] = {}
+
+    @classmethod
+    async def of(
+        cls,
+        raw: connections.RawConnection,
+        cursor: psycopg.AsyncCursor[tuple[int, int, dt.datetime]],
+    ) -> "LogWriter":
+        """Make a writer from the answer to `request_lock`."""
+        row = await cursor.fetchone()
+        if row is None:
+            raise AssertionError("log_head has one row from the first migration on")
+        return cls(raw, *row)
+
+    def add(self, event: events_pb2.Event, location_name: str) -> int:
+        """Put an event behind the others; return its id."""
+        self.head += 1
+        self._added.append((event, location_name))
+        return self.head
+
+    def add_all(self, events: Iterable[events_pb2.Event], location_name: str) -> None:
+        """Put events behind the others."""
+        for event in events:
+            self.add(event, location_name)
+
+    def notify_runs(self, run_id: str) -> None:
+        """Have listeners told, at the commit, that a run came or changed."""
+        several = self._notifications.get(notifications.RUNS, run_id) != run_id
+        self._notifications[notifications.RUNS] = "" if several else run_id
+
+    async def ensure_partitions(self) -> None:
+        """Create partitions when the ids given here come near the end of those that exist."""
+        if self.head + partitions.SIZE // 2 >= self._partitioned_to:
+            self._partitioned_to = await partitions.extend(
+                self._raw, self.head, self._partitioned_to
+            )
+
+    async def copy(self) -> None:
+        """Store the added events."""
+        if not self._added:
+            return
+        await self.ensure_partitions()
+        encoder = event_rows.RowEncoder(self.now)
+        async with self._raw.cursor() as cursor, cursor.copy(event_rows.COPY_STATEMENT) as copy:
+            chunk = [event_rows.COPY_HEADER]
+            for event_id, (event, location_name) in enumerate(self._added, self._first_id):
+                payload = event.SerializeToString()
+                chunk.append(encoder.encode(event_id, event, location_name, payload))
+                self._remember(event_id, event, location_name, payload)
+                if len(chunk) >= _CHUNK_ROWS:
+                    await copy.write(b"".join(chunk))
+                    chunk.clear()
+            chunk.append(event_rows.COPY_TRAILER)
+            await copy.write(b"".join(chunk))
+        self._notifications[notifications.EVENTS] = str(self.head)
+
+    def _remember(
+        self, event_id: int, event: events_pb2.Event, location_name: str, payload: bytes
+    ) -> None:
+        if event.HasField("asset_materialization"):
+            path = event.asset_materialization.asset_key.path
+            if path:
+                key = asset_keys.encode(path)
+                self._latest[key] = (event_id, location_name, payload)
+
+    async def finish(self) -> None:
+        """Send what follows from the events: head, assets, notifications. Fit for a pipeline."""
+        if self._added:
+            await self._raw.execute(_SET_HEAD, [self.head], prepare=True)
+        if self._latest:
+            # In one order everywhere, although the append lock lets no two of these run at once.
+            keys = sorted(self._latest)
+            rows = [self._latest[key] for key in keys]
+            columns = [list(column) for column in zip(*rows, strict=True)]
+            await self._raw.execute(_SET_ASSET_STATE, [self.now, keys, *columns], prepare=True)
+        for channel, payload in self._notifications.items():
+            await self._raw.execute(_NOTIFY, [channel, payload], prepare=True)
+
+    async def write(self) -> None:
+        """Store the added events and all that follows from them."""
+        await self.copy()
+        async with self._raw.pipeline():
+            await self.finish()

@@ -1,0 +1,271 @@
+"""The tables, as SQLAlchemy Core sees them. `migrations/` builds the same; a test compares the two.
+
+Called by the stores. What must not come in: queries, and object mapping (rows leave storage as
+`records`).
+
+Conventions. Names and ids are compared byte by byte (collation "C"), which is what Python does too.
+Text that is absent is NULL in columns that a constraint or index covers, and empty elsewhere.
+Messages are stored encoded (`bytea`) beside the few columns that are queried. Enumerations of the
+contracts are stored as their numbers, statuses of runs as their names.
+"""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+    }
+)
+
+Name = sa.Text(collation="C")
+_TIME = sa.DateTime(timezone=True)
+
+KIND_MATERIALIZATION = 41
+KIND_OBSERVATION = 42
+
+log_head = sa.Table(
+    "log_head",
+    metadata,
+    sa.Column("singleton", sa.Boolean, primary_key=True, server_default=sa.true()),
+    sa.Column("head", sa.BigInteger, nullable=False, comment="The id of the newest event."),
+    sa.Column(
+        "pruned_through", sa.BigInteger, nullable=False, comment="The newest id that was pruned."
+    ),
+    sa.Column(
+        "partitioned_to",
+        sa.BigInteger,
+        nullable=False,
+        comment="Partitions exist for all ids below this one.",
+    ),
+    sa.CheckConstraint("singleton", name="singleton"),
+    comment="The position of the log. Written under the append lock only.",
+    postgresql_with={"fillfactor": "10"},
+)
+
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("stored_time", _TIME, nullable=False),
+    sa.Column("timestamp", _TIME, comment="By the clock of the producer."),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column(
+        "kind", sa.SmallInteger, nullable=False, comment="The field number of the event's body."
+    ),
+    sa.Column("run_id", Name),
+    sa.Column("location_name", Name, nullable=False),
+    sa.Column("asset_key", Name, comment="A JSON list, or sha256:<digest> of a long one."),
+    sa.Column("partition", Name),
+    sa.Column("step_key", Name),
+    sa.Column("payload", sa.LargeBinary, nullable=False, comment="atoll.events.v1.Event"),
+    postgresql_partition_by="RANGE (id)",
+    comment="The log. The order of ids is the order of commits.",
+)
+sa.Index("events_run", events.c.run_id, events.c.id, postgresql_where=events.c.run_id.is_not(None))
+sa.Index(
+    "events_asset",
+    events.c.asset_key,
+    events.c.kind,
+    events.c.id,
+    postgresql_where=events.c.asset_key.is_not(None),
+)
+sa.Index(
+    "events_materialization",
+    events.c.id,
+    postgresql_include=["asset_key"],
+    postgresql_where=events.c.kind == sa.literal_column(str(KIND_MATERIALIZATION)),
+)
+
+asset_state = sa.Table(
+    "asset_state",
+    metadata,
+    sa.Column("asset_key", Name, primary_key=True),
+    sa.Column("materialization_id", sa.BigInteger, nullable=False),
+    sa.Column("location_name", Name, nullable=False),
+    sa.Column("stored_time", _TIME, nullable=False),
+    sa.Column("payload", sa.LargeBinary, nullable=False, comment="atoll.events.v1.Event"),
+    comment="The newest materialization of each asset. Survives pruning.",
+    postgresql_with={"fillfactor": "50"},
+)
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("run_id", Name, primary_key=True),
+    sa.Column(
+        "queue_order",
+        sa.BigInteger,
+        sa.Identity(always=True),
+        nullable=False,
+        comment="Runs of one tick have one create time; this is their order.",
+    ),
+    sa.Column("location_name", Name, nullable=False),
+    sa.Column("job_name", Name, nullable=False),
+    sa.Column("status", Name, nullable=False),
+    sa.Column("tags", postgresql.JSONB, nullable=False),
+    sa.Column("run_config", sa.LargeBinary),
+    sa.Column("asset_selection", postgresql.JSONB, nullable=False),
+    sa.Column("partition_key", Name, nullable=False),
+    sa.Column("create_time", _TIME, nullable=False),
+    sa.Column("start_time", _TIME),
+    sa.Column("end_time", _TIME),
+    sa.Column("request_id", Name),
+    sa.Column("requested_build_id", Name, nullable=False),
+    sa.Column("build_id", Name, nullable=False, server_default=""),
+    sa.Column("server_id", Name, nullable=False, server_default=""),
+    sa.Column("attempt", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("failure", sa.LargeBinary, comment="atoll.definitions.v1.Failure"),
+    sa.Column("sensor_location_name", Name),
+    sa.Column("sensor_name", Name),
+    sa.Column("tick_id", Name, nullable=False),
+    sa.Column("run_key", Name, nullable=False),
+    sa.Column(
+        "run_key_digest",
+        sa.LargeBinary,
+        comment="SHA-256 of the run key, which may be too long to index.",
+    ),
+    sa.CheckConstraint(
+        "status IN ('QUEUED', 'STARTING', 'STARTED', 'SUCCESS', 'FAILURE', 'CANCELING', "
+        "'CANCELED')",
+        name="status",
+    ),
+    sa.UniqueConstraint("request_id", name="runs_request"),
+    sa.UniqueConstraint(
+        "sensor_location_name", "sensor_name", "run_key_digest", name="runs_sensor_run_key"
+    ),
+    comment="Runs and their queue. The status is written under the append lock only.",
+)
+sa.Index("runs_newest", runs.c.create_time, runs.c.run_id)
+sa.Index(
+    "runs_queue",
+    runs.c.location_name,
+    runs.c.queue_order,
+    postgresql_where=sa.text("status = 'QUEUED'"),
+)
+sa.Index(
+    "runs_active",
+    runs.c.location_name,
+    postgresql_where=sa.text("status IN ('STARTING', 'STARTED', 'CANCELING')"),
+)
+
+producers = sa.Table(
+    "producers",
+    metadata,
+    sa.Column("run_id", Name, sa.ForeignKey("runs.run_id"), primary_key=True),
+    sa.Column("server_id", Name, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column(
+        "high_water", sa.BigInteger, nullable=False, comment="The newest seq that is stored."
+    ),
+    comment="The code server that each run is bound to, and how far its events are stored.",
+    postgresql_with={"fillfactor": "50"},
+)
+
+sensors = sa.Table(
+    "sensors",
+    metadata,
+    sa.Column("location_name", Name, primary_key=True),
+    sa.Column("sensor_name", Name, primary_key=True),
+    sa.Column("running", sa.Boolean, comment="NULL: the default of the definition."),
+    sa.Column("cursor", sa.Text),
+    sa.Column("position", sa.BigInteger, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("start_time", _TIME),
+    sa.Column("last_tick_time", _TIME),
+    sa.Column("last_run_key", sa.Text, nullable=False, server_default=""),
+    comment="What is remembered of sensors.",
+    postgresql_with={"fillfactor": "50"},
+)
+
+ticks = sa.Table(
+    "ticks",
+    metadata,
+    sa.Column("tick_id", Name, primary_key=True),
+    sa.Column("location_name", Name, nullable=False),
+    sa.Column("sensor_name", Name, nullable=False),
+    sa.Column("status", sa.SmallInteger, nullable=False, comment="atoll.api.v1.TickStatus"),
+    sa.Column("start_time", _TIME, nullable=False),
+    sa.Column("event_id", sa.BigInteger),
+    sa.Column("payload", sa.LargeBinary, nullable=False, comment="atoll.api.v1.Tick"),
+    comment="Evaluations of sensors.",
+)
+sa.Index(
+    "ticks_newest",
+    ticks.c.location_name,
+    ticks.c.sensor_name,
+    ticks.c.start_time,
+    ticks.c.tick_id,
+)
+# One decision per sensor and event. A failure (3) decides nothing: the event is tried again.
+sa.Index(
+    "ticks_event",
+    ticks.c.location_name,
+    ticks.c.sensor_name,
+    ticks.c.event_id,
+    unique=True,
+    postgresql_where=sa.text("event_id IS NOT NULL AND status <> 3"),
+)
+
+registrations = sa.Sequence("registrations", metadata=metadata)
+
+servers = sa.Table(
+    "servers",
+    metadata,
+    sa.Column("location_name", Name, primary_key=True),
+    sa.Column("server_id", Name, primary_key=True),
+    sa.Column("incarnation_id", Name, nullable=False),
+    sa.Column("epoch", sa.BigInteger, nullable=False),
+    sa.Column(
+        "registration",
+        sa.BigInteger,
+        nullable=False,
+        comment="The order of incarnations: the newest serves.",
+    ),
+    sa.Column("address", sa.Text, nullable=False),
+    sa.Column("version", sa.Text, nullable=False),
+    sa.Column("protocol_version", sa.Integer, nullable=False),
+    sa.Column("features", postgresql.ARRAY(sa.Text), nullable=False),
+    sa.Column("host_id", Name, nullable=False),
+    sa.Column("build", sa.LargeBinary, comment="atoll.location.v1.Build"),
+    sa.Column("load_failure", sa.LargeBinary, comment="atoll.definitions.v1.Failure"),
+    sa.Column("draining", sa.Boolean, nullable=False),
+    sa.Column("register_time", _TIME, nullable=False),
+    sa.Column("lease_expire_time", _TIME, nullable=False),
+    comment="Code servers and their leases.",
+    postgresql_with={"fillfactor": "50"},
+)
+
+snapshots = sa.Table(
+    "snapshots",
+    metadata,
+    sa.Column("digest", Name, primary_key=True),
+    sa.Column("create_time", _TIME, nullable=False, server_default=sa.func.now()),
+    sa.Column("snapshot", sa.LargeBinary, nullable=False),
+    comment="What builds define, encoded.",
+)
+
+asset_owners = sa.Table(
+    "asset_owners",
+    metadata,
+    sa.Column("asset_key", Name, primary_key=True),
+    sa.Column("path", postgresql.ARRAY(sa.Text), nullable=False),
+    sa.Column("location_name", Name, nullable=False),
+    sa.Column("claim_time", _TIME, nullable=False, server_default=sa.func.now()),
+    comment="The one location that executes each asset.",
+)
+sa.Index("asset_owners_location", asset_owners.c.location_name)
+
+run_output = sa.Table(
+    "run_output",
+    metadata,
+    sa.Column("run_id", Name, sa.ForeignKey("runs.run_id"), primary_key=True),
+    sa.Column("step_key", Name, primary_key=True),
+    sa.Column("stream", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("offset", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("data", sa.LargeBinary, nullable=False),
+    comment="Captured output of steps, in pieces without gaps.",
+)
