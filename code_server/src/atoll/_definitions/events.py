@@ -1,0 +1,409 @@
+"""What happens in runs and to assets, as public data: events, log entries and records of the log.
+
+Called by user code that reads the log, by the execution that emits events, and by the layers that
+carry them. An
+`Event` covers every body of the wire's event that a run can emit; log messages are events of type
+`LOG_MESSAGE`.
+"""
+
+import dataclasses
+import enum
+import logging
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+from atoll._definitions import asset_events, failures, keys, records
+from atoll._definitions import metadata as metadata_values
+
+_NO_METADATA: Mapping[str, metadata_values.MetadataValue[Any]] = MappingProxyType({})
+
+
+class EventType(str, enum.Enum):
+    """The kind of an event."""
+
+    RUN_ENQUEUED = "RUN_ENQUEUED"
+    RUN_STARTING = "RUN_STARTING"
+    RUN_START = "RUN_START"
+    RUN_SUCCESS = "RUN_SUCCESS"
+    RUN_FAILURE = "RUN_FAILURE"
+    RUN_CANCELING = "RUN_CANCELING"
+    RUN_CANCELED = "RUN_CANCELED"
+    STEP_START = "STEP_START"
+    STEP_OUTPUT = "STEP_OUTPUT"
+    STEP_SUCCESS = "STEP_SUCCESS"
+    STEP_FAILURE = "STEP_FAILURE"
+    STEP_SKIPPED = "STEP_SKIPPED"
+    HANDLED_OUTPUT = "HANDLED_OUTPUT"
+    LOADED_INPUT = "LOADED_INPUT"
+    LOGS_CAPTURED = "LOGS_CAPTURED"
+    ASSET_MATERIALIZATION_PLANNED = "ASSET_MATERIALIZATION_PLANNED"
+    ASSET_MATERIALIZATION = "ASSET_MATERIALIZATION"
+    ASSET_OBSERVATION = "ASSET_OBSERVATION"
+    LOG_MESSAGE = "LOG_MESSAGE"
+    ENGINE_EVENT = "ENGINE_EVENT"
+
+
+FINAL_RUN_EVENTS = frozenset({EventType.RUN_SUCCESS, EventType.RUN_FAILURE, EventType.RUN_CANCELED})
+
+
+class RunStartingData(records.Record):
+    """The code server that got the run."""
+
+    server_id: str = ""
+
+
+class RunStartData(records.Record):
+    """Who runs the run: the build, and the worker's process id, machine and start method."""
+
+    build_id: str = ""
+    pid: int = 0
+    hostname: str = ""
+    start_method: str = ""
+
+
+class RunFailureData(records.Record):
+    """Why the run failed."""
+
+    failure: failures.FailureInfo
+
+
+class RunCancelingData(records.Record):
+    """Why the run is to be canceled, in the words of whoever asked."""
+
+    reason: str = ""
+
+
+class StepOutputData(records.Record):
+    """An output of a step and what the user attached to it."""
+
+    output_name: str
+    metadata: Mapping[str, metadata_values.MetadataValue[Any]] = _NO_METADATA
+
+
+class StepSuccessData(records.Record):
+    """How long the step took."""
+
+    duration_ms: float
+
+
+class StepFailureData(records.Record):
+    """Why the step failed, and how long it took."""
+
+    failure: failures.FailureInfo
+    duration_ms: float = 0.0
+
+
+class StepSkippedData(records.Record):
+    """The upstream steps that gave no output."""
+
+    upstream_step_keys: Sequence[str] = ()
+
+
+class HandledOutputData(records.Record):
+    """The output that an IO manager stored, and what the IO manager attached."""
+
+    output_name: str
+    manager_key: str
+    metadata: Mapping[str, metadata_values.MetadataValue[Any]] = _NO_METADATA
+
+
+class LoadedInputData(records.Record):
+    """The input that an IO manager loaded, and the asset it came from."""
+
+    input_name: str
+    manager_key: str
+    asset_key: keys.AssetKey | None = None
+
+
+class LogsCapturedData(records.Record):
+    """The steps that share a capture of standard output and error."""
+
+    step_keys: Sequence[str] = ()
+
+
+class AssetMaterializationPlannedData(records.Record):
+    """The asset that the run is going to materialize."""
+
+    asset_key: keys.AssetKey
+    partition: str | None = None
+
+
+class StepMaterializationData(records.Record):
+    """What was materialized."""
+
+    materialization: asset_events.AssetMaterialization
+
+
+class AssetObservationData(records.Record):
+    """What was observed."""
+
+    asset_observation: asset_events.AssetObservation
+
+
+class LogMessageData(records.Record):
+    """The severity, as the numbers of `logging`, and the logger of a message."""
+
+    level: int = logging.INFO
+    logger_name: str = ""
+
+
+class EngineEventData(records.Record):
+    """Facts about how Atoll ran the work, and what went wrong, if anything did."""
+
+    metadata: Mapping[str, metadata_values.MetadataValue[Any]] = _NO_METADATA
+    failure: failures.FailureInfo | None = None
+
+
+EventSpecificData: TypeAlias = (
+    RunStartingData
+    | RunStartData
+    | RunFailureData
+    | RunCancelingData
+    | StepOutputData
+    | StepSuccessData
+    | StepFailureData
+    | StepSkippedData
+    | HandledOutputData
+    | LoadedInputData
+    | LogsCapturedData
+    | AssetMaterializationPlannedData
+    | StepMaterializationData
+    | AssetObservationData
+    | LogMessageData
+    | EngineEventData
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Event:
+    """One fact about a run or an asset.
+
+    Attributes:
+        event_type: What kind of fact.
+        job_name: The job of the run, empty outside a run.
+        step_key: The step, None for events of the whole run.
+        message: What happened, in words for people.
+        event_specific_data: What happened, for programs; the type follows from the event type.
+        run_id: The run, empty outside a run.
+        timestamp: When it happened, in seconds since 1970 by the clock of the producer.
+    """
+
+    event_type: EventType
+    job_name: str = ""
+    step_key: str | None = None
+    message: str = ""
+    # Any, because users reach into it by attribute: event_specific_data.materialization.metadata.
+    event_specific_data: Any = None
+    run_id: str = ""
+    timestamp: float = 0.0
+
+    @property
+    def event_type_value(self) -> str:
+        """The name of the event type."""
+        return self.event_type.value
+
+    @property
+    def materialization(self) -> asset_events.AssetMaterialization | None:
+        """The materialization that the event tells of, if it does."""
+        data = self.event_specific_data
+        return data.materialization if isinstance(data, StepMaterializationData) else None
+
+    @property
+    def observation(self) -> asset_events.AssetObservation | None:
+        """The observation that the event tells of, if it does."""
+        data = self.event_specific_data
+        return data.asset_observation if isinstance(data, AssetObservationData) else None
+
+    @property
+    def asset_key(self) -> keys.AssetKey | None:
+        """The asset that the event is about, if it is about one."""
+        told = self.materialization or self.observation
+        if told is not None:
+            return told.asset_key
+        data = self.event_specific_data
+        return data.asset_key if isinstance(data, AssetMaterializationPlannedData) else None
+
+    @property
+    def partition(self) -> str | None:
+        """The partition of the asset that the event is about, if there is one."""
+        told = self.materialization or self.observation
+        return told.partition if told is not None else None
+
+    @property
+    def failure(self) -> failures.FailureInfo | None:
+        """What went wrong, if the event tells of a failure."""
+        data = self.event_specific_data
+        if isinstance(data, (RunFailureData, StepFailureData, EngineEventData)):
+            return data.failure
+        return None
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether a run or a step failed."""
+        return self.event_type in (EventType.RUN_FAILURE, EventType.STEP_FAILURE)
+
+    @property
+    def is_step_event(self) -> bool:
+        """Whether the event belongs to a step."""
+        return self.step_key is not None
+
+
+@dataclasses.dataclass(frozen=True)
+class EventLogEntry:
+    """An entry of the log: an event or a log message, and the run it belongs to.
+
+    Attributes:
+        error_info: What went wrong, if anything did.
+        level: The severity, as the numbers of `logging`.
+        user_message: The text of a log message; for other events what happened, in words.
+        run_id: The run.
+        timestamp: When, in seconds since 1970.
+        step_key: The step, if any.
+        job_name: The job, if any.
+        event: The event; None for a plain log message.
+    """
+
+    error_info: failures.FailureInfo | None
+    level: int
+    user_message: str
+    run_id: str
+    timestamp: float
+    step_key: str | None = None
+    job_name: str | None = None
+    event: Event | None = None
+
+    @staticmethod
+    def of(event: Event) -> "EventLogEntry":
+        """Make the entry of an event."""
+        data = event.event_specific_data
+        is_message = isinstance(data, LogMessageData)
+        return EventLogEntry(
+            error_info=event.failure,
+            level=data.level if isinstance(data, LogMessageData) else logging.DEBUG,
+            user_message=event.message,
+            run_id=event.run_id,
+            timestamp=event.timestamp,
+            step_key=event.step_key,
+            job_name=event.job_name or None,
+            event=None if is_message else event,
+        )
+
+    @property
+    def is_event(self) -> bool:
+        """Whether the entry is more than a log message."""
+        return self.event is not None
+
+    def get_event(self) -> Event:
+        """Return the event, which a plain log message does not have."""
+        if self.event is None:
+            raise ValueError("This entry of the log is a plain message without an event.")
+        return self.event
+
+    @property
+    def event_type(self) -> EventType | None:
+        """The kind of the event, None for a plain log message."""
+        return self.event.event_type if self.event is not None else None
+
+    @property
+    def message(self) -> str:
+        """What happened, in words for people."""
+        return self.user_message
+
+    @property
+    def asset_materialization(self) -> asset_events.AssetMaterialization | None:
+        """The materialization that the entry tells of, if it does."""
+        return self.event.materialization if self.event is not None else None
+
+    @property
+    def asset_observation(self) -> asset_events.AssetObservation | None:
+        """The observation that the entry tells of, if it does."""
+        return self.event.observation if self.event is not None else None
+
+
+@dataclasses.dataclass(frozen=True)
+class EventLogRecord:
+    """An entry of the log at its position.
+
+    Attributes:
+        storage_id: The position in the log: the order of ids is the order of commits.
+        event_log_entry: The entry.
+    """
+
+    storage_id: int
+    event_log_entry: EventLogEntry
+
+    @property
+    def run_id(self) -> str:
+        """The run, empty for what was reported from outside."""
+        return self.event_log_entry.run_id
+
+    @property
+    def timestamp(self) -> float:
+        """When, in seconds since 1970."""
+        return self.event_log_entry.timestamp
+
+    @property
+    def event_type(self) -> EventType | None:
+        """The kind of the event."""
+        return self.event_log_entry.event_type
+
+    @property
+    def asset_key(self) -> keys.AssetKey | None:
+        """The asset that the event is about, if it is about one."""
+        event = self.event_log_entry.event
+        return event.asset_key if event is not None else None
+
+    @property
+    def partition_key(self) -> str | None:
+        """The partition of the asset that the event is about, if there is one."""
+        event = self.event_log_entry.event
+        return event.partition if event is not None else None
+
+    @property
+    def asset_materialization(self) -> asset_events.AssetMaterialization | None:
+        """The materialization that the record tells of, if it does."""
+        return self.event_log_entry.asset_materialization
+
+    @property
+    def asset_observation(self) -> asset_events.AssetObservation | None:
+        """The observation that the record tells of, if it does."""
+        return self.event_log_entry.asset_observation
+
+
+@dataclasses.dataclass(frozen=True)
+class EventRecordsResult:
+    """A page of records.
+
+    Attributes:
+        records: The records.
+        cursor: Where the next page begins.
+        has_more: Whether there is a next page.
+    """
+
+    records: Sequence[EventLogRecord]
+    cursor: str
+    has_more: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class AssetRecordsFilter:
+    """Chooses records of one asset.
+
+    Attributes:
+        asset_key: The asset.
+        asset_partitions: Only these partitions.
+        after_timestamp: Only what happened after, in seconds since 1970.
+        before_timestamp: Only what happened before, in seconds since 1970.
+        after_storage_id: Only what stands after in the log.
+        before_storage_id: Only what stands before in the log.
+        storage_ids: Only these.
+    """
+
+    asset_key: keys.AssetKey
+    asset_partitions: Sequence[str] | None = None
+    after_timestamp: float | None = None
+    before_timestamp: float | None = None
+    after_storage_id: int | None = None
+    before_storage_id: int | None = None
+    storage_ids: Sequence[int] | None = None

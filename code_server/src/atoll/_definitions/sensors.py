@@ -1,0 +1,449 @@
+"""Sensors: functions that decide, by the clock or by materializations, which runs to ask for.
+
+Called by users through the decorators and by whoever evaluates ticks. The contexts that the
+functions receive are made by the layer above; this module knows them only as far as `TickContext`
+says.
+"""
+
+import enum
+import inspect
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
+
+from atoll._definitions import (
+    asset_events,
+    asset_selection,
+    errors,
+    events,
+    jobs,
+    keys,
+    run_requests,
+    sources,
+    ticks,
+)
+from atoll._definitions import metadata as metadata_values
+
+DEFAULT_MINIMUM_INTERVAL_S = 30.0
+SensorFunction: TypeAlias = Callable[..., Any]
+JobTarget: TypeAlias = jobs.UnresolvedAssetJobDefinition | jobs.JobDefinition
+SensorTarget: TypeAlias = (
+    JobTarget | asset_selection.CoercibleToAssetSelection | Sequence[JobTarget]
+)
+
+
+class DefaultSensorStatus(str, enum.Enum):
+    """Whether a sensor is evaluated until somebody starts or stops it."""
+
+    RUNNING = "RUNNING"
+    STOPPED = "STOPPED"
+
+
+class SensorType(str, enum.Enum):
+    """What makes a sensor due."""
+
+    STANDARD = "STANDARD"
+    ASSET = "ASSET"
+    MULTI_ASSET = "MULTI_ASSET"
+
+
+class TickContext(Protocol):
+    """What a sensor needs of the context of an evaluation."""
+
+    @property
+    def cursor(self) -> str | None:
+        """The cursor."""
+        ...
+
+    @property
+    def cursor_updated(self) -> bool:
+        """Whether the function set the cursor."""
+        ...
+
+    @property
+    def log(self) -> logging.Logger:
+        """The log of the tick."""
+        ...
+
+    @property
+    def resources_by_key(self) -> Mapping[str, Any]:
+        """The resources by key."""
+        ...
+
+    def next_materialization(
+        self, asset_key: keys.AssetKey, after_id: int, *, newest: bool
+    ) -> events.EventLogRecord | None:
+        """Return the materialization that an asset sensor is to see."""
+        ...
+
+
+class SensorDefinition:
+    """A sensor that is due by the clock. Made by `sensor`; called directly, it calls the function.
+
+    Args:
+        name: The name of the sensor; the function's where not given.
+        evaluation_fn: The function.
+        job_name: The job that the sensor asks for.
+        minimum_interval_seconds: The least time between two evaluations.
+        description: What the sensor is for.
+        job: The job that the sensor asks for.
+        jobs: The jobs that the sensor may ask for.
+        default_status: Whether it is evaluated until somebody starts or stops it.
+        asset_selection: The assets that the sensor may ask for directly.
+        required_resource_keys: The resources that the function needs.
+        tags: Labels.
+        metadata: What to attach to the definition.
+        target: The job, the jobs or the assets that the sensor may ask for.
+        owners: Who answers for the sensor.
+    """
+
+    sensor_type = SensorType.STANDARD
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        evaluation_fn: SensorFunction,
+        job_name: str | None = None,
+        minimum_interval_seconds: float | None = None,
+        description: str | None = None,
+        job: JobTarget | None = None,
+        jobs: Sequence[JobTarget] | None = None,
+        default_status: DefaultSensorStatus = DefaultSensorStatus.STOPPED,
+        asset_selection: asset_selection.CoercibleToAssetSelection | None = None,
+        required_resource_keys: set[str] | None = None,
+        tags: Mapping[str, str] | None = None,
+        metadata: metadata_values.RawMetadataMapping | None = None,
+        target: SensorTarget | None = None,
+        owners: Sequence[str] | None = None,
+    ) -> None:
+        self.name: str = name or str(getattr(evaluation_fn, "__name__", ""))
+        targets = [job_name, job, jobs, target]
+        if sum(one is not None for one in targets) > 1 or (
+            target is not None and asset_selection is not None
+        ):
+            raise errors.InvalidDefinitionError(
+                f"The sensor {self.name!r} names its targets twice. Give one of job_name, job, "
+                "jobs and target."
+            )
+        if minimum_interval_seconds is not None and not minimum_interval_seconds > 0:
+            raise errors.InvalidDefinitionError(
+                f"The minimum interval of the sensor {self.name!r} is a positive number of "
+                "seconds, "
+                f"got {minimum_interval_seconds!r}."
+            )
+        target_jobs, target_assets = _split_target(target)
+        self._function = evaluation_fn
+        self.jobs: tuple[JobTarget, ...] = tuple([job] if job is not None else jobs or target_jobs)
+        names = [job_name] if job_name is not None else [one.name for one in self.jobs]
+        self.job_names: tuple[str, ...] = tuple(names)
+        chosen = target_assets if asset_selection is None else asset_selection
+        self.asset_selection = None if chosen is None else _selection_of(chosen)
+        self.minimum_interval_seconds = minimum_interval_seconds
+        self.description = description or (
+            inspect.cleandoc(evaluation_fn.__doc__) if evaluation_fn.__doc__ else None
+        )
+        self.default_status = DefaultSensorStatus(default_status)
+        self.required_resource_keys = frozenset(required_resource_keys or ())
+        self.tags = asset_events.checked_tags(tags)
+        self.metadata = metadata_values.normalize(metadata)
+        self.owners = tuple(owners or ())
+        self.source = sources.of_function(evaluation_fn)
+        self._parameters = _parameters(self.name, evaluation_fn)
+
+    @property
+    def job_name(self) -> str | None:
+        """The job that the sensor asks for, None where it has none or several."""
+        return self.job_names[0] if len(self.job_names) == 1 else None
+
+    @property
+    def monitored_assets(self) -> Sequence[keys.AssetKey]:
+        """The assets that the sensor watches."""
+        return ()
+
+    @property
+    def coalesce(self) -> bool:
+        """Whether the sensor sees only the newest of several waiting materializations."""
+        return False
+
+    @property
+    def effective_minimum_interval_s(self) -> float:
+        """The least time between two evaluations; 0 means that nothing limits their rate."""
+        if self.minimum_interval_seconds is not None:
+            return float(self.minimum_interval_seconds)
+        return DEFAULT_MINIMUM_INTERVAL_S if self.sensor_type is SensorType.STANDARD else 0.0
+
+    def evaluate_tick(self, context: TickContext) -> ticks.TickResult:
+        """Evaluate the sensor once.
+
+        Args:
+            context: The context; in tests, from `build_sensor_context`.
+
+        Returns:
+            What the sensor decided.
+
+        Raises:
+            UserCodeExecutionError: The function raised.
+            InvariantViolationError: What it returned makes no sense.
+        """
+        result = self._evaluate(context, (context,))
+        if result.cursor is not None and context.cursor_updated:
+            raise errors.InvariantViolationError(
+                f"The sensor {self.name!r} set its cursor both by context.update_cursor and by "
+                "SensorResult. Use one."
+            )
+        cursor = result.cursor if result.cursor is not None else context.cursor
+        return self._tick_result(result, cursor)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function directly, as tests do."""
+        return self._function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
+
+    def _evaluate(
+        self, context: TickContext, positional: tuple[Any, ...]
+    ) -> run_requests.SensorResult:
+        resources = {
+            name: context.resources_by_key[name]
+            for name in self._parameters
+            if name in context.resources_by_key
+        }
+        free = [name for name in self._parameters if name not in resources]
+        arguments = self._arguments(free, positional)
+        with ticks.user_code(self.name):
+            returned = self._function(*arguments, **resources)
+        return ticks.collect(self.name, returned)
+
+    def _arguments(self, free: Sequence[str], positional: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(free) > len(positional):
+            raise errors.InvalidDefinitionError(
+                f"The function of the sensor {self.name!r} takes {', '.join(free)}; it is given "
+                f"{len(positional)} argument(s), and no resource is called {free[-1]!r}."
+            )
+        return positional[: len(free)]
+
+    def _tick_result(
+        self, result: run_requests.SensorResult, cursor: str | None
+    ) -> ticks.TickResult:
+        requests = tuple(self._completed(request) for request in result.run_requests)
+        reason: str | None = None
+        if not requests:
+            given = result.skip_reason.skip_message if result.skip_reason is not None else None
+            reason = given or ticks.EMPTY_RESULT_MESSAGE
+        return ticks.TickResult(requests, reason, cursor, result.asset_events)
+
+    def _completed(self, request: run_requests.RunRequest) -> run_requests.RunRequest:
+        """Fill in the job and the tags of a run request, or say why it cannot be made."""
+        if request.partition_key is not None:
+            raise errors.InvariantViolationError(
+                f"The sensor {self.name!r} asks for the partition {request.partition_key!r}, but "
+                "its target has no partitions."
+            )
+        name = request.job_name
+        if name is None:
+            if not self.job_names and self.asset_selection is not None:
+                name = jobs.ASSET_JOB_NAME
+            elif len(self.job_names) == 1:
+                name = self.job_names[0]
+            else:
+                told = f"one of {', '.join(self.job_names)}" if self.job_names else "a job"
+                raise errors.InvariantViolationError(
+                    f"The sensor {self.name!r} returned a run request without a job. Give "
+                    f"RunRequest(job_name=...) {told}, "
+                    "or give the sensor exactly one target."
+                )
+        elif self.job_names and name not in self.job_names and "/" not in name:
+            raise errors.InvariantViolationError(
+                f"The sensor {self.name!r} asks for the job {name!r}, which is none of its "
+                "targets: "
+                f"{', '.join(self.job_names)}."
+            )
+        tags = {**request.tags, run_requests.SENSOR_NAME_TAG: self.name}
+        return request.with_replaced_attrs(job_name=name, tags=tags)
+
+
+_selection_of = asset_selection.AssetSelection.from_coercible
+
+
+class AssetSensorDefinition(SensorDefinition):
+    """A sensor that sees each materialization of one asset, in order, exactly once.
+
+    Args:
+        name: The name of the sensor.
+        asset_key: The asset that it watches, of any location.
+        job_name: The job that the sensor asks for.
+        asset_materialization_fn: The function.
+        coalesce: Whether it sees only the newest of several waiting materializations.
+        options: As `SensorDefinition` takes them.
+    """
+
+    sensor_type = SensorType.ASSET
+
+    def __init__(
+        self,
+        name: str | None,
+        asset_key: keys.CoercibleToAssetKey,
+        job_name: str | None,
+        asset_materialization_fn: SensorFunction,
+        *,
+        coalesce: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(name, evaluation_fn=asset_materialization_fn, job_name=job_name, **options)
+        self.asset_key = keys.AssetKey.from_coercible(asset_key)
+        self._coalesce = coalesce
+
+    @property
+    def monitored_assets(self) -> Sequence[keys.AssetKey]:
+        """The assets that the sensor watches."""
+        return (self.asset_key,)
+
+    @property
+    def coalesce(self) -> bool:
+        """Whether the sensor sees only the newest of several waiting materializations."""
+        return self._coalesce
+
+    def evaluate_tick(self, context: TickContext) -> ticks.TickResult:
+        """Evaluate the sensor for the next materialization, or say that there is none.
+
+        Args:
+            context: The context; in tests, from `build_sensor_context`.
+
+        Returns:
+            What the sensor decided. The cursor is the position of the materialization in the log.
+
+        Raises:
+            UserCodeExecutionError: The function raised.
+            InvariantViolationError: What it returned makes no sense.
+        """
+        record = context.next_materialization(
+            self.asset_key, self._position(context.cursor), newest=self._coalesce
+        )
+        if record is None:
+            message = f"No new materialization events found for asset key {self.asset_key}"
+            return ticks.TickResult(skip_message=message, cursor=context.cursor)
+        result = self._evaluate(context, (context, record.event_log_entry))
+        if result.cursor is not None:
+            raise errors.InvariantViolationError(
+                f"The asset sensor {self.name!r} returned the cursor {result.cursor!r}. "
+                "The cursor of an asset sensor is the position of the materialization; leave it "
+                "out."
+            )
+        if context.cursor_updated:
+            context.log.warning(
+                "The cursor of an asset sensor is the position of the materialization; what "
+                "update_cursor set is not kept."
+            )
+        return self._tick_result(result, str(record.storage_id))
+
+    def _arguments(self, free: Sequence[str], positional: tuple[Any, ...]) -> tuple[Any, ...]:
+        # A function with one parameter may want either; the name tells.
+        if len(free) == 1 and "event" in free[0] and "context" not in free[0]:
+            return positional[1:]
+        return super()._arguments(free, positional)
+
+    def _position(self, cursor: str | None) -> int:
+        if not cursor:
+            return 0
+        if not cursor.isdigit():
+            raise errors.InvariantViolationError(
+                f"The cursor of the asset sensor {self.name!r} is {cursor!r}, which is no position "
+                "in the log. Reset it."
+            )
+        return int(cursor)
+
+
+class MultiAssetSensorDefinition(SensorDefinition):
+    """A sensor that is due when any of several assets was materialized.
+
+    Args:
+        name: The name of the sensor.
+        monitored_assets: The assets that it watches, of any location.
+        job_name: The job that the sensor asks for.
+        asset_materialization_fn: The function.
+        options: As `SensorDefinition` takes them.
+    """
+
+    sensor_type = SensorType.MULTI_ASSET
+
+    def __init__(
+        self,
+        name: str | None,
+        monitored_assets: Sequence[keys.CoercibleToAssetKey],
+        job_name: str | None,
+        asset_materialization_fn: SensorFunction,
+        **options: Any,
+    ) -> None:
+        super().__init__(name, evaluation_fn=asset_materialization_fn, job_name=job_name, **options)
+        self._monitored = tuple(
+            dict.fromkeys(keys.AssetKey.from_coercible(key) for key in monitored_assets)
+        )
+        if not self._monitored:
+            raise errors.InvalidDefinitionError(
+                f"The sensor {self.name!r} watches no asset. Name at least one."
+            )
+
+    @property
+    def monitored_assets(self) -> Sequence[keys.AssetKey]:
+        """The assets that the sensor watches."""
+        return self._monitored
+
+    def evaluate_tick(self, context: TickContext) -> ticks.TickResult:
+        """Evaluate the sensor once.
+
+        Args:
+            context: The context; in tests, from `build_multi_asset_sensor_context`.
+
+        Returns:
+            What the sensor decided. The cursor says which materializations it has consumed.
+
+        Raises:
+            UserCodeExecutionError: The function raised.
+            InvariantViolationError: What it returned makes no sense.
+        """
+        result = self._evaluate(context, (context,))
+        if result.cursor is not None:
+            raise errors.InvariantViolationError(
+                f"The sensor {self.name!r} returned the cursor {result.cursor!r}. A multi-asset "
+                "sensor moves its cursor "
+                "by context.advance_cursor or context.advance_all_cursors."
+            )
+        if result.run_requests and not context.cursor_updated:
+            context.log.warning(
+                "Runs were asked for but the cursor stays: the same materializations will be seen "
+                "again. "
+                "Call context.advance_cursor or context.advance_all_cursors."
+            )
+        return self._tick_result(result, context.cursor)
+
+
+def _split_target(
+    target: SensorTarget | None,
+) -> tuple[Sequence[JobTarget], asset_selection.CoercibleToAssetSelection | None]:
+    if target is None:
+        return (), None
+    if isinstance(target, (jobs.UnresolvedAssetJobDefinition, jobs.JobDefinition)):
+        return (target,), None
+    if isinstance(target, (list, tuple)):
+        found: list[JobTarget] = [
+            one
+            for one in target
+            if isinstance(one, (jobs.UnresolvedAssetJobDefinition, jobs.JobDefinition))
+        ]
+        if found and len(found) == len(target):
+            return found, None
+    return (), target  # type: ignore[return-value]  # pyright: ignore[reportReturnType]
+
+
+def _parameters(sensor_name: str, function: SensorFunction) -> list[str]:
+    names: list[str] = []
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise errors.InvalidDefinitionError(
+                f"The function of the sensor {sensor_name!r} has the parameter {parameter}. Name "
+                "its parameters."
+            )
+        names.append(parameter.name)
+    return names

@@ -1,0 +1,197 @@
+"""The contexts that sensor functions receive.
+
+Called by the evaluation of ticks, and by tests through the builders.
+"""
+
+import dataclasses
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from atoll._definitions import definitions as all_definitions
+from atoll._definitions import errors, events, keys
+from atoll._execution import logs
+from atoll._execution import resources as resource_objects
+from atoll._instance import instance as instances
+
+
+@dataclasses.dataclass(frozen=True)
+class TickSurroundings:
+    """What a context shows of the tick around an evaluation.
+
+    Attributes:
+        sensor_name: The sensor.
+        instance: The instance.
+        cursor: The cursor that the last evaluation left.
+        last_tick_completion_time: When the last evaluation completed, in seconds since 1970.
+        last_run_key: The run key of the last run that the sensor requested.
+        last_sensor_start_time: When the sensor was last started, in seconds since 1970.
+        triggering_event: The materialization that makes an asset sensor due; None lets it look for
+            the next one.
+        log: The log of the tick.
+        resources: The resources by key.
+    """
+
+    sensor_name: str
+    instance: instances.Instance
+    cursor: str | None = None
+    last_tick_completion_time: float | None = None
+    last_run_key: str | None = None
+    last_sensor_start_time: float | None = None
+    triggering_event: events.EventLogRecord | None = None
+    log: logging.Logger | None = None
+    resources: Mapping[str, Any] = dataclasses.field(default_factory=dict[str, Any])
+
+
+class SensorEvaluationContext:
+    """What a sensor function knows of its tick.
+
+    Args:
+        surroundings: The tick.
+    """
+
+    def __init__(self, surroundings: TickSurroundings) -> None:
+        self._around = surroundings
+        self._cursor = surroundings.cursor
+        self._cursor_updated = False
+        self._log = surroundings.log or logs.to_handler(None)
+
+    @property
+    def sensor_name(self) -> str:
+        """The name of the sensor."""
+        return self._around.sensor_name
+
+    @property
+    def instance(self) -> instances.Instance:
+        """Answers questions about assets and runs."""
+        return self._around.instance
+
+    @property
+    def log(self) -> logging.Logger:
+        """The log of the tick."""
+        return self._log
+
+    @property
+    def cursor(self) -> str | None:
+        """The cursor that the last evaluation left, or that this one has set."""
+        return self._cursor
+
+    @property
+    def cursor_updated(self) -> bool:
+        """Whether this evaluation has set the cursor."""
+        return self._cursor_updated
+
+    def update_cursor(self, cursor: str | None) -> None:
+        """Set the cursor. It is kept only if the evaluation succeeds."""
+        if cursor is not None and not isinstance(cursor, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise errors.InvariantViolationError(
+                f"A cursor is a string, got {cursor!r} of type {type(cursor).__name__}. Convert it "
+                "with str or json.dumps."
+            )
+        self._cursor = cursor
+        self._cursor_updated = True
+
+    @property
+    def last_run_key(self) -> str | None:
+        """The run key of the last run that the sensor requested."""
+        return self._around.last_run_key
+
+    @property
+    def last_tick_completion_time(self) -> float | None:
+        """When the last evaluation completed, in seconds since 1970."""
+        return self._around.last_tick_completion_time
+
+    @property
+    def last_completion_time(self) -> float | None:
+        """When the last evaluation completed, in seconds since 1970."""
+        return self._around.last_tick_completion_time
+
+    @property
+    def last_sensor_start_time(self) -> float | None:
+        """When the sensor was last started, in seconds since 1970."""
+        return self._around.last_sensor_start_time
+
+    @property
+    def is_first_tick_since_sensor_start(self) -> bool:
+        """Whether no evaluation has completed since the sensor was last started."""
+        started, completed = self.last_sensor_start_time, self.last_tick_completion_time
+        return completed is None or (started is not None and completed < started)
+
+    @property
+    def resources_by_key(self) -> Mapping[str, Any]:
+        """The resources by key."""
+        return self._around.resources
+
+    @property
+    def resources(self) -> resource_objects.Resources:
+        """The resources, by attribute."""
+        return resource_objects.Resources(
+            self._around.resources, f"The sensor {self.sensor_name!r}"
+        )
+
+    def next_materialization(
+        self, asset_key: keys.AssetKey, after_id: int, *, newest: bool
+    ) -> events.EventLogRecord | None:
+        """Return the materialization that an asset sensor is to see.
+
+        Args:
+            asset_key: The asset.
+            after_id: The position of the last one that it saw.
+            newest: Whether only the newest counts.
+
+        Returns:
+            The one that made the tick due; or, where the tick has none, the next one in the log.
+        """
+        if self._around.triggering_event is not None:
+            return self._around.triggering_event
+        chosen = events.AssetRecordsFilter(asset_key, after_storage_id=after_id)
+        found = self.instance.fetch_materializations(chosen, limit=1, ascending=not newest)
+        return found.records[0] if found.records else None
+
+
+def build_sensor_context(
+    instance: instances.Instance | None = None,
+    cursor: str | None = None,
+    *,
+    sensor_name: str | None = None,
+    resources: Mapping[str, Any] | None = None,
+    definitions: all_definitions.Definitions | None = None,
+    last_sensor_start_time: float | None = None,
+) -> SensorEvaluationContext:
+    """Make a context with which a test calls or evaluates a sensor.
+
+    Args:
+        instance: The instance; an ephemeral one where not given.
+        cursor: The cursor that the last evaluation left.
+        sensor_name: The name of the sensor.
+        resources: Objects by resource key.
+        definitions: The definitions, for their resources.
+        last_sensor_start_time: When the sensor was last started.
+
+    Returns:
+        The context.
+    """
+    return SensorEvaluationContext(
+        surroundings_for_test(
+            instance, cursor, sensor_name, resources, definitions, last_sensor_start_time
+        )
+    )
+
+
+def surroundings_for_test(
+    instance: instances.Instance | None,
+    cursor: str | None,
+    sensor_name: str | None,
+    resources: Mapping[str, Any] | None,
+    definitions: all_definitions.Definitions | None,
+    last_sensor_start_time: float | None,
+) -> TickSurroundings:
+    """Make the surroundings of a context that a test builds."""
+    own: Mapping[str, Any] = definitions.resources if definitions is not None else {}
+    return TickSurroundings(
+        sensor_name=sensor_name or "",
+        instance=instance if instance is not None else instances.Instance.ephemeral(),
+        cursor=cursor,
+        last_sensor_start_time=last_sensor_start_time,
+        resources={**own, **(resources or {})},
+    )

@@ -1,0 +1,105 @@
+import copy
+import datetime as dt
+import math
+import pathlib
+import pickle
+
+import atoll as dg
+import pytest
+from atoll._definitions import metadata
+
+COLUMNS = dg.TableSchema([dg.TableColumn("a", "int")])
+ROWS = [dg.TableRecord({"a": 1})]
+
+
+@pytest.mark.parametrize(
+    ("raw", "typed"),
+    [
+        ("x", dg.TextMetadataValue("x")),
+        (True, dg.BoolMetadataValue(True)),
+        (3, dg.IntMetadataValue(3)),
+        (2**80, dg.IntMetadataValue(2**80)),
+        (1.5, dg.FloatMetadataValue(1.5)),
+        (None, dg.NullMetadataValue()),
+        ({"a": [1]}, dg.JsonMetadataValue({"a": [1]})),
+        ([1, 2], dg.JsonMetadataValue([1, 2])),
+        ((1, 2), dg.JsonMetadataValue([1, 2])),
+        (pathlib.PurePosixPath("/a"), dg.PathMetadataValue("/a")),
+        (dg.AssetKey("a"), dg.AssetMetadataValue(dg.AssetKey("a"))),
+        (COLUMNS, dg.TableSchemaMetadataValue(COLUMNS)),
+        (dt.datetime(2024, 1, 1, tzinfo=dt.timezone.utc), dg.TimestampMetadataValue(1704067200.0)),
+        (dg.MetadataValue.md("# x"), dg.MarkdownMetadataValue("# x")),
+    ],
+)
+def test_raw_values_become_typed_ones(raw, typed):
+    coerced = metadata.coerce("name", raw)
+    assert coerced == typed
+    assert type(coerced) is type(typed)
+
+
+def test_values_show_their_kind():
+    assert str(dg.MetadataValue.text("value")) == "TextMetadataValue(text='value')"
+
+
+@pytest.mark.parametrize(
+    ("made", "value"),
+    [
+        (dg.MetadataValue.text("t"), "t"),
+        (dg.MetadataValue.url("http://x"), "http://x"),
+        (dg.MetadataValue.path("/p"), "/p"),
+        (dg.MetadataValue.notebook("/n"), "/n"),
+        (dg.MetadataValue.json([1]), [1]),
+        (dg.MetadataValue.md("m"), "m"),
+        (dg.MetadataValue.int(1), 1),
+        (dg.MetadataValue.float(1), 1.0),
+        (dg.MetadataValue.bool(False), False),
+        (dg.MetadataValue.timestamp(5.0), 5.0),
+        (dg.MetadataValue.asset(dg.AssetKey("a")), dg.AssetKey("a")),
+        (dg.MetadataValue.run("r"), "r"),
+        (dg.MetadataValue.job("j", "loc"), "j"),
+        (dg.MetadataValue.python_artifact(pathlib.Path), "pathlib.Path"),
+        (dg.MetadataValue.table_schema(COLUMNS), COLUMNS),
+        (dg.MetadataValue.table(ROWS), tuple(ROWS)),
+        (dg.MetadataValue.null(), None),
+    ],
+)
+def test_each_kind_holds_its_value_and_travels(made, value):
+    assert made.value == value
+    assert copy.deepcopy(made) == made == pickle.loads(pickle.dumps(made))
+    assert hash(made) == hash(copy.deepcopy(made))
+
+
+def test_kinds_differ_even_where_values_do_not():
+    assert dg.MetadataValue.text("a") != dg.MetadataValue.md("a")
+    assert dg.MetadataValue.int(1) != dg.MetadataValue.float(1)
+    assert dg.MetadataValue.job("j", "a") != dg.MetadataValue.job("j", "b")
+
+
+def test_not_a_number_equals_itself():
+    assert dg.MetadataValue.float(math.nan) == dg.MetadataValue.float(math.nan)
+
+
+def test_the_schema_of_a_table_is_told_from_its_records():
+    made = dg.MetadataValue.table([dg.TableRecord({"a": 1, "b": "x", "c": 1.5, "d": True})])
+    assert [column.type for column in made.schema.columns] == ["int", "string", "float", "bool"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: dg.MetadataValue.int("x"),
+        lambda: dg.MetadataValue.int(True),
+        lambda: dg.MetadataValue.text(5),
+        lambda: dg.MetadataValue.json({"a": object()}),
+        lambda: dg.MetadataValue.timestamp(dt.datetime(2024, 1, 1)),  # noqa: DTZ001 - the point
+        lambda: dg.MetadataValue.table([]),
+        lambda: dg.MetadataValue.table([{"a": 1}]),
+        lambda: dg.TableRecord({"a": [1]}),
+        lambda: metadata.coerce("name", object()),
+        lambda: metadata.normalize({1: "x"}),
+        lambda: metadata.normalize([("a", 1)]),
+    ],
+)
+def test_what_fits_no_kind_is_refused(wrong):
+    with pytest.raises(dg.InvalidDefinitionError):
+        wrong()
