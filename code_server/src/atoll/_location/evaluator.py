@@ -1,0 +1,108 @@
+"""The process that evaluates ticks, one after the other.
+
+It ends when the code server closes its connection. Forked from the definitions process, or
+spawned. What the sensor raises, logs and writes is part of the answer. It keeps no time limit of
+its own: user code may hang anywhere, so the code server keeps it, and kills.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from google.protobuf import duration_pb2
+
+from atoll._definitions import definitions as definitions_module
+from atoll._execution import ticks
+from atoll._instance import instance as instance_module
+from atoll._location import capture, errors, loading, relay, tick_log
+from atoll._wire import failures
+from atoll._wire import ticks as tick_messages
+from atoll.location.v1 import location_pb2
+from atoll.process.v1 import process_pb2
+
+EXIT_LOAD_FAILED = 1
+EXIT_UNREACHABLE = 3
+
+_OUTPUT_BYTES_MAX = 128 * 1024
+
+
+def serve(introduction: relay.Introduction, load: loading.Load) -> int:
+    """Evaluate ticks until the code server closes the connection; return the exit code.
+
+    Args:
+        introduction: Where the code server is, and who this process is.
+        load: Gives the definitions.
+    """
+    try:
+        channel = relay.open_channel(introduction)
+    except OSError as error:
+        sys.stderr.write(f"The code server does not answer: {error}\n")
+        return EXIT_UNREACHABLE
+    try:
+        evaluator = Evaluator(load(), relay.ServerLink(introduction, channel))
+    except loading.LoadError as error:
+        failed = process_pb2.LoadFailed(failure=error.failure)
+        channel.send(process_pb2.ProcessMessage(load_failed=failed))
+        return EXIT_LOAD_FAILED
+    try:
+        while (message := channel.receive()) is not None:
+            if message.HasField("evaluate"):
+                evaluated = evaluator.evaluate(message.evaluate.request)
+                channel.send(process_pb2.ProcessMessage(evaluated=evaluated))
+    except (OSError, errors.FramingError) as error:
+        sys.stderr.write(f"The connection to the code server broke: {error}\n")
+        return EXIT_UNREACHABLE
+    return 0
+
+
+class Evaluator:
+    """Evaluates sensors of one location.
+
+    Args:
+        definitions: What the location defines.
+        link: The connection to the code server.
+    """
+
+    def __init__(self, definitions: definitions_module.Definitions, link: relay.ServerLink) -> None:
+        self._definitions = definitions
+        self._instance = instance_module.Instance(relay.RelayBackend(link))
+        self._capture = capture.TickCapture()
+
+    def evaluate(self, request: location_pb2.EvaluateSensorRequest) -> process_pb2.Evaluated:
+        """Evaluate one sensor once.
+
+        Args:
+            request: Which sensor, and what it is due for.
+        """
+        log = tick_log.TickLog()
+        self._capture.begin()
+        began = time.monotonic()
+        try:
+            response = self._decide(request, log)
+        except BaseException as error:  # noqa: BLE001 - the boundary to user code, sys.exit included; it is recorded
+            response = location_pb2.EvaluateSensorResponse(failure=failures.of_user_code(error))
+        took_s = time.monotonic() - began
+        response.duration.CopyFrom(duration_pb2.Duration(nanos=int(took_s % 1 * 1e9)))
+        response.duration.seconds = int(took_s)
+        for stream, text in self._capture.take(_OUTPUT_BYTES_MAX):
+            log.keep_output(stream, text)
+        response.log_lines.extend(log.lines())
+        return process_pb2.Evaluated(tick_id=request.tick_id, response=response)
+
+    def _decide(
+        self, request: location_pb2.EvaluateSensorRequest, log: tick_log.TickLog
+    ) -> location_pb2.EvaluateSensorResponse:
+        due = tick_messages.due_from_message(request)
+        result = ticks.evaluate_sensor(
+            self._definitions,
+            request.sensor_name,
+            cursor=due.cursor,
+            triggering_event=due.triggering_event,
+            instance=self._instance,
+            last_tick_completion_time=due.last_tick_completion_time,
+            last_run_key=due.last_run_key,
+            last_sensor_start_time=due.last_sensor_start_time,
+            log_handler=log,
+        )
+        return tick_messages.to_response(result)

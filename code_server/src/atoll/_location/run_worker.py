@@ -1,0 +1,205 @@
+"""The process that runs one run.
+
+Takes the worker's lock for its whole life, writes down who it is, and executes the plan in
+process; its events go to the spool and its output to files, neither of which needs anybody.
+SIGTERM cancels: an exception in the main thread unwinds the step, and the run ends as canceled.
+Whatever happens in user code, a final event is written, unless the process dies; then `sealing`
+writes it. What a run does stands in `_execution`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import signal
+import socket
+import sys
+import types
+from collections.abc import Generator
+
+from atoll._definitions import definitions as definitions_module
+from atoll._definitions import events, failures
+from atoll._execution import runs as execution
+from atoll._instance import instance as instance_module
+from atoll._location import (
+    capture,
+    errors,
+    event_spool,
+    loading,
+    relay,
+    run_directory,
+    spool,
+)
+from atoll._wire import failures as failure_messages
+from atoll._wire import runs as run_messages
+from atoll.location.v1 import location_pb2
+
+EXIT_REFUSED = 4
+EXIT_FAILED = 5
+
+_INSTANCE_PATIENCE_S = 60.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Worker:
+    """Which run, and who runs it.
+
+    Attributes:
+        directory: The directory of the run.
+        build_id: The build that runs it.
+        location_name: The name of the code location.
+        start_method: How this process was made, "fork" or "spawn".
+        introduction: How it introduces itself to the code server.
+    """
+
+    directory: str
+    build_id: str
+    location_name: str
+    start_method: str
+    introduction: relay.Introduction
+
+
+def run(worker: Worker, load: loading.Load) -> int:
+    """Run the run; return the exit code of the process, which tells nothing of its success.
+
+    Args:
+        worker: Which run, and who runs it.
+        load: Gives the definitions.
+    """
+    directory = run_directory.RunDirectory(pathlib.Path(worker.directory))
+    try:
+        plan = directory.read_plan()
+        lock = directory.lock_worker()
+        lock.forget_in_children()
+        writer = spool.create(directory.events_path)
+        directory.write_identity(worker.build_id)
+    except (errors.LocationError, OSError) as error:
+        sys.stderr.write(f"The run {directory.run_id} is not begun: {error}\n")
+        return EXIT_REFUSED
+    output = capture.StepCapture(directory)
+    output.begin()
+    link = relay.ServerLink(worker.introduction)
+    sink = event_spool.EventSpool(writer, link, directory.run_id, plan.job_name)
+    try:
+        _RunWorker(worker, plan, sink, output).run(load, link, directory)
+    except errors.SpoolError as error:
+        sys.stderr.write(f"The run cannot be recorded and ends here: {error}\n")
+        return EXIT_FAILED
+    finally:
+        output.end()
+    return 0
+
+
+class _RunWorker:
+    def __init__(
+        self,
+        worker: Worker,
+        plan: location_pb2.RunPlan,
+        sink: event_spool.EventSpool,
+        output: capture.StepCapture,
+    ) -> None:
+        self._worker = worker
+        self._plan = plan
+        self._sink = sink
+        self._output = output
+        self._canceled = False
+
+    def run(
+        self,
+        load: loading.Load,
+        link: relay.ServerLink,
+        directory: run_directory.RunDirectory,
+    ) -> None:
+        """Run the plan from its first event to its last.
+
+        The start is told before anything else, since a spawned worker has yet to import the code.
+        The execution tells it too; the sink takes the first, as it takes the first end.
+        """
+        try:
+            signal.signal(signal.SIGTERM, self._on_terminate)
+            self._emit(events.EventType.RUN_START, "The run has started.", self._start_data())
+            if directory.cancel_requested:
+                self._cancel()
+            backend = relay.RelayBackend(link, patience_s=_INSTANCE_PATIENCE_S)
+            self._execute(load(), instance_module.Instance(backend))
+        except execution.RunCanceledError:
+            self._end_canceled()
+        except errors.SpoolError:
+            raise
+        except loading.LoadError as error:
+            self._end_failed(failure_messages.to_info(error.failure))
+        except BaseException as error:  # noqa: BLE001 - the boundary of the run: recorded as its end
+            self._end_failed(failures.describe(error))
+        # A late signal must not interrupt what is left.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+    def _execute(
+        self,
+        definitions: definitions_module.Definitions,
+        instance: instance_module.Instance,
+    ) -> None:
+        planned = run_messages.from_plan(self._plan, location_name=self._worker.location_name)
+        execution.execute_run(
+            definitions,
+            planned,
+            self._sink,
+            instance,
+            step_boundary=self._step,
+            start=self._start_data(),
+        )
+
+    @contextlib.contextmanager
+    def _step(self, step_key: str | None) -> Generator[None]:
+        key = step_key or run_directory.OUTSIDE_STEPS
+        with self._output.step(key):
+            self._sink.emit(
+                events.Event(
+                    event_type=events.EventType.LOGS_CAPTURED,
+                    step_key=step_key,
+                    message="Standard output and error are captured.",
+                    event_specific_data=events.LogsCapturedData((key,)),
+                )
+            )
+            yield
+
+    def _on_terminate(self, _signal: int, _frame: types.FrameType | None) -> None:
+        # Once: the unwinding and its clean-up are not interrupted again. Who has no patience kills.
+        if not self._canceled:
+            self._canceled = True
+            self._sink.interrupt(self._cancel)
+
+    def _cancel(self) -> None:
+        self._canceled = True
+        text = "The run was canceled."
+        raise execution.RunCanceledError(text)
+
+    def _start_data(self) -> events.RunStartData:
+        return events.RunStartData(
+            build_id=self._worker.build_id,
+            pid=os.getpid(),
+            hostname=socket.gethostname(),
+            start_method=self._worker.start_method,
+        )
+
+    def _end_canceled(self) -> None:
+        self._emit(events.EventType.RUN_CANCELED, "The run was canceled.")
+
+    def _end_failed(self, failure: failures.FailureInfo) -> None:
+        # A cancellation that was held back until this event was written comes too late.
+        with contextlib.suppress(execution.RunCanceledError):
+            self._emit(
+                events.EventType.RUN_FAILURE,
+                f"The run has failed: {failure.message}",
+                events.RunFailureData(failure),
+            )
+
+    def _emit(
+        self,
+        event_type: events.EventType,
+        message: str,
+        data: events.EventSpecificData | None = None,
+    ) -> None:
+        event = events.Event(event_type=event_type, message=message, event_specific_data=data)
+        self._sink.emit(event)

@@ -1,0 +1,156 @@
+"""The snapshot of a location: everything its definitions say, without the code that does it.
+
+Made once by the definitions process after the import. The encoding is deterministic: the same
+definitions give the same bytes in every process, so that their digest tells whether anything
+changed. Nothing is validated here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from google.protobuf import duration_pb2
+
+from atoll._definitions import assets, definitions, jobs, keys, sensors, sources, specs
+from atoll._wire import keys as key_messages
+from atoll._wire import metadata, runs, texts
+from atoll.definitions.v1 import snapshot_pb2, values_pb2
+
+_NANOS = 1_000_000_000
+
+_KINDS = {
+    sensors.SensorType.STANDARD: snapshot_pb2.SENSOR_KIND_POLLING,
+    sensors.SensorType.ASSET: snapshot_pb2.SENSOR_KIND_ASSET,
+    sensors.SensorType.MULTI_ASSET: snapshot_pb2.SENSOR_KIND_MULTI_ASSET,
+}
+_STATUSES = {
+    sensors.DefaultSensorStatus.RUNNING: snapshot_pb2.SENSOR_STATUS_RUNNING,
+    sensors.DefaultSensorStatus.STOPPED: snapshot_pb2.SENSOR_STATUS_STOPPED,
+}
+
+
+def encode(defined: definitions.Definitions) -> bytes:
+    """Return the encoded snapshot.
+
+    Args:
+        defined: The definitions of the location.
+    """
+    return to_message(defined).SerializeToString(deterministic=True)
+
+
+def to_message(defined: definitions.Definitions) -> snapshot_pb2.LocationSnapshot:
+    """Return the snapshot.
+
+    Args:
+        defined: The definitions of the location.
+    """
+    message = snapshot_pb2.LocationSnapshot(
+        assets=_assets(defined),
+        jobs=[_job(job) for job in sorted(defined.resolve_all_job_defs(), key=_name)],
+        sensors=[_sensor(sensor, defined) for sensor in _sensors(defined)],
+    )
+    metadata.fill(message.metadata, defined.metadata)
+    return message
+
+
+def _name(job: jobs.JobDefinition) -> str:
+    return job.name
+
+
+def _assets(defined: definitions.Definitions) -> Iterator[snapshot_pb2.AssetDefinition]:
+    graph = defined.graph
+    for key in sorted(graph.specs, key=key_messages.path):
+        yield _asset(graph.specs[key], graph.get(key))
+
+
+def _asset(
+    spec: specs.AssetSpec, made_by: assets.AssetsDefinition | None
+) -> snapshot_pb2.AssetDefinition:
+    message = snapshot_pb2.AssetDefinition(
+        key=key_messages.to_message(spec.key),
+        description=texts.valid(spec.description or ""),
+        group_name=texts.valid(spec.group_name or specs.DEFAULT_GROUP_NAME),
+        owners=[texts.valid(owner) for owner in spec.owners],
+        tags=_tags(spec.tags),
+        kinds=sorted(texts.valid(kind) for kind in spec.kinds),
+        code_version=texts.valid(spec.code_version or ""),
+        skippable=spec.skippable,
+        source=_source(spec.source if made_by is None else made_by.source or spec.source),
+    )
+    input_names: dict[keys.AssetKey, str] = {}
+    if made_by is not None:
+        computation = made_by.computation
+        message.executable = True
+        message.op_name = computation.op_name
+        message.io_manager_key = computation.outputs_by_key[spec.key].io_manager_key
+        input_names = {one.key: one.name for one in computation.inputs}
+    for dependency in sorted(spec.deps, key=lambda one: key_messages.path(one.asset_key)):
+        message.dependencies.add(
+            asset_key=key_messages.to_message(dependency.asset_key),
+            input_name=input_names.get(dependency.asset_key, ""),
+        )
+    metadata.fill(message.metadata, spec.metadata)
+    return message
+
+
+def _source(position: sources.SourcePosition | None) -> snapshot_pb2.SourcePosition | None:
+    if position is None:
+        return None
+    return snapshot_pb2.SourcePosition(file=texts.valid(position.file), line=position.line)
+
+
+def _job(job: jobs.JobDefinition) -> snapshot_pb2.JobDefinition:
+    message = snapshot_pb2.JobDefinition(
+        name=texts.valid(job.name),
+        description=texts.valid(job.description or ""),
+        tags=_tags(job.tags),
+        asset_keys=key_messages.to_messages(job.asset_keys),
+        config_schema=texts.to_json(job.run_config_schema, texts.JSON_SCHEMA),
+        default_config=_default_config(job),
+        owners=[texts.valid(owner) for owner in job.owners],
+        implicit=job.implicit,
+        run_tags=_tags(job.run_tags),
+    )
+    metadata.fill(message.metadata, job.metadata)
+    return message
+
+
+def _default_config(job: jobs.JobDefinition) -> values_pb2.UserData | None:
+    return None if job.run_config is None else runs.config_to_message(job.run_config)
+
+
+def _sensors(defined: definitions.Definitions) -> list[sensors.SensorDefinition]:
+    # As the evaluation finds them: of two with one name, the first.
+    by_name = {sensor.name: defined.get_sensor_def(sensor.name) for sensor in defined.sensors}
+    return [by_name[name] for name in sorted(by_name)]
+
+
+def _sensor(
+    sensor: sensors.SensorDefinition, defined: definitions.Definitions
+) -> snapshot_pb2.SensorDefinition:
+    message = snapshot_pb2.SensorDefinition(
+        name=texts.valid(sensor.name),
+        kind=_KINDS[sensor.sensor_type],
+        description=texts.valid(str(sensor.description or "")),
+        job_names=[texts.valid(str(name)) for name in sensor.job_names],
+        monitored_assets=[key_messages.to_message(key) for key in sensor.monitored_assets],
+        minimum_interval=_duration(sensor.effective_minimum_interval_s),
+        default_status=_STATUSES[sensor.default_status],
+        tags=_tags(sensor.tags),
+        coalesce=sensor.coalesce,
+        owners=[texts.valid(owner) for owner in sensor.owners],
+    )
+    if sensor.asset_selection is not None:
+        selected = sensor.asset_selection.resolve_specs(defined.graph.specs)
+        message.asset_selection.extend(key_messages.to_messages(selected))
+    metadata.fill(message.metadata, sensor.metadata)
+    return message
+
+
+def _duration(seconds: float) -> duration_pb2.Duration:
+    nanos = round(seconds * _NANOS)
+    return duration_pb2.Duration(seconds=nanos // _NANOS, nanos=nanos % _NANOS)
+
+
+def _tags(tags: Mapping[str, str]) -> dict[str, str]:
+    return {texts.valid(name): texts.valid(value) for name, value in tags.items()}

@@ -1,0 +1,234 @@
+"""User code asks the instance through the code server, and is told clearly when nobody answers."""
+
+import contextlib
+import os
+import socket
+import threading
+
+import pytest
+
+from atoll._definitions import errors as public_errors
+from atoll._definitions import events, keys
+from atoll._instance import backend
+from atoll._location import framing, relay
+from atoll.events.v1 import events_pb2
+from atoll.mesh.v1 import mesh_pb2
+from atoll.process.v1 import process_pb2
+
+KEY = keys.AssetKey("sales")
+
+
+def _stored(number: int) -> events_pb2.StoredEvent:
+    event = events_pb2.Event(run_id="r")
+    event.asset_materialization.asset_key.path.append("sales")
+    return events_pb2.StoredEvent(id=number, event=event)
+
+
+class CodeServer:
+    """The other end of the socket: answers each query with what `answer` makes of it."""
+
+    def __init__(self, path: str, answer) -> None:
+        self.hellos = []
+        self.queries = []
+        self._answer = answer
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(path)
+        self._listener.listen()
+        self._threads = [threading.Thread(target=self._accept)]
+        self._connections = []
+        self._threads[0].start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            channel = framing.Channel(connection, process_pb2.ProcessMessage)
+            self._connections.append(connection)
+            thread = threading.Thread(target=self._serve, args=(channel,))
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, channel) -> None:
+        with contextlib.suppress(OSError), contextlib.closing(channel):
+            while (message := channel.receive(10)) is not None:
+                if message.HasField("hello"):
+                    self.hellos.append(message.hello)
+                    continue
+                self.queries.append(message)
+                answer = self._answer(message.instance_query)
+                if answer is None:
+                    return
+                for one in answer:
+                    channel.send(process_pb2.ServerMessage(instance_answer=one))
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for connection in self._connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+
+
+@pytest.fixture
+def socket_path(tmp_path):
+    return str(tmp_path / "s")
+
+
+@pytest.fixture
+def serve(socket_path):
+    servers = []
+
+    def start(answer) -> CodeServer:
+        server = CodeServer(socket_path, answer)
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def link(socket_path):
+    introduction = relay.Introduction(
+        socket_path, process_pb2.PROCESS_ROLE_RUN_WORKER, "nonce", "run-1"
+    )
+    made = relay.ServerLink(introduction)
+    yield made
+    made.close()
+
+
+def _answer(query, **fields) -> process_pb2.InstanceAnswer:
+    return process_pb2.InstanceAnswer(query_id=query.query_id, **fields)
+
+
+def _error(query, reason: str) -> process_pb2.InstanceAnswer:
+    error = process_pb2.InstanceError(reason=reason, message=f"told: {reason}")
+    return _answer(query, error=error)
+
+
+def test_the_newest_materializations_come_by_key(serve, link):
+    found = mesh_pb2.GetLatestMaterializationsResponse(events=[_stored(7)])
+    server = serve(lambda query: [_answer(query, get_latest_materializations=found)])
+    records = relay.RelayBackend(link).latest_materializations([KEY, keys.AssetKey("none")])
+    assert {key: record.storage_id for key, record in records.items()} == {KEY: 7}
+    assert records[KEY].event_type is events.EventType.ASSET_MATERIALIZATION
+    (hello,) = server.hellos
+    assert (hello.nonce, hello.run_id, hello.pid) == ("nonce", "run-1", os.getpid())
+
+
+def test_a_question_for_events_travels_whole(serve, link):
+    found = mesh_pb2.ListAssetEventsResponse(events=[_stored(3)], has_more=True)
+    server = serve(lambda query: [_answer(query, list_asset_events=found)])
+    question = backend.AssetEventsQuery(
+        KEY, backend.AssetEventKind.OBSERVATION, 1, 9, ascending=True, limit=5, partitions=("p",)
+    )
+    records, more = relay.RelayBackend(link).asset_events(question)
+    assert [record.storage_id for record in records] == [3]
+    assert more
+    asked = server.queries[0].instance_query.list_asset_events
+    assert (asked.after_id, asked.before_id, asked.ascending, asked.page_size) == (1, 9, True, 5)
+    assert list(asked.partitions) == ["p"]
+    assert asked.kind == mesh_pb2.ASSET_EVENT_KIND_OBSERVATION
+
+
+def test_a_run_that_is_not_there_is_none(serve, link):
+    run = mesh_pb2.InstanceRun(run_id="x", status="SUCCESS", job_name="j")
+    known = {"x": mesh_pb2.GetRunResponse(run=run)}
+    serve(
+        lambda query: [
+            _answer(query, get_run=known.get(query.get_run.run_id, mesh_pb2.GetRunResponse()))
+        ]
+    )
+    ours = relay.RelayBackend(link)
+    assert ours.run("y") is None
+    assert ours.run("x").is_success
+
+
+def test_without_a_code_server_the_error_says_so(link):
+    with pytest.raises(public_errors.InstanceUnavailableError, match="code server") as caught:
+        relay.RelayBackend(link).run("x")
+    assert caught.value.reason == "CODE_SERVER_UNREACHABLE"
+
+
+def test_an_error_of_the_host_keeps_its_reason_and_words(serve, link):
+    serve(lambda query: [_error(query, "INVALID_REQUEST")])
+    with pytest.raises(public_errors.InstanceUnavailableError, match="told: INVALID") as caught:
+        relay.RelayBackend(link, patience_s=10).run("x")
+    assert caught.value.reason == "INVALID_REQUEST"
+
+
+def test_an_answer_that_does_not_come_is_an_error_and_a_late_one_is_not_mixed_up(serve, link):
+    # The answer to each question comes only with the next one.
+    late = []
+
+    def answer(query):
+        late.append(_answer(query, get_run=mesh_pb2.GetRunResponse()))
+        return late[-2:-1]
+
+    serve(answer)
+    ours = relay.RelayBackend(link, answer_timeout_s=0.02)
+    for _ in range(3):
+        with pytest.raises(public_errors.InstanceUnavailableError, match=r"within 0\.02 s"):
+            ours.run("x")
+
+
+def test_a_patient_worker_asks_again_while_the_host_is_away(serve, link):
+    answers = iter(["HOST_UNAVAILABLE", "HOST_UNAVAILABLE", ""])
+
+    def answer(query):
+        reason = next(answers)
+        return [
+            _error(query, reason) if reason else _answer(query, get_run=mesh_pb2.GetRunResponse())
+        ]
+
+    server = serve(answer)
+    assert relay.RelayBackend(link, patience_s=10).run("x") is None
+    assert len(server.queries) == 3
+
+
+def test_a_patient_worker_connects_again_after_a_restart(serve, link):
+    answers = iter([True, False, True])
+
+    def answer(query):
+        return [_answer(query, get_run=mesh_pb2.GetRunResponse())] if next(answers) else None
+
+    server = serve(answer)
+    ours = relay.RelayBackend(link, patience_s=10)
+    assert ours.run("x") is None
+    assert ours.run("x") is None
+    assert len(server.hellos) == 2
+
+
+def test_patience_ends(serve, link):
+    server = serve(lambda query: [_error(query, "HOST_UNAVAILABLE")])
+    with pytest.raises(public_errors.InstanceUnavailableError, match="told: HOST"):
+        relay.RelayBackend(link, patience_s=0.12).run("x")
+    assert 2 <= len(server.queries) <= 4
+
+
+def test_hints_never_fail(link):
+    for _ in range(3):
+        link.notify(process_pb2.ProcessMessage())
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_speaks_on_a_connection_of_its_own(serve, link):
+    server = serve(lambda query: [_answer(query, get_run=mesh_pb2.GetRunResponse())])
+    ours = relay.RelayBackend(link)
+    ours.run("x")
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            code = 0 if ours.run("x") is None else 1
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    ours.run("x")
+    assert [hello.pid for hello in server.hellos] == [os.getpid(), pid]

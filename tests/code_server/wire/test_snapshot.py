@@ -1,0 +1,175 @@
+"""The snapshot says what the definitions say, the same each time, and fast."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+import atoll as dg
+from atoll._wire import snapshot
+from atoll.definitions.v1 import snapshot_pb2
+
+SOURCE = textwrap.dedent(
+    """
+    import atoll as dg
+
+    class MyConfig(dg.Config):
+        limit: int
+        name: str = "x"
+
+    @dg.asset(
+        key_prefix=["raw"], description="What was sold.", group_name="shop",
+        owners=["team:data", "a@b.cz"], tags={"b": "2", "a": "1"}, kinds={"python", "table"},
+        code_version="3", metadata={"z": 1, "a": 2**70},
+        deps=["elsewhere"],
+    )
+    def sales(config: MyConfig):
+        return 1
+
+    @dg.asset(ins={"given": dg.AssetIn(key=["raw", "sales"])})
+    def report(given):
+        return given
+
+    external = dg.AssetSpec("elsewhere", description="made by others")
+
+    nightly = dg.define_asset_job(
+        "nightly", selection=["raw/sales", "report"], tags={"a": "b"}, run_tags={"c": "d"},
+        config={"ops": {"raw__sales": {"config": {"limit": 1}}}}, description="Every night.",
+    )
+
+    @dg.asset_sensor(asset_key=dg.AssetKey("elsewhere"), job=nightly, coalesce=True)
+    def on_elsewhere():
+        \"\"\"Runs when elsewhere is new.\"\"\"
+
+    @dg.sensor(
+        job_name="nightly", minimum_interval_seconds=0.5,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def polls(): ...
+
+    @dg.multi_asset_sensor(monitored_assets=[dg.AssetKey("b"), dg.AssetKey("a")], job=nightly)
+    def on_both(): ...
+
+    defs = dg.Definitions(
+        assets=[sales, report, external], jobs=[nightly],
+        sensors=[on_elsewhere, polls, on_both], metadata={"team": "data"},
+    )
+    """
+)
+
+
+@pytest.fixture(scope="module")
+def made() -> snapshot_pb2.LocationSnapshot:
+    namespace: dict = {"__name__": "made"}
+    exec(compile(SOURCE, "made.py", "exec"), namespace)  # noqa: S102 - the user's module of this test
+    return snapshot.to_message(namespace["defs"])
+
+
+def test_assets_are_described_whole_and_sorted(made):
+    assert [list(asset.key.path) for asset in made.assets] == [
+        ["elsewhere"],
+        ["raw", "sales"],
+        ["report"],
+    ]
+    external, sales, report = made.assets
+    assert (external.executable, external.op_name, external.io_manager_key) == (False, "", "")
+    assert sales.executable
+    assert (sales.op_name, sales.group_name, sales.code_version) == ("raw__sales", "shop", "3")
+    assert (list(sales.owners), list(sales.kinds)) == (["team:data", "a@b.cz"], ["python", "table"])
+    assert dict(sales.tags) == {"a": "1", "b": "2"}
+    assert sales.metadata["a"].big_int == str(2**70)
+    assert [(list(one.asset_key.path), one.input_name) for one in sales.dependencies] == [
+        (["elsewhere"], "")
+    ]
+    assert [(list(one.asset_key.path), one.input_name) for one in report.dependencies] == [
+        (["raw", "sales"], "given")
+    ]
+    assert sales.source.file == "made.py"
+    assert sales.source.line > 0
+    assert report.group_name == "default"
+
+
+def test_jobs_are_described_with_their_schema(made):
+    everything, nightly = made.jobs
+    assert (everything.name, everything.implicit) == ("__ASSET_JOB", True)
+    assert not everything.HasField("default_config")
+    assert (nightly.description, nightly.implicit) == ("Every night.", False)
+    assert (dict(nightly.tags), dict(nightly.run_tags)) == ({"a": "b"}, {"c": "d"})
+    assert [list(key.path) for key in nightly.asset_keys] == [["raw", "sales"], ["report"]]
+    schema = json.loads(nightly.config_schema.data)
+    assert "raw__sales" in schema["properties"]["ops"]["properties"]
+    assert nightly.config_schema.content_type == "application/schema+json"
+    assert json.loads(nightly.default_config.data)["ops"]["raw__sales"]["config"] == {"limit": 1}
+
+
+def test_sensors_are_described(made):
+    both, elsewhere, polls = made.sensors
+    assert (both.kind, [list(key.path) for key in both.monitored_assets]) == (
+        snapshot_pb2.SENSOR_KIND_MULTI_ASSET,
+        [["b"], ["a"]],
+    )
+    assert (elsewhere.kind, elsewhere.coalesce) == (snapshot_pb2.SENSOR_KIND_ASSET, True)
+    assert elsewhere.description == "Runs when elsewhere is new."
+    assert elsewhere.minimum_interval.ToTimedelta().total_seconds() == 0
+    assert elsewhere.default_status == snapshot_pb2.SENSOR_STATUS_STOPPED
+    assert (polls.kind, list(polls.job_names)) == (snapshot_pb2.SENSOR_KIND_POLLING, ["nightly"])
+    assert polls.minimum_interval.ToTimedelta().total_seconds() == 0.5
+    assert polls.default_status == snapshot_pb2.SENSOR_STATUS_RUNNING
+
+
+def test_definitions_may_carry_metadata(made):
+    assert made.metadata["team"].text == "data"
+
+
+@pytest.mark.slow
+def test_the_digest_is_the_same_in_every_process(tmp_path):
+    (tmp_path / "made.py").write_text(SOURCE)
+    script = (
+        "import hashlib, made; from atoll._wire import snapshot; "
+        "print(hashlib.sha256(snapshot.encode(made.defs)).hexdigest())"
+    )
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=30,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(digests) == 1
+    assert len(digests.pop().strip()) == hashlib.sha256().digest_size * 2
+
+
+@pytest.mark.slow
+def test_ten_thousand_assets_are_described_in_half_a_second():
+    def compute() -> None: ...
+
+    every = [
+        dg.asset(
+            name=f"a{number}",
+            deps=[f"a{number - 1}"] if number else [],
+            description="some words",
+            owners=["team:x"],
+            tags={"a": "b"},
+            metadata={"rows": number, "note": "x"},
+        )(compute)
+        for number in range(10_000)
+    ]
+    defined = dg.Definitions(assets=every, jobs=[dg.define_asset_job("all")])
+    assert defined.resolve_all_job_defs()
+    took = []
+    for _ in range(2):
+        began = time.process_time()
+        encoded = snapshot.encode(defined)
+        took.append(time.process_time() - began)
+        assert len(encoded) < 10_000 * 1024
+    assert min(took) < 0.5
