@@ -71,6 +71,8 @@ class _LocationStateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._
     """Its code server is connected but no build of it ever loaded."""
     LOCATION_STATE_UNREACHABLE: _LocationState.ValueType  # 3
     """Its code server is not connected; its definitions are the last known ones."""
+    LOCATION_STATE_LOADING: _LocationState.ValueType  # 4
+    """Its code server is connected and loads its first build; nothing failed so far."""
 
 class LocationState(_LocationState, metaclass=_LocationStateEnumTypeWrapper):
     """LocationState says how a code location is doing."""
@@ -83,6 +85,8 @@ LOCATION_STATE_FAILED: LocationState.ValueType  # 2
 """Its code server is connected but no build of it ever loaded."""
 LOCATION_STATE_UNREACHABLE: LocationState.ValueType  # 3
 """Its code server is not connected; its definitions are the last known ones."""
+LOCATION_STATE_LOADING: LocationState.ValueType  # 4
+"""Its code server is connected and loads its first build; nothing failed so far."""
 global___LocationState = LocationState
 
 @typing.final

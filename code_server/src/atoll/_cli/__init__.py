@@ -1,0 +1,1 @@
+"""The command line. `main` is its root; each command is a module that loads when it is called."""

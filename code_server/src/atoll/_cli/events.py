@@ -1,0 +1,124 @@
+"""``atoll events``: the event log of a host, and what is added to it."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import click
+
+from atoll._cli import connection, rendering
+from atoll.api.v1 import events_pb2 as api_pb2
+from atoll.client import connection as client_connection
+from atoll.client import documents, narration
+from atoll.definitions.v1 import values_pb2
+from atoll.events.v1 import events_pb2
+
+LIMIT_DEFAULT: Final = 1000
+KINDS: Final = tuple(
+    sorted(field.name for field in events_pb2.Event.DESCRIPTOR.oneofs_by_name["body"].fields)
+)
+_KIND_WIDTH: Final = 22
+_COLOURS: Final[Mapping[narration.Severity, tuple[rendering.Colour, ...]]] = {
+    "plain": (),
+    "good": ("green",),
+    "warning": ("yellow",),
+    "bad": ("red",),
+    "quiet": ("dim",),
+}
+
+
+@click.command()
+@click.option("--follow", "-f", is_flag=True, help="Go on as new events arrive.")
+@click.option(
+    "--from-beginning", is_flag=True, help="With --follow, begin with the oldest stored event."
+)
+@click.option("--run", "run_id", default="", help="Only events of this run.")
+@click.option("--location", default="", help="Only events of this location.")
+@click.option(
+    "--asset", type=connection.asset_key, metavar="KEY", help="Only events about this asset."
+)
+@click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    type=click.Choice(KINDS),
+    metavar="KIND",
+    help="Only events of this kind, such as asset_materialization; may be repeated.",
+)
+@click.option(
+    "--limit", type=click.IntRange(min=1), help=f"How many; {LIMIT_DEFAULT} without --follow."
+)
+@connection.host_option
+@connection.json_option
+def events(  # noqa: PLR0913 - one parameter for each option
+    run_id: str,
+    location: str,
+    asset: values_pb2.AssetKey | None,
+    kinds: tuple[str, ...],
+    limit: int | None,
+    host: str,
+    *,
+    follow: bool,
+    from_beginning: bool,
+    as_json: bool,
+) -> None:
+    """Show the event log, oldest first, or follow it. With --json --follow: one object a line."""
+    query = api_pb2.EventFilter(run_id=run_id, location_name=location, asset_key=asset, kinds=kinds)
+
+    async def work(client: client_connection.Client) -> None:
+        if follow:
+            await _follow(client, query, limit, from_beginning=from_beginning, as_json=as_json)
+            return
+        found = [stored async for stored in client.events.list(query, limit=limit or LIMIT_DEFAULT)]
+        if as_json:
+            click.echo(documents.listing("events", found))
+            return
+        terminal = connection.terminal()
+        for stored in found:
+            click.echo(line(stored, terminal))
+        if limit is None and len(found) == LIMIT_DEFAULT:
+            click.echo(f"The first {LIMIT_DEFAULT} events; --limit shows more.", err=True)
+
+    connection.run(host, work)
+
+
+async def _follow(
+    client: client_connection.Client,
+    query: api_pb2.EventFilter,
+    limit: int | None,
+    *,
+    from_beginning: bool,
+    as_json: bool,
+) -> None:
+    terminal = connection.terminal()
+    shown = 0
+    async with client.events.watch(query, from_beginning=from_beginning) as watch:
+        async for stored in watch:
+            click.echo(documents.line(stored) if as_json else line(stored, terminal))
+            shown += 1
+            if limit is not None and shown >= limit:
+                return
+
+
+def line(stored: events_pb2.StoredEvent, terminal: rendering.Terminal) -> str:
+    """Return an event on one line: time, id, location, run, kind, step and what happened."""
+    event = stored.event
+    told = narration.tell(event)
+    where = "/".join(
+        part for part in (stored.location_name, narration.short_run_id(event.run_id)) if part
+    )
+    begin = f"{rendering.clock_time(documents.moment(event, 'timestamp'))}  {stored.id:>6}  "
+    text = f"{where or rendering.NOTHING}  {_told(event.step_key, told, terminal)}"
+    return terminal.paint(begin, "dim") + text
+
+
+def run_line(stored: events_pb2.StoredEvent, terminal: rendering.Terminal) -> str:
+    """Return an event of a run that is known anyway, on one line."""
+    event = stored.event
+    begin = f"{rendering.clock_time(documents.moment(event, 'timestamp'))}  "
+    return terminal.paint(begin, "dim") + _told(event.step_key, narration.tell(event), terminal)
+
+
+def _told(step_key: str, told: narration.Told, terminal: rendering.Terminal) -> str:
+    kind = terminal.paint(told.kind.ljust(_KIND_WIDTH), *_COLOURS[told.severity])
+    step = f"{step_key}: " if step_key else ""
+    return f"{kind}  {rendering.one_line(step + told.text)}".rstrip()

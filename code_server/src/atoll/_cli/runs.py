@@ -1,0 +1,302 @@
+"""``atoll runs``: launch runs, look at them, read what they logged, cancel them."""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any, Final, TextIO, cast
+
+import click
+
+from atoll._cli import connection, events, rendering
+from atoll.api.v1 import events_pb2 as api_pb2
+from atoll.api.v1 import runs_pb2
+from atoll.client import connection as client_connection
+from atoll.client import documents
+from atoll.client import runs as client_runs
+from atoll.definitions.v1 import values_pb2
+from atoll.mesh.v1 import mesh_pb2
+
+_COLUMNS = (
+    rendering.Column("RUN", colour="bold"),
+    rendering.Column("JOB", shrinks=True),
+    rendering.Column("LOCATION", shrinks=True),
+    rendering.Column("STATUS", is_status=True),
+    rendering.Column("CREATED"),
+    rendering.Column("TOOK", align="right"),
+    rendering.Column("REQUESTED BY", shrinks=True),
+)
+_STATUSES: Final[Mapping[str, "runs_pb2.RunStatus.ValueType"]] = {
+    name.removeprefix("RUN_STATUS_").lower(): number
+    for name, number in runs_pb2.RunStatus.items()
+    if number != runs_pb2.RUN_STATUS_UNSPECIFIED
+}
+
+
+@click.group()
+def runs() -> None:
+    """Launch, show and cancel runs."""
+
+
+@runs.command("list")
+@click.option("--location", default="", help="Only runs of this location.")
+@click.option("--job", default="", help="Only runs of this job.")
+@click.option(
+    "--status",
+    "statuses",
+    multiple=True,
+    type=click.Choice(sorted(_STATUSES)),
+    help="Only runs in this state; may be repeated.",
+)
+@connection.limit_option(25)
+@connection.host_option
+@connection.json_option
+def list_(
+    location: str, job: str, statuses: tuple[str, ...], limit: int, host: str, *, as_json: bool
+) -> None:
+    """List runs, newest first."""
+
+    async def work(client: client_connection.Client) -> None:
+        listed = client.runs.list(
+            location_name=location,
+            job_name=job,
+            statuses=[_STATUSES[status] for status in statuses],
+            limit=limit,
+        )
+        found = [run async for run in listed]
+        if as_json:
+            click.echo(documents.listing("runs", found))
+        elif not found:
+            click.echo("There are no such runs.")
+        else:
+            rows = [_row(run) for run in found]
+            click.echo(rendering.table(_COLUMNS, rows, connection.terminal()))
+
+    connection.run(host, work)
+
+
+@runs.command()
+@click.argument("run_id")
+@connection.host_option
+@connection.json_option
+def show(run_id: str, host: str, *, as_json: bool) -> None:
+    """Show one run."""
+
+    async def work(client: client_connection.Client) -> None:
+        run = await client.runs.get(run_id)
+        click.echo(documents.single(run) if as_json else _details(run))
+
+    connection.run(host, work)
+
+
+@runs.command()
+@click.option("--job", default="", help="The job to run.")
+@click.option("--location", default="", help="Needed where several locations have the job.")
+@click.option(
+    "--config",
+    "config_file",
+    type=click.File("r", encoding="utf-8"),
+    help="A file with the run configuration as JSON; - reads standard input.",
+)
+@click.option("--config-json", help="The run configuration itself, as JSON.")
+@click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="A label of the run.")
+@click.option(
+    "--asset",
+    "assets",
+    multiple=True,
+    type=connection.asset_key,
+    metavar="KEY",
+    help="Materialize this asset only; may be repeated.",
+)
+@click.option("--request-id", help="Repeating a launch with the same id returns the first run.")
+@click.option("--wait", is_flag=True, help="Wait for the end; exit code 1 unless it succeeded.")
+@click.option("--timeout", type=click.FloatRange(min=0), help="With --wait: seconds to wait.")
+@connection.host_option
+@connection.json_option
+def launch(*, host: str, as_json: bool, wait: bool, timeout: float | None, **given: Any) -> None:
+    """Launch a run of a job, or of some assets."""
+    request = _launch(given)
+
+    async def work(client: client_connection.Client) -> int:
+        run = await client.runs.launch(request)
+        if not wait:
+            click.echo(documents.single(run) if as_json else f"Launched run {run.run_id}.")
+            return 0
+        if not as_json:
+            click.echo(f"Launched run {run.run_id} in {run.location_name}, waiting for its end.")
+        run = await client.runs.wait(run.run_id, timeout_s=timeout)
+        click.echo(documents.single(run) if as_json else _outcome(run))
+        ended_well = run.status == runs_pb2.RUN_STATUS_SUCCESS
+        return 0 if ended_well else connection.EXIT_FAILED
+
+    connection.run(host, work)
+
+
+@runs.command()
+@click.argument("run_id")
+@click.option("--reason", default="", help="Why, in words.")
+@connection.host_option
+@connection.json_option
+def cancel(run_id: str, reason: str, host: str, *, as_json: bool) -> None:
+    """Cancel a run that waits, or ask a running one to stop."""
+
+    async def work(client: client_connection.Client) -> None:
+        run = await client.runs.cancel(run_id, reason=reason)
+        status = connection.terminal().status(documents.enum_name(run, "status"))
+        click.echo(documents.single(run) if as_json else f"Run {run.run_id} is {status}.")
+
+    connection.run(host, work)
+
+
+@runs.command()
+@click.argument("run_id")
+@click.option("--follow", "-f", is_flag=True, help="Go on until the run has ended.")
+@click.option("--step", default="", help="Only output of this step.")
+@connection.host_option
+@connection.json_option
+def logs(run_id: str, step: str, host: str, *, follow: bool, as_json: bool) -> None:
+    """Show what a run logged, then what its steps wrote. With --json: one object a line."""
+
+    async def work(client: client_connection.Client) -> None:
+        await client.runs.get(run_id)  # An unknown run is an error, not an empty log.
+        await _show_events(client, run_id, follow=follow, as_json=as_json)
+        await _show_output(client, run_id, step, as_json=as_json)
+
+    connection.run(host, work)
+
+
+async def _show_events(
+    client: client_connection.Client, run_id: str, *, follow: bool, as_json: bool
+) -> None:
+    terminal = connection.terminal()
+    query = api_pb2.EventFilter(run_id=run_id)
+    if not follow:
+        async for stored in client.events.list(query):
+            click.echo(documents.line(stored) if as_json else events.run_line(stored, terminal))
+        return
+    async with client.events.watch(query, from_beginning=True) as watch:
+        async for stored in watch:
+            click.echo(documents.line(stored) if as_json else events.run_line(stored, terminal))
+            if stored.event.WhichOneof("body") in client_runs.FINAL_KINDS:
+                return
+
+
+async def _show_output(
+    client: client_connection.Client, run_id: str, step_key: str, *, as_json: bool
+) -> None:
+    terminal = connection.terminal()
+    collected: dict[tuple[str, int], bytearray] = {}
+    async for piece in client.runs.output(run_id, step_key=step_key):
+        collected.setdefault((piece.step_key, piece.stream), bytearray()).extend(piece.data)
+    for (step, stream), data in collected.items():
+        text = data.decode("utf-8", "replace")
+        name = "stderr" if stream == mesh_pb2.OUTPUT_STREAM_STDERR else "stdout"
+        if as_json:
+            document = {"run_id": run_id, "step_key": step, "stream": name, "text": text}
+            click.echo(json.dumps(document, ensure_ascii=False, separators=(",", ":")))
+            continue
+        title = f"{step or 'outside the steps'}, {name}"
+        click.echo(f"\n{terminal.paint(title, 'bold')}\n{rendering.printable(text).rstrip()}")
+
+
+def _launch(given: Mapping[str, Any]) -> client_runs.Launch:
+    if not given["job"] and not given["assets"]:
+        raise click.UsageError("Say what to run: --job JOB, or --asset KEY, or both.")
+    request = client_runs.Launch(
+        job_name=given["job"],
+        location_name=given["location"],
+        run_config=_run_config(given["config_file"], given["config_json"]),
+        tags=_tags(given["tags"]),
+        asset_selection=cast("tuple[values_pb2.AssetKey, ...]", given["assets"]),
+    )
+    if given["request_id"]:
+        return dataclasses.replace(request, request_id=given["request_id"])
+    return request
+
+
+def _run_config(file: TextIO | None, text: str | None) -> Mapping[str, Any] | None:
+    if file is not None and text is not None:
+        raise click.UsageError("Give the run configuration once: --config or --config-json.")
+    option = "--config" if file is not None else "--config-json"
+    document = file.read() if file is not None else text
+    if document is None:
+        return None
+    name = f" ({pathlib.Path(file.name).name})" if file is not None else ""
+    try:
+        value = json.loads(document)
+    except ValueError as error:
+        raise click.BadParameter(
+            f"the run configuration{name} is no JSON: {error}. Correct it there.",
+            param_hint=option,
+        ) from error
+    if not isinstance(value, dict):
+        raise click.BadParameter(
+            f"the run configuration{name} must be an object such as "
+            f'{{"ops": {{...}}}}, not {json.dumps(value)[:80]}.',
+            param_hint=option,
+        )
+    return cast("Mapping[str, Any]", value)
+
+
+def _tags(pairs: tuple[str, ...]) -> dict[str, str]:
+    tags: dict[str, str] = {}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        if not separator or not name:
+            raise click.BadParameter(
+                f"{pair!r} is no tag. Write KEY=VALUE, such as team=sales.", param_hint="--tag"
+            )
+        tags[name] = value
+    return tags
+
+
+def _row(run: runs_pb2.Run) -> list[str]:
+    return [
+        run.run_id,
+        run.job_name,
+        run.location_name,
+        documents.enum_name(run, "status"),
+        rendering.moment(documents.moment(run, "create_time")),
+        rendering.duration(_seconds(run)),
+        f"sensor {run.sensor_name}" if run.sensor_name else "launch",
+    ]
+
+
+def _details(run: runs_pb2.Run) -> str:
+    terminal = connection.terminal()
+    config = json.dumps(documents.user_data(run.run_config)) if run.HasField("run_config") else ""
+    failure = run.failure if run.HasField("failure") else None
+    pairs = [
+        ("run", terminal.paint(run.run_id, "bold")),
+        ("job", run.job_name),
+        ("location", run.location_name),
+        ("status", terminal.status(documents.enum_name(run, "status"))),
+        ("waits because", run.waiting_reason),
+        ("build", run.build_id),
+        ("created", rendering.moment_exact(documents.moment(run, "create_time"))),
+        ("started", rendering.moment_exact(documents.moment(run, "start_time"))),
+        ("ended", rendering.moment_exact(documents.moment(run, "end_time"))),
+        ("took", rendering.duration(_seconds(run))),
+        ("sensor", run.sensor_name),
+        ("tick", run.tick_id),
+        ("run key", run.run_key),
+        ("decided by build", run.requested_build_id),
+        ("assets", ", ".join(documents.format_asset_key(key) for key in run.asset_selection)),
+        ("tags", "\n".join(f"{name} = {run.tags[name]}" for name in sorted(run.tags))),
+        ("config", config),
+        ("failure", documents.failure_text(failure) if failure else ""),
+    ]
+    return rendering.fields([pair for pair in pairs if pair[1] != rendering.NOTHING], terminal)
+
+
+def _outcome(run: runs_pb2.Run) -> str:
+    status = connection.terminal().status(documents.enum_name(run, "status"))
+    took = rendering.duration(_seconds(run))
+    reason = f" {documents.failure_line(run.failure)}" if run.HasField("failure") else ""
+    return f"Run {run.run_id}: {status} after {took}.{rendering.one_line(reason)}"
+
+
+def _seconds(run: runs_pb2.Run) -> float | None:
+    started = documents.moment(run, "start_time")
+    ended = documents.moment(run, "end_time")
+    return (ended - started).total_seconds() if started and ended else None

@@ -1,0 +1,44 @@
+"""The exceptions of the client: those of the wire, by name, and what tells them apart.
+
+Re-exported here so that whoever uses the client needs nothing of gRPC.
+"""
+
+from atoll._rpc import reasons as reasons
+from atoll._rpc.errors import CanceledError as CanceledError
+from atoll._rpc.errors import DeadlineExceededError as DeadlineExceededError
+from atoll._rpc.errors import FailedPreconditionError as FailedPreconditionError
+from atoll._rpc.errors import InvalidArgumentError as InvalidArgumentError
+from atoll._rpc.errors import NotFoundError as NotFoundError
+from atoll._rpc.errors import RpcError as RpcError
+from atoll._rpc.errors import UnavailableError as UnavailableError
+
+
+class ConnectError(Exception):
+    """There is no host to talk to at an address.
+
+    Attributes:
+        address: Where it was looked for.
+        reason: Why, one of `reasons`.
+    """
+
+    def __init__(self, message: str, *, address: str, reason: str) -> None:
+        super().__init__(message)
+        self.address = address
+        self.reason = reason
+
+
+class WaitTimeoutError(Exception):
+    """A run did not end in the time that was given for it.
+
+    Attributes:
+        run_id: The run.
+        timeout_s: The time.
+    """
+
+    def __init__(self, run_id: str, timeout_s: float) -> None:
+        super().__init__(
+            f"Run {run_id} did not end within {timeout_s:g} s. It goes on; look at it with "
+            f"'atoll runs show {run_id}'."
+        )
+        self.run_id = run_id
+        self.timeout_s = timeout_s

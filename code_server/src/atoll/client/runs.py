@@ -1,0 +1,171 @@
+"""Runs, as a host knows them: launch, look at, wait for, cancel."""
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Final, cast
+
+import grpc
+import grpc.aio
+
+from atoll._rpc import errors as rpc_errors
+from atoll.api.v1 import events_pb2, runs_pb2, runs_pb2_grpc
+from atoll.client import calls, errors
+from atoll.client import events as event_log
+from atoll.definitions.v1 import values_pb2
+
+FINAL_STATUSES: Final = frozenset(
+    {
+        runs_pb2.RUN_STATUS_SUCCESS,
+        runs_pb2.RUN_STATUS_FAILURE,
+        runs_pb2.RUN_STATUS_CANCELED,
+    }
+)
+FINAL_KINDS: Final = ("run_succeeded", "run_failed", "run_canceled")
+OUTPUT_DEADLINE_S: Final = 60.0
+# Should a final event ever be pruned while somebody waits, the state of the run still tells.
+_LOOK_EVERY_S: Final = 5.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Launch:
+    """What to run.
+
+    Attributes:
+        job_name: The job; empty with assets means the implicit job of their location.
+        location_name: The location; may be empty where only one has a job of that name.
+        run_config: The run configuration; None means the job's default.
+        tags: Labels.
+        asset_selection: The assets to materialize; empty means all of the job.
+        request_id: Makes the launch idempotent: repeating it returns the first run.
+    """
+
+    job_name: str = ""
+    location_name: str = ""
+    run_config: Mapping[str, Any] | None = None
+    tags: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
+    asset_selection: Sequence[values_pb2.AssetKey] = ()
+    request_id: str = dataclasses.field(default_factory=lambda: str(uuid.uuid4()))
+
+
+class Runs:
+    """Launches, lists, shows, follows and cancels runs."""
+
+    def __init__(
+        self, channel: grpc.aio.Channel, caller: calls.Caller, events: event_log.Events
+    ) -> None:
+        self._stub = cast(
+            "runs_pb2_grpc.RunsServiceAsyncStub", runs_pb2_grpc.RunsServiceStub(channel)
+        )
+        self._caller = caller
+        self._events = events
+
+    async def launch(self, launch: Launch) -> runs_pb2.Run:
+        """Put a run into the queue; what was sent twice is one run."""
+        request = runs_pb2.LaunchRunRequest(
+            request_id=launch.request_id,
+            location_name=launch.location_name,
+            job_name=launch.job_name,
+            tags=launch.tags,
+            asset_selection=launch.asset_selection,
+        )
+        if launch.run_config is not None:
+            request.run_config.content_type = "application/json"
+            request.run_config.data = json.dumps(launch.run_config).encode()
+        return (await self._caller.unary(self._stub.LaunchRun, request)).run
+
+    async def get(self, run_id: str) -> runs_pb2.Run:
+        """Return one run."""
+        request = runs_pb2.GetRunRequest(run_id=run_id)
+        return (await self._caller.unary(self._stub.GetRun, request)).run
+
+    def list(
+        self,
+        *,
+        location_name: str = "",
+        job_name: str = "",
+        statuses: Sequence["runs_pb2.RunStatus.ValueType"] = (),
+        limit: int | None = None,
+    ) -> AsyncIterator[runs_pb2.Run]:
+        """Yield runs, newest first.
+
+        Args:
+            location_name: Only those of this location; empty means all.
+            job_name: Only those of this job; empty means all.
+            statuses: Only those in one of these states; empty means all.
+            limit: How many at the most; None means all.
+        """
+
+        async def fetch(size: int, token: str) -> tuple[Sequence[runs_pb2.Run], str]:
+            request = runs_pb2.ListRunsRequest(
+                page_size=size,
+                page_token=token,
+                location_name=location_name,
+                job_name=job_name,
+                statuses=statuses,
+            )
+            answer = await self._caller.unary(self._stub.ListRuns, request)
+            return answer.runs, answer.next_page_token
+
+        return calls.paged(fetch, limit)
+
+    async def cancel(self, run_id: str, *, reason: str = "") -> runs_pb2.Run:
+        """Cancel a run that waits, or ask a running one to stop."""
+        request = runs_pb2.CancelRunRequest(run_id=run_id, reason=reason)
+        return (await self._caller.unary(self._stub.CancelRun, request)).run
+
+    async def wait(self, run_id: str, *, timeout_s: float | None = None) -> runs_pb2.Run:
+        """Return a run once it has ended.
+
+        Args:
+            run_id: The run.
+            timeout_s: How long it may take; None means for ever.
+
+        Raises:
+            errors.WaitTimeoutError: It did not end in time.
+        """
+        try:
+            return await asyncio.wait_for(self._wait(run_id), timeout_s)
+        except asyncio.TimeoutError as error:
+            raise errors.WaitTimeoutError(run_id, timeout_s or 0.0) from error
+
+    async def output(
+        self, run_id: str, *, step_key: str = ""
+    ) -> AsyncIterator[runs_pb2.GetRunOutputResponse]:
+        """Yield what the steps of a run wrote, in order for each step and stream.
+
+        Args:
+            run_id: The run.
+            step_key: Only this step; empty means all.
+        """
+        request = runs_pb2.GetRunOutputRequest(run_id=run_id, step_key=step_key)
+        call = self._stub.GetRunOutput(request, timeout=OUTPUT_DEADLINE_S)
+        try:
+            async for piece in call:
+                yield piece
+        except grpc.aio.AioRpcError as error:
+            raise rpc_errors.from_call(error, peer=self._caller.address) from error
+        finally:
+            call.cancel()
+
+    async def _wait(self, run_id: str) -> runs_pb2.Run:
+        run = await self.get(run_id)
+        if run.status in FINAL_STATUSES:
+            return run
+        query = events_pb2.EventFilter(run_id=run_id, kinds=FINAL_KINDS)
+        async with self._events.watch(query, from_beginning=True, patience_s=None) as watch:
+            ended = asyncio.ensure_future(anext(watch))
+            try:
+                while run.status not in FINAL_STATUSES:
+                    await asyncio.wait({ended}, timeout=_LOOK_EVERY_S)
+                    if ended.done():
+                        ended.result()
+                    run = await self.get(run_id)
+            finally:
+                ended.cancel()
+                with contextlib.suppress(asyncio.CancelledError, Exception):
+                    await ended
+        return run

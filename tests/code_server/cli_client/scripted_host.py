@@ -1,0 +1,161 @@
+# ruff: noqa: N802 - the names of rpcs
+"""A host for tests of the client: real gRPC on loopback, answers from lists, faults on request.
+
+It keeps what it was asked, so that a test can say what reached the host. It decides nothing.
+"""
+
+import contextlib
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator
+
+from atoll._rpc import errors, info, reasons, serving
+from atoll.api.v1 import (
+    assets_pb2,
+    assets_pb2_grpc,
+    automation_pb2,
+    automation_pb2_grpc,
+    events_pb2_grpc,
+    locations_pb2,
+    locations_pb2_grpc,
+    runs_pb2,
+    runs_pb2_grpc,
+)
+from atoll.api.v1 import events_pb2 as api_pb2
+from atoll.events.v1 import events_pb2
+from atoll.rpc.v1 import server_info_pb2
+
+
+def away() -> errors.UnavailableError:
+    return errors.UnavailableError("The storage is away.", reason=reasons.STORAGE_UNAVAILABLE)
+
+
+class ScriptedHost(
+    locations_pb2_grpc.LocationsServiceServicer,
+    assets_pb2_grpc.AssetsServiceServicer,
+    automation_pb2_grpc.SensorsServiceServicer,
+    runs_pb2_grpc.RunsServiceServicer,
+    events_pb2_grpc.EventsServiceServicer,
+):
+    """Answers from its attributes."""
+
+    def __init__(self) -> None:
+        self.locations: list[locations_pb2.Location] = []
+        self.sensors: list[automation_pb2.Sensor] = []
+        self.ticks: list[automation_pb2.Tick] = []
+        self.runs: dict[str, runs_pb2.Run] = {}
+        self.run_by_request: dict[str, str] = {}
+        self.events: list[events_pb2.StoredEvent] = []
+        self.output: list[runs_pb2.GetRunOutputResponse] = []
+        self.launches: list[runs_pb2.LaunchRunRequest] = []
+        self.watches: list[api_pb2.WatchEventsRequest] = []
+        self.page_sizes: list[int] = []
+        # How often the next launches are answered with "away" after they were carried out.
+        self.launch_answers_lost = 0
+        # How many events a watch sends before its connection breaks; None means all.
+        self.watch_breaks_after: int | None = None
+        self.watch_error: errors.RpcError | None = None
+
+    async def ListLocations(self, request, context):
+        begin = int(request.page_token or 0)
+        self.page_sizes.append(request.page_size)
+        end = begin + min(request.page_size, 2)
+        more = str(end) if end < len(self.locations) else ""
+        return locations_pb2.ListLocationsResponse(
+            locations=self.locations[begin:end], next_page_token=more
+        )
+
+    async def ListAssets(self, request, context):
+        return assets_pb2.ListAssetsResponse()
+
+    async def ListSensors(self, request, context):
+        return automation_pb2.ListSensorsResponse(sensors=self.sensors)
+
+    async def StartSensor(self, request, context):
+        for sensor in self.sensors:
+            if sensor.location_name == request.location_name:
+                sensor.status = 1
+                return automation_pb2.StartSensorResponse(sensor=sensor)
+        raise errors.NotFoundError("No such sensor.", reason=reasons.UNKNOWN_SENSOR)
+
+    async def ListTicks(self, request, context):
+        return automation_pb2.ListTicksResponse(ticks=self.ticks)
+
+    async def LaunchRun(self, request, context):
+        self.launches.append(request)
+        run_id = self.run_by_request.setdefault(request.request_id, str(uuid.uuid4()))
+        run = self.runs.setdefault(
+            run_id,
+            runs_pb2.Run(
+                run_id=run_id,
+                job_name=request.job_name,
+                location_name=request.location_name or "sales",
+                status=runs_pb2.RUN_STATUS_QUEUED,
+                tags=request.tags,
+            ),
+        )
+        if self.launch_answers_lost:
+            self.launch_answers_lost -= 1
+            raise away()
+        return runs_pb2.LaunchRunResponse(run=run)
+
+    async def GetRun(self, request, context):
+        if request.run_id not in self.runs:
+            raise errors.NotFoundError(
+                f"There is no run {request.run_id!r}. See them with 'atoll runs list'.",
+                reason=reasons.UNKNOWN_RUN,
+                metadata={"run_id": request.run_id},
+            )
+        return runs_pb2.GetRunResponse(run=self.runs[request.run_id])
+
+    async def ListRuns(self, request, context):
+        return runs_pb2.ListRunsResponse(runs=self.runs.values())
+
+    async def ListEvents(self, request, context):
+        return api_pb2.ListEventsResponse(events=self.events)
+
+    async def GetRunOutput(self, request, context) -> AsyncIterator[runs_pb2.GetRunOutputResponse]:
+        for piece in self.output:
+            yield piece
+
+    async def WatchEvents(self, request, context) -> AsyncIterator[api_pb2.WatchEventsResponse]:
+        self.watches.append(api_pb2.WatchEventsRequest.FromString(request.SerializeToString()))
+        if self.watch_error is not None:
+            raise self.watch_error
+        after = int(request.resume_token or 0)
+        sent = 0
+        for stored in self.events:
+            if stored.id <= after:
+                continue
+            if self.watch_breaks_after is not None and sent >= self.watch_breaks_after:
+                raise away()
+            yield api_pb2.WatchEventsResponse(events=[stored], resume_token=str(stored.id))
+            sent += 1
+        yield api_pb2.WatchEventsResponse(resume_token=str(max(after, len(self.events))))
+
+
+_SERVICES = {
+    "LocationsService": locations_pb2_grpc.add_LocationsServiceServicer_to_server,
+    "AssetsService": assets_pb2_grpc.add_AssetsServiceServicer_to_server,
+    "SensorsService": automation_pb2_grpc.add_SensorsServiceServicer_to_server,
+    "RunsService": runs_pb2_grpc.add_RunsServiceServicer_to_server,
+    "EventsService": events_pb2_grpc.add_EventsServiceServicer_to_server,
+}
+
+
+@contextlib.asynccontextmanager
+async def serving_host(
+    host: ScriptedHost, *, kind: int = server_info_pb2.SERVER_KIND_HOST
+) -> AsyncGenerator[str, None]:
+    """Serve a scripted host on a free port and yield its address."""
+    server = serving.GrpcServer(
+        "127.0.0.1:0",
+        facts=info.ServerFacts(kind=kind, version="0.1.0", instance_id="test"),
+        services=[
+            serving.Service(f"atoll.api.v1.{name}", add, host) for name, add in _SERVICES.items()
+        ],
+    )
+    await server.start()
+    try:
+        yield server.address
+    finally:
+        await server.stop(0.0)

@@ -1,0 +1,263 @@
+"""The commands against a scripted host: what they print, what they send, how they end."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Iterator
+
+import click
+import click.testing
+import pytest
+
+from atoll._cli import assets, events, locations, runs, sensors
+from atoll.api.v1 import automation_pb2, locations_pb2, runs_pb2
+from atoll.definitions.v1 import snapshot_pb2, values_pb2
+from atoll.events.v1 import events_pb2
+from atoll.mesh.v1 import mesh_pb2
+from tests.code_server.cli_client import scripted_host
+
+Say = Callable[..., click.testing.Result]
+
+
+@pytest.fixture
+def host() -> scripted_host.ScriptedHost:
+    return scripted_host.ScriptedHost()
+
+
+@pytest.fixture
+def say(host) -> Iterator[Say]:
+    """Runs a command against the scripted host, which serves in a thread of its own."""
+    ready, stop = threading.Event(), []
+    addresses = []
+
+    async def serve() -> None:
+        done = asyncio.Event()
+        stop.append((asyncio.get_running_loop(), done))
+        async with scripted_host.serving_host(host) as address:
+            addresses.append(address)
+            ready.set()
+            await done.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    assert ready.wait(10)
+
+    def run(command: click.Command, *arguments: str, **kwargs) -> click.testing.Result:
+        runner = click.testing.CliRunner()
+        environment = {"ATOLL_HOST": addresses[0], "TZ": "UTC"}
+        return runner.invoke(command, list(arguments), env=environment, **kwargs)
+
+    yield run
+    loop, done = stop[0]
+    loop.call_soon_threadsafe(done.set)
+    thread.join(10)
+
+
+def finished(status: int = runs_pb2.RUN_STATUS_SUCCESS) -> runs_pb2.Run:
+    run = runs_pb2.Run(run_id="r1", job_name="daily", location_name="sales", status=status)
+    run.create_time.FromJsonString("2026-01-02T03:04:05Z")
+    run.start_time.FromJsonString("2026-01-02T03:04:06Z")
+    run.end_time.FromJsonString("2026-01-02T03:04:07.5Z")
+    return run
+
+
+def test_locations_are_listed_in_columns(host, say):
+    host.locations = [
+        locations_pb2.Location(
+            name="sales",
+            state=events_pb2.LOCATION_STATE_SERVING,
+            counts=locations_pb2.DefinitionCounts(assets=3, jobs=1, sensors=2),
+        ),
+        locations_pb2.Location(
+            name="broken",
+            state=events_pb2.LOCATION_STATE_FAILED,
+            load_failure=values_pb2.Failure(type="builtins.ImportError", message="no pandas"),
+        ),
+    ]
+    host.locations[0].build.build_id = "b1"
+    result = say(locations.locations, "list")
+    assert result.exit_code == 0
+    title, first, second = result.output.splitlines()
+    assert title.split() == [
+        "LOCATION",
+        "STATE",
+        "BUILD",
+        "ASSETS",
+        "JOBS",
+        "SENSORS",
+        "SINCE",
+        "PROBLEM",
+    ]
+    assert first.split() == ["sales", "SERVING", "b1", "3", "1", "2", "-"]
+    assert second.endswith("ImportError: no pandas")
+
+
+def test_json_lists_are_one_document(host, say):
+    host.runs["r1"] = finished()
+    result = say(runs.runs, "list", "--json")
+    document = json.loads(result.output)
+    assert document["runs"][0]["status"] == "SUCCESS"
+    assert document["runs"][0]["create_time"] == "2026-01-02T03:04:05.000000Z"
+
+
+def test_an_empty_list_says_what_to_do(say):
+    assert "atoll serve" in say(locations.locations, "list").output
+    assert json.loads(say(assets.assets, "list", "--json").output) == {"assets": []}
+
+
+def test_a_run_shows_how_long_it_took(host, say):
+    host.runs["r1"] = finished()
+    assert "1.50 s" in say(runs.runs, "list").output
+    shown = say(runs.runs, "show", "r1").output
+    assert "took      1.50 s" in shown
+    assert "waits because" not in shown
+
+
+def test_a_launch_sends_what_was_asked_for(host, say, tmp_path):
+    config = tmp_path / "config.json"
+    config.write_text('{"ops": {"a": {"config": {"n": 1}}}}')
+    arguments = ["--job", "daily", "--location", "sales", "--config", str(config)]
+    result = say(runs.runs, "launch", *arguments, "--tag", "team=a=b", "--asset", "x/y")
+    assert result.exit_code == 0, result.output
+    (sent,) = host.launches
+    assert (sent.job_name, sent.location_name) == ("daily", "sales")
+    assert json.loads(sent.run_config.data) == {"ops": {"a": {"config": {"n": 1}}}}
+    assert dict(sent.tags) == {"team": "a=b"}
+    assert [list(key.path) for key in sent.asset_selection] == [["x", "y"]]
+    assert sent.request_id
+
+
+def test_a_launch_reads_its_config_from_standard_input(host, say):
+    result = say(runs.runs, "launch", "--job", "daily", "--config", "-", input='{"ops": {}}')
+    assert result.exit_code == 0, result.output
+    assert json.loads(host.launches[0].run_config.data) == {"ops": {}}
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (runs_pb2.RUN_STATUS_SUCCESS, 0),
+        (runs_pb2.RUN_STATUS_FAILURE, 1),
+        (runs_pb2.RUN_STATUS_CANCELED, 1),
+    ],
+)
+def test_waiting_ends_with_the_outcome_of_the_run(host, say, status, code):
+    host.run_by_request["id"] = "r1"
+    host.runs["r1"] = finished(status)
+    result = say(runs.runs, "launch", "--job", "daily", "--request-id", "id", "--wait")
+    assert result.exit_code == code
+    assert runs_pb2.RunStatus.Name(status).removeprefix("RUN_STATUS_") in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ([], "Say what to run"),
+        (["--job", "a", "--tag", "x"], "'x' is no tag"),
+        (["--job", "a", "--config-json", "{"], "is no JSON"),
+        (["--job", "a", "--config-json", "[1]"], "must be an object"),
+        (["--job", "a", "--asset", "a//b"], "a part of it is empty"),
+        (["--job", "a", "--config", "/nowhere.json"], "No such file"),
+    ],
+)
+def test_a_wrong_command_line_reaches_no_host(host, say, arguments, complaint):
+    result = say(runs.runs, "launch", *arguments)
+    assert result.exit_code == 2
+    assert complaint in result.output
+    assert not host.launches
+
+
+def test_an_unknown_run_is_an_error_of_one_line(say):
+    result = say(runs.runs, "show", "nope")
+    assert result.exit_code == 1
+    assert result.output == ("Error: There is no run 'nope'. See them with 'atoll runs list'.\n")
+
+
+def test_no_host_is_an_exit_code_of_its_own(say):
+    result = say(runs.runs, "list", "--host", "127.0.0.1:1")
+    assert result.exit_code == 3
+    assert result.output.startswith("Error: No host answers at 127.0.0.1:1.")
+    assert result.output.count("\n") == 1
+
+
+def test_no_address_is_a_wrong_command_line(say):
+    assert say(runs.runs, "list", "--host", "nowhere").exit_code == 2
+
+
+def event(event_id: int, **body) -> events_pb2.StoredEvent:
+    found = events_pb2.StoredEvent(id=event_id, location_name="sales")
+    found.event.CopyFrom(events_pb2.Event(run_id="0123456789", **body))
+    found.event.timestamp.FromJsonString("2026-01-02T03:04:05.678Z")
+    return found
+
+
+def test_following_events_prints_an_object_a_line(host, say):
+    host.events = [
+        event(1, run_started=events_pb2.RunStarted(build_id="b")),
+        event(2, run_succeeded=events_pb2.RunSucceeded()),
+    ]
+    arguments = ["--follow", "--from-beginning", "--limit", "2"]
+    result = say(events.events, *arguments, "--json")
+    lines = [json.loads(line) for line in result.output.splitlines()]
+    assert [line["id"] for line in lines] == [1, 2]
+    text = say(events.events, *arguments).output.splitlines()
+    assert text[1].split() == ["03:04:05.678", "2", "sales/01234567", "run_succeeded", "Succeeded"]
+
+
+def test_an_unknown_kind_of_event_is_a_wrong_command_line(say):
+    assert say(events.events, "--kind", "nonsense").exit_code == 2
+
+
+def test_logs_show_events_then_what_steps_wrote(host, say):
+    host.runs["r1"] = finished()
+    log = event(1, step_key="a", message="hello", log_message=events_pb2.LogMessage(level=2))
+    host.events = [log, event(2, run_succeeded=events_pb2.RunSucceeded())]
+    stdout = mesh_pb2.OUTPUT_STREAM_STDOUT
+    host.output = [
+        runs_pb2.GetRunOutputResponse(step_key="a", stream=stdout, data=b"caf\xc3"),
+        runs_pb2.GetRunOutputResponse(step_key="a", stream=stdout, offset=4, data=b"\xa9\n"),
+    ]
+    result = say(runs.runs, "logs", "r1", "--follow")
+    assert result.exit_code == 0, result.output
+    assert "a: INFO hello" in result.output
+    assert result.output.endswith("a, stdout\ncafé\n")
+    last = say(runs.runs, "logs", "r1", "--json").output.splitlines()[-1]
+    assert json.loads(last)["text"] == "café\n"
+
+
+def sensor(location: str) -> automation_pb2.Sensor:
+    return automation_pb2.Sensor(
+        location_name=location,
+        definition=snapshot_pb2.SensorDefinition(
+            name="watcher",
+            kind=snapshot_pb2.SENSOR_KIND_ASSET,
+            monitored_assets=[values_pb2.AssetKey(path=["a", "b"])],
+        ),
+        status=snapshot_pb2.SENSOR_STATUS_STOPPED,
+    )
+
+
+def test_a_sensor_needs_no_location_where_its_name_is_unique(host, say):
+    host.sensors = [sensor("sales")]
+    assert say(sensors.sensors, "start", "watcher").output == "sales/watcher is RUNNING.\n"
+
+
+def test_a_sensor_of_two_locations_must_be_told_apart(host, say):
+    host.sensors = [sensor("sales"), sensor("reports")]
+    result = say(sensors.sensors, "start", "watcher")
+    assert result.exit_code == 1
+    assert "sales, reports" in result.output
+    assert "--location" in result.output
+    assert say(sensors.sensors, "start", "watcher", "--location", "reports").exit_code == 0
+
+
+def test_ticks_say_what_was_decided(host, say):
+    host.sensors = [sensor("sales")]
+    skipped = automation_pb2.Tick(status=2, skip_reason="nothing new")
+    failed = automation_pb2.Tick(status=3)
+    failed.failure.type = "builtins.ValueError"
+    failed.failure.message = "wrong"
+    host.ticks = [skipped, failed]
+    lines = say(sensors.sensors, "ticks", "watcher").output.splitlines()
+    assert lines[1].endswith("nothing new")
+    assert lines[2].endswith("ValueError: wrong")
