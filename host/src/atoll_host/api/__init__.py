@@ -1,0 +1,1 @@
+"""What the host answers to everyone: pages, launches, watches, messages. No gRPC here."""

@@ -1,0 +1,89 @@
+"""Pages: how many entries a call returns, and the opaque token of the next page.
+
+Used by every call that lists. A token holds the position after which the next page begins, and a
+check over the call and its filters: one that was changed, or that belongs to another call, is
+refused instead of giving wrong pages.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+from typing import Any
+
+from google.protobuf import message
+
+from atoll_host import errors
+
+SIZE_DEFAULT = 50
+SIZE_MAX = 1000
+
+_CHECK_BYTES = 6
+
+
+class Page:
+    """One page as a request asks for it.
+
+    Attributes:
+        size: How many entries to return at the most.
+        after: The position that the page before ended with; None on the first page.
+    """
+
+    def __init__(self, request: message.Message) -> None:
+        """Read page size and token of a list request.
+
+        Raises:
+            errors.InvalidRequest: The size is negative.
+            errors.InvalidPageToken: The token is none of this call with these filters.
+        """
+        scope = type(request)()
+        scope.CopyFrom(request)
+        scope.ClearField("page_size")
+        scope.ClearField("page_token")
+        self._scope = scope.DESCRIPTOR.full_name.encode() + scope.SerializeToString(
+            deterministic=True
+        )
+        self.size = _size(getattr(request, "page_size"))  # noqa: B009 - every list request has it
+        token: str = getattr(request, "page_token")  # noqa: B009
+        self.after: list[Any] | None = decode(token, self._scope) if token else None
+
+    def token(self, *position: str | int) -> str:
+        """Return the token of the page that begins after `position`."""
+        return encode(position, self._scope)
+
+
+def encode(position: tuple[str | int, ...], scope: bytes) -> str:
+    """Return an opaque token for a position within a scope."""
+    body = json.dumps(position, separators=(",", ":")).encode()
+    return base64.urlsafe_b64encode(_check(body, scope) + body).decode().rstrip("=")
+
+
+def decode(token: str, scope: bytes) -> list[Any]:
+    """Return the position of a token.
+
+    Raises:
+        errors.InvalidPageToken: It was not made by `encode` with this scope.
+    """
+    try:
+        raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise errors.InvalidPageToken from error
+    check, body = raw[:_CHECK_BYTES], raw[_CHECK_BYTES:]
+    if not body or check != _check(body, scope):
+        raise errors.InvalidPageToken
+    position: list[Any] = json.loads(body)
+    return position
+
+
+def _check(body: bytes, scope: bytes) -> bytes:
+    return hashlib.blake2b(body + b"\x00" + scope, digest_size=_CHECK_BYTES).digest()
+
+
+def _size(requested: int) -> int:
+    if requested < 0:
+        raise errors.InvalidRequest(
+            f"page_size is {requested}; it must not be negative. 0 means {SIZE_DEFAULT}, the most "
+            f"is {SIZE_MAX}.",
+            field="page_size",
+        )
+    return min(requested or SIZE_DEFAULT, SIZE_MAX)

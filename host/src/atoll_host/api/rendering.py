@@ -1,0 +1,118 @@
+"""Makes the messages of `atoll.api.v1` out of records and views. Pure; called by the servicers."""
+
+import datetime as dt
+
+from google.protobuf import timestamp_pb2
+
+from atoll.api.v1 import assets_pb2, automation_pb2, locations_pb2, runs_pb2
+from atoll.definitions.v1 import snapshot_pb2, values_pb2
+from atoll.events.v1 import events_pb2
+from atoll_host.locations import graph
+from atoll_host.locations import registry as registries
+from atoll_storage import records
+
+_RUN_STATUSES = {
+    status: runs_pb2.RunStatus.Value(f"RUN_STATUS_{status.value}") for status in records.RunStatus
+}
+_STATUS_OF_NUMBER = {number: status for status, number in _RUN_STATUSES.items()}
+
+
+def timestamp(moment: dt.datetime | None) -> timestamp_pb2.Timestamp | None:
+    """Return a point in time as a message, None for None."""
+    if moment is None:
+        return None
+    message = timestamp_pb2.Timestamp()
+    message.FromDatetime(moment)
+    return message
+
+
+def json_data(data: bytes | None) -> values_pb2.UserData | None:
+    """Return encoded JSON as user data, None for None."""
+    return None if data is None else values_pb2.UserData(content_type="application/json", data=data)
+
+
+def run_status(number: int) -> records.RunStatus | None:
+    """Return the status of an enum number, None for one that names no status."""
+    return _STATUS_OF_NUMBER.get(number)  # type: ignore[call-overload, no-any-return]
+
+
+def run(record: records.RunRecord, *, waiting_reason: str = "") -> runs_pb2.Run:
+    """Return a run."""
+    return runs_pb2.Run(
+        run_id=record.run_id,
+        job_name=record.job_name,
+        location_name=record.location_name,
+        status=_RUN_STATUSES[record.status],
+        tags=record.tags,
+        run_config=json_data(record.run_config),
+        asset_selection=[values_pb2.AssetKey(path=path) for path in record.asset_selection],
+        create_time=timestamp(record.create_time),
+        start_time=timestamp(record.start_time),
+        end_time=timestamp(record.end_time),
+        requested_build_id=record.requested_build_id,
+        build_id=record.build_id,
+        failure=record.failure,
+        sensor_name=record.sensor_name,
+        tick_id=record.tick_id,
+        run_key=record.run_key,
+        waiting_reason=waiting_reason,
+    )
+
+
+def location(view: registries.LocationView) -> locations_pb2.Location:
+    """Return a location."""
+    counts = locations_pb2.DefinitionCounts()
+    if view.snapshot is not None:
+        counts.assets = len(view.snapshot.assets)
+        counts.jobs = len(view.snapshot.jobs)
+        counts.sensors = len(view.snapshot.sensors)
+    return locations_pb2.Location(
+        name=view.name,
+        state=view.state,
+        build=view.build,
+        load_failure=view.load_failure,
+        address=view.server.address,
+        server_id=view.server.server_id,
+        version=view.server.version,
+        register_time=timestamp(view.server.register_time),
+        counts=counts,
+        conflicts=[
+            locations_pb2.Conflict(
+                asset_key=values_pb2.AssetKey(path=path), owner_location_name=owner
+            )
+            for path, owner in sorted(view.conflicts.items())
+        ],
+    )
+
+
+def asset(node: graph.AssetNode, latest: events_pb2.StoredEvent | None) -> assets_pb2.Asset:
+    """Return an asset."""
+    return assets_pb2.Asset(
+        definition=node.definition,
+        owner_location_name=node.owner,
+        location_names=node.locations,
+        downstream_keys=[values_pb2.AssetKey(path=path) for path in node.downstream],
+        latest_materialization=latest,
+    )
+
+
+def sensor(
+    location_name: str,
+    definition: snapshot_pb2.SensorDefinition,
+    state: records.SensorState | None,
+    latest_tick: automation_pb2.Tick | None,
+) -> automation_pb2.Sensor:
+    """Return a sensor; without a state, as it is by default."""
+    if state is None or state.running is None:
+        status = definition.default_status or snapshot_pb2.SENSOR_STATUS_STOPPED
+    elif state.running:
+        status = snapshot_pb2.SENSOR_STATUS_RUNNING
+    else:
+        status = snapshot_pb2.SENSOR_STATUS_STOPPED
+    return automation_pb2.Sensor(
+        location_name=location_name,
+        definition=definition,
+        status=status,
+        cursor=None if state is None else state.cursor,
+        latest_tick=latest_tick,
+    )

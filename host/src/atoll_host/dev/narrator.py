@@ -1,0 +1,155 @@
+"""A line for each run, materialization, tick and location change of the mesh, for a developer.
+
+It follows the event log with a watch and looks at the sensors for new ticks, all through the
+client. A narrator that fails must not end the session: it says so and begins anew.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from atoll._cli import rendering
+from atoll.api.v1 import automation_pb2
+from atoll.api.v1 import events_pb2 as api_pb2
+from atoll.client import connection, documents, errors, narration
+from atoll.client import events as event_log
+from atoll.events.v1 import events_pb2
+from atoll_host.dev import console
+
+Follow = Callable[[connection.Client], Awaitable[None]]
+
+KINDS: Final = (
+    "run_enqueued",
+    "run_started",
+    "run_succeeded",
+    "run_failed",
+    "run_canceled",
+    "step_failed",
+    "asset_materialization",
+    "location_changed",
+)
+TICKS_EVERY_S: Final = 1.0
+RETRY_EVERY_S: Final = 1.0
+TICKS_SHOWN_MAX: Final = 20
+
+_COLOURS: Final[Mapping[narration.Severity, tuple[rendering.Colour, ...]]] = {
+    "plain": (),
+    "good": ("green",),
+    "warning": ("yellow",),
+    "bad": ("red",),
+    "quiet": ("dim",),
+}
+
+
+class Narrator:
+    """Follows the mesh and prints what happens."""
+
+    def __init__(self, address: str, out: console.Console) -> None:
+        self._address = address
+        self._out = out
+        self._tasks: list[asyncio.Task[None]] = []
+        self._started = asyncio.Event()
+        # (location, sensor) -> the newest tick that was shown, and the skip reason said last.
+        self._ticks: dict[tuple[str, str], str] = {}
+        self._skips: dict[tuple[str, str], str] = {}
+        self._jobs: dict[str, str] = {}
+        self._resume_token = ""
+
+    async def start(self) -> None:
+        """Begin to follow; returns once nothing that happens later is missed."""
+        self._tasks = [
+            asyncio.create_task(self._repeated(self._follow_events), name="dev events"),
+            asyncio.create_task(self._repeated(self._follow_ticks), name="dev ticks"),
+        ]
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._started.wait(), 5.0)
+
+    async def stop(self) -> None:
+        """End."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _repeated(self, follow: Follow) -> None:
+        while True:
+            try:
+                async with connection.connect(self._address) as client:
+                    await follow(client)
+            except (errors.ConnectError, errors.RpcError):
+                # The host is being started again; what it has to say then is shown then.
+                await asyncio.sleep(RETRY_EVERY_S)
+
+    async def _follow_events(self, client: connection.Client) -> None:
+        query = api_pb2.EventFilter(kinds=KINDS)
+        watch: event_log.Watch
+        async with client.events.watch(query, resume_token=self._resume_token) as watch:
+            await watch.opened()
+            self._started.set()
+            async for stored in watch:
+                self._resume_token = watch.resume_token
+                await self._show_event(client, stored)
+
+    async def _show_event(self, client: connection.Client, stored: events_pb2.StoredEvent) -> None:
+        event = stored.event
+        told = narration.tell(event)
+        if told.kind == "location_changed":
+            self._out.line(
+                event.location_changed.location_name, told.text, *_COLOURS[told.severity]
+            )
+            return
+        name = stored.location_name or console.ATOLL
+        subject = f"run {narration.short_run_id(event.run_id)}" if event.run_id else "event"
+        if told.kind == "run_enqueued":
+            run = await client.runs.get(event.run_id)
+            asked = f" for sensor {run.sensor_name}" if run.sensor_name else ""
+            self._jobs[event.run_id] = run.job_name
+            self._out.line(run.location_name, f"{subject} of {run.job_name} queued{asked}")
+            return
+        job = self._jobs.get(event.run_id, event.job_name)
+        if told.kind in ("run_succeeded", "run_failed", "run_canceled"):
+            self._jobs.pop(event.run_id, None)
+        about = f"{subject} of {job}" if job else subject
+        step = f"{event.step_key}: " if event.step_key else ""
+        self._out.line(name, f"{about}: {step}{told.text}", *_COLOURS[told.severity])
+
+    async def _follow_ticks(self, client: connection.Client) -> None:
+        first = not self._ticks
+        while True:
+            async for sensor in client.sensors.list():
+                if not sensor.HasField("latest_tick"):
+                    continue
+                key = (sensor.location_name, sensor.definition.name)
+                newest = sensor.latest_tick.tick_id
+                if not first and self._ticks.get(key) != newest:
+                    await self._show_ticks(client, key)
+                self._ticks[key] = newest
+            first = False
+            await asyncio.sleep(TICKS_EVERY_S)
+
+    async def _show_ticks(self, client: connection.Client, key: tuple[str, str]) -> None:
+        """Show the ticks of a sensor since the one shown last, oldest first."""
+        new: list[automation_pb2.Tick] = []
+        async for tick in client.sensors.ticks(*key, limit=TICKS_SHOWN_MAX):
+            if tick.tick_id == self._ticks.get(key):
+                break
+            new.append(tick)
+        for tick in reversed(new):
+            self._show_tick(key, tick)
+
+    def _show_tick(self, key: tuple[str, str], tick: automation_pb2.Tick) -> None:
+        location, sensor = key
+        took = rendering.duration(documents.seconds(tick.evaluation_duration))
+        if tick.status == automation_pb2.TICK_STATUS_SKIPPED:
+            # The same reason every few seconds would bury everything else.
+            if self._skips.get(key) != tick.skip_reason:
+                self._skips[key] = tick.skip_reason
+                self._out.line(location, f"sensor {sensor} skipped: {tick.skip_reason}", "dim")
+            return
+        self._skips.pop(key, None)
+        if tick.status == automation_pb2.TICK_STATUS_FAILURE:
+            line = documents.failure_line(tick.failure)
+            self._out.line(location, f"sensor {sensor} failed after {took}: {line}", "red")
+            return
+        requested = rendering.count(len(tick.run_ids), "run")
+        self._out.line(location, f"sensor {sensor} requested {requested} ({took})")

@@ -1,0 +1,180 @@
+"""What can go wrong in the host, apart from storage's own errors (`atoll_storage.errors`).
+
+The tree; `servicers.serving` holds the one table that turns it into gRPC statuses:
+
+    HostError
+    ├── SettingsError            a setting is malformed or out of bounds
+    ├── StartError               the host cannot start
+    ├── InvalidRequest           the request itself is wrong
+    │   ├── InvalidRunConfig     run configuration that does not fit the job
+    │   └── InvalidPageToken     a page token that the host did not make for this call
+    ├── NotFound                 what the request names is not there
+    │   ├── UnknownLocation, UnknownJob, UnknownAsset, UnknownSensor, UnknownRun
+    ├── RequestIdReused          a request id came back with another request
+    ├── EventsCompacted          the events that a watch would resume with are pruned
+    ├── PolicyForbids            the host's policy does not allow it
+    ├── Stopping                 the host is stopping
+    └── LocationError            a code location did not do what the host asked
+        ├── LocationUnavailable  no answer: nobody knows whether it was done
+        └── LocationRefused      a definite refusal: it was not done
+
+Messages say what was wrong, with which value, and what to do. Public attributes go to the caller as
+metadata.
+"""
+
+
+class HostError(Exception):
+    """The base of the host's errors."""
+
+
+class SettingsError(HostError):
+    """A setting is malformed or out of bounds."""
+
+    def __init__(self, message: str, *, setting: str) -> None:
+        super().__init__(message)
+        self.setting = setting
+
+
+class StartError(HostError):
+    """The host cannot start."""
+
+
+class InvalidRequest(HostError):
+    """The request itself is wrong; repeating it does not help."""
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class InvalidRunConfig(InvalidRequest):
+    """Run configuration does not fit the schema of the job.
+
+    Attributes:
+        path: Where in the configuration, such as `ops.load.config.limit`.
+    """
+
+    def __init__(self, message: str, *, job_name: str, path: str) -> None:
+        super().__init__(message, field="run_config")
+        self.job_name = job_name
+        self.path = path
+
+
+class InvalidPageToken(InvalidRequest):
+    """The page token is none that the host made for this call with these arguments."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The page token is none that this call returned for these arguments. Pass "
+            "next_page_token of the answer before unchanged, with the same filters, or begin "
+            "without a token.",
+            field="page_token",
+        )
+
+
+class NotFound(HostError):
+    """What the request names is not there."""
+
+
+class UnknownLocation(NotFound):
+    """No code location of that name ever registered."""
+
+    def __init__(self, location_name: str) -> None:
+        super().__init__(
+            f"No code location named {location_name!r} ever registered with this host. List the "
+            "locations, or start its code server."
+        )
+        self.location_name = location_name
+
+
+class UnknownJob(NotFound):
+    """No such job, or not where it was looked for."""
+
+    def __init__(self, message: str, *, job_name: str, location_name: str = "") -> None:
+        super().__init__(message)
+        self.job_name = job_name
+        self.location_name = location_name
+
+
+class UnknownAsset(NotFound):
+    """No such asset, or not where it was looked for."""
+
+    def __init__(self, message: str, *, asset_key: str, location_name: str = "") -> None:
+        super().__init__(message)
+        self.asset_key = asset_key
+        self.location_name = location_name
+
+
+class UnknownSensor(NotFound):
+    """The location defines no such sensor."""
+
+    def __init__(self, location_name: str, sensor_name: str) -> None:
+        super().__init__(
+            f"Location {location_name!r} defines no sensor {sensor_name!r}. List its sensors."
+        )
+        self.location_name = location_name
+        self.sensor_name = sensor_name
+
+
+class UnknownRun(NotFound):
+    """There is no run of that id."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"There is no run {run_id!r}. List the runs.")
+        self.run_id = run_id
+
+
+class RequestIdReused(HostError):
+    """A request id came back with another request."""
+
+    def __init__(self, request_id: str, run_id: str, difference: str) -> None:
+        super().__init__(
+            f"The request id {request_id!r} already launched run {run_id!r}, which differs in "
+            f"{difference}. Use a new request id for a new run."
+        )
+        self.request_id = request_id
+        self.run_id = run_id
+
+
+class EventsCompacted(HostError):
+    """The events that a watch would resume with are no longer stored."""
+
+    def __init__(self, oldest_id: int) -> None:
+        super().__init__(
+            "The events after the resume token are no longer all stored. List again and watch from "
+            f"there, or watch from the beginning: the oldest stored event is {oldest_id}."
+        )
+        self.oldest_id = oldest_id
+
+
+class PolicyForbids(HostError):
+    """The host's policy does not allow it."""
+
+
+class Stopping(HostError):
+    """The host is stopping."""
+
+    def __init__(self) -> None:
+        super().__init__("The host is stopping. Repeat the call when it is back.")
+
+
+class LocationError(HostError):
+    """A code location did not do what the host asked.
+
+    Attributes:
+        location_name: The location; empty where only its address is known.
+        reason: The cause for programs, one of `atoll._rpc.reasons`.
+    """
+
+    def __init__(self, message: str, *, location_name: str, reason: str) -> None:
+        super().__init__(message)
+        self.location_name = location_name
+        self.reason = reason
+
+
+class LocationUnavailable(LocationError):
+    """The location gave no answer: nobody knows whether it did what it was asked to do."""
+
+
+class LocationRefused(LocationError):
+    """The location definitely did not do what it was asked to do."""

@@ -1,0 +1,243 @@
+"""Composes a host out of its services, starts them in order and stops them in reverse.
+
+Called by `commands` and by tests. Nothing here decides anything: this is the one module that knows
+all parts.
+
+    Postgres (embedded or the user's) <- Database <- changes <- registry <- intake, sessions
+                                                             <- launcher, run watcher, dispatcher
+                                                             <- gRPC server, last in, first out
+"""
+
+import asyncio
+import contextlib
+import importlib.metadata
+import logging
+import socket
+import uuid
+
+from atoll._rpc import addresses, reasons
+from atoll._rpc import errors as rpc_errors
+from atoll._rpc import serving as rpc_serving
+from atoll_host import changes as host_changes
+from atoll_host import clock as clocks
+from atoll_host import services
+from atoll_host import settings as host_settings
+from atoll_host.api import watching
+from atoll_host.automation import dispatching, leading
+from atoll_host.instance import queries
+from atoll_host.intake import appending
+from atoll_host.locations import registry as registries
+from atoll_host.locations import sessions as location_sessions
+from atoll_host.runs import launching
+from atoll_host.runs import watching as run_watching
+from atoll_host.servicers import (
+    assets,
+    events,
+    instance,
+    locations,
+    mesh,
+    runs,
+    sensors,
+    serving,
+)
+from atoll_storage import database, embedded, records
+
+_log = logging.getLogger(__name__)
+
+POSTGRES_DIR_NAME = "postgres"
+_SERVER_GRACE_S = 0.3
+
+
+class Host:
+    """One host. Start it once, stop it once.
+
+    Attributes:
+        host_id: Identifies this process; made anew at every start.
+        version: The version of the distribution.
+    """
+
+    def __init__(self, settings: host_settings.Settings, clock: clocks.Clock | None = None) -> None:
+        """Make a host that does nothing yet.
+
+        Args:
+            settings: What it is told.
+            clock: Where its services get the time from.
+        """
+        self._settings = settings
+        self._clock = clock or clocks.SystemClock()
+        self._parts: Parts | None = None
+        self._exits = contextlib.AsyncExitStack()
+        self.host_id = str(uuid.uuid4())
+        self.version = importlib.metadata.version("atoll-host")
+
+    @property
+    def address(self) -> str:
+        """Where the host listens, as host:port. Known once it is started."""
+        return self.parts.server.address
+
+    @property
+    def parts(self) -> "Parts":
+        """The services of a started host."""
+        if self._parts is None:
+            raise RuntimeError("the host was not started yet")
+        return self._parts
+
+    async def start(self) -> None:
+        """Bring up Postgres if need be, migrate it, start every service, and listen.
+
+        Raises:
+            atoll._rpc.errors.RpcError: The address cannot be listened on.
+            atoll_storage.errors.StorageError: Postgres cannot be used.
+        """
+        _check_port_free(self._settings.listen)
+        try:
+            store = await self._open_store()
+            parts = Parts(self._settings, store, self._clock, self.host_id, self.version)
+            group = services.ServiceGroup("host", parts.services)
+            await group.start()
+            self._exits.push_async_callback(group.stop)
+            self._parts = parts
+        except BaseException:
+            await self._exits.aclose()
+            raise
+        _log.info(
+            "host started",
+            extra={"action": "host_started", "address": self.address, "host_id": self.host_id},
+        )
+
+    async def stop(self) -> None:
+        """Stop every service, the database and an embedded Postgres. Repeating does nothing."""
+        await self._exits.aclose()
+
+    async def _open_store(self) -> database.Database:
+        url = self._settings.database_url
+        if not url:
+            folder = self._settings.data_dir / POSTGRES_DIR_NAME
+            server = await embedded.EmbeddedPostgres.start(folder)
+            self._exits.push_async_callback(server.stop)
+            url = server.url
+        store = await database.Database.connect(url, pool_size=self._settings.database_pool_size)
+        self._exits.push_async_callback(store.close)
+        await store.migrate()
+        return store
+
+
+class Parts:
+    """The services of one host, made and wired but not started.
+
+    Attributes:
+        services: All of them, in the order of their start.
+    """
+
+    def __init__(
+        self,
+        settings: host_settings.Settings,
+        store: database.Database,
+        clock: clocks.Clock,
+        host_id: str,
+        version: str,
+    ) -> None:
+        """Make and wire the services."""
+        self.store = store
+        self.changes = host_changes.Changes(store)
+        self.registry = registries.Registry(
+            store.locations, self.changes, clock, lease_ttl_s=settings.lease_ttl_s
+        )
+        self.intake = appending.Intake(store.events, self.changes)
+        self.sessions = location_sessions.Sessions(
+            store,
+            self.registry,
+            self.changes,
+            clock,
+            host_id=host_id,
+            lease_ttl_s=settings.lease_ttl_s,
+        )
+        self.launcher = launching.Launcher(
+            store.runs,
+            self.registry,
+            self.changes,
+            clock,
+            launching.Limits(
+                records.ClaimLimits(settings.active_max, settings.active_per_location_max)
+            ),
+        )
+        self.run_watcher = run_watching.Watcher(
+            store,
+            self.registry,
+            self.launcher,
+            self.changes,
+            clock,
+            orphan_timeout_s=settings.run_orphan_timeout_s,
+        )
+        self.dispatcher = dispatching.Dispatcher(
+            leading.Surroundings(store, self.registry, self.changes, clock),
+            tick_timeout_s=settings.tick_timeout_s,
+        )
+        self.registry.on_registered(self.dispatcher.enroll)
+        self.registry.on_registered(self.run_watcher.registered)
+        self.server = serving.server(
+            settings.listen,
+            version=version,
+            instance_id=host_id,
+            servicers=self._servicers(settings, clock),
+        )
+        self.services: tuple[services.Service, ...] = (
+            self.changes,
+            self.registry,
+            self.intake,
+            self.sessions,
+            self.launcher,
+            self.run_watcher,
+            self.dispatcher,
+            _Serving(self.server),
+        )
+
+    def _servicers(
+        self, settings: host_settings.Settings, clock: clocks.Clock
+    ) -> serving.Servicers:
+        store = self.store
+        watches = watching.Watching(store.events, self.changes, clock)
+        return serving.Servicers(
+            mesh=mesh.MeshServicer(self.sessions, self.intake, store.outputs),
+            instance=instance.InstanceServicer(queries.InstanceQueries(store)),
+            locations=locations.LocationsServicer(self.registry),
+            assets=assets.AssetsServicer(self.registry, store.events),
+            runs=runs.RunsServicer(store, self.registry, self.changes, settings),
+            sensors=sensors.SensorsServicer(store.sensors, self.registry, self.changes),
+            events=events.EventsServicer(store.events, watches),
+        )
+
+
+class _Serving:
+    """The gRPC server as a service. It starts last: whoever can reach the host finds it ready."""
+
+    name = "grpc server"
+
+    def __init__(self, server: rpc_serving.GrpcServer) -> None:
+        self._server = server
+        self.started = asyncio.Event()
+
+    async def start(self) -> None:
+        await self._server.start()
+        self.started.set()
+
+    async def stop(self) -> None:
+        await self._server.stop(_SERVER_GRACE_S)
+
+
+def _check_port_free(listen: str) -> None:
+    """Refuse a taken port before anything is started for nothing."""
+    address = addresses.parse_loopback(listen)
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address.host, address.port))
+            probe.listen(1)
+        except OSError as error:
+            raise rpc_errors.FailedPreconditionError(
+                f"{address} cannot be listened on: {error.strerror}. Stop what listens there, or "
+                "choose another port with --listen.",
+                reason=reasons.PORT_IN_USE,
+                metadata={"address": str(address)},
+            ) from error

@@ -1,0 +1,1 @@
+"""What user code may ask of the instance, through its code server."""

@@ -1,0 +1,1 @@
+"""Runs: what may be launched, the queue, handing over to locations, watching, canceling."""

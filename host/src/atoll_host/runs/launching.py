@@ -1,0 +1,257 @@
+"""Takes runs from the queue and hands them to their locations.
+
+A service on every host; claims are serialised by storage, so hosts share the work. Woken by pokes
+when runs are queued or end and when a location comes back, and once a second as a backstop.
+
+    QUEUED --claim--> STARTING --StartRun--> accepted; RunStarted arrives as an event
+       ^                 |--> definite refusal: FAILURE
+       |                 |--> unknown: the same code server is asked again, with growing pauses
+       +-----------------+--> refused for now; the location rests
+
+A location that does not answer holds up nobody else: each has its own few hand-overs, and while one
+of them is in doubt no more of its runs are claimed. Hand-overs that are given up leave the run
+STARTING; `watching` finds and adopts them.
+"""
+
+import asyncio
+import dataclasses
+import logging
+from collections.abc import Awaitable, Callable
+
+from atoll_host import changes as host_changes
+from atoll_host import clock as clocks
+from atoll_host import errors, services, signals
+from atoll_host.runs import handover, places
+from atoll_storage import errors as storage_errors
+from atoll_storage import records, run_store
+
+_log = logging.getLogger(__name__)
+
+TRIES_MAX = 8
+
+_TRY_BACKOFF = services.Backoff(first_s=0.1, max_s=2.0)
+_STORE_BACKOFF = services.Backoff(first_s=0.05, max_s=2.0)
+_REST = services.Backoff(first_s=0.5, max_s=30.0)
+
+
+@dataclasses.dataclass(slots=True)
+class _Lane:
+    """The hand-overs to one location. `rests_until` is in monotonic seconds."""
+
+    in_flight: set[str] = dataclasses.field(default_factory=set[str])
+    in_doubt: set[str] = dataclasses.field(default_factory=set[str])
+    refusals: int = 0
+    rests_until: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Limits:
+    """The bounds of launching.
+
+    Attributes:
+        claims: How many runs may be active at once.
+        handovers_per_location: How many hand-overs to one location may be under way.
+    """
+
+    claims: records.ClaimLimits
+    handovers_per_location: int = 10
+
+
+class Launcher(services.Loop):
+    """Hands runs over. See the module."""
+
+    def __init__(
+        self,
+        runs: run_store.RunStore,
+        servers: places.Servers,
+        changes: host_changes.Changes,
+        clock: clocks.Clock,
+        limits: Limits,
+    ) -> None:
+        """Make a launcher.
+
+        Args:
+            runs: The queue.
+            servers: Where runs can be handed to.
+            changes: Tells that runs were queued or ended.
+            clock: Tells the time.
+            limits: The bounds.
+        """
+        super().__init__("launcher", expected=(storage_errors.StorageUnavailable,))
+        self._runs = runs
+        self._servers = servers
+        self._changes = changes
+        self._clock = clock
+        self._limits = limits
+        self._lanes: dict[str, _Lane] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._poke = changes.runs.subscribe()
+
+    @property
+    def claim_limits(self) -> records.ClaimLimits:
+        """How many runs may be active at once."""
+        return self._limits.claims
+
+    def hands_over(self, run_id: str) -> bool:
+        """Say whether this host is handing the run over right now."""
+        return run_id in self._tasks
+
+    def adopt(self, run: records.RunRecord) -> bool:
+        """Hand over a run that is STARTING already, because whoever did it before is gone.
+
+        Returns:
+            Whether it is being handed over now.
+        """
+        server = self._servers.reachable().get(run.location_name)
+        if server is None or server.server_id != run.server_id:
+            return False
+        lane = self._lane(run.location_name)
+        if self.hands_over(run.run_id) or self._room(lane) <= 0:
+            return False
+        self._begin(run, server)
+        return True
+
+    async def run(self) -> None:
+        """Claim and hand over until stopped."""
+        views = self._servers.subscribe()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._forward(views))
+            while True:
+                while await self._claim():
+                    pass
+                self.did_well()
+                await self._poke.wait(host_changes.BACKSTOP_S)
+
+    async def clean_up(self) -> None:
+        """Leave the hand-overs: whether they arrived is asked again by the next host."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _forward(self, views: signals.Poke) -> None:
+        while True:
+            await views.wait(None)
+            self._poke.set()
+
+    async def _claim(self) -> bool:
+        """Claim once and begin the hand-overs; return whether there may be more to claim."""
+        open_lanes = {
+            name: server
+            for name, server in self._servers.reachable().items()
+            if self._is_open(self._lane(name))
+        }
+        if not open_lanes:
+            return False
+        # However the queue is made up, no location gets more than it has room for.
+        batch_max = min(self._room(self._lane(name)) for name in open_lanes)
+        claimed = await self._runs.claim(
+            {name: server.server_id for name, server in open_lanes.items()},
+            self._limits.claims,
+            batch_max=batch_max,
+        )
+        for run in claimed:
+            self._begin(run, open_lanes[run.location_name])
+        return len(claimed) == batch_max
+
+    def _lane(self, location_name: str) -> _Lane:
+        return self._lanes.setdefault(location_name, _Lane())
+
+    def _room(self, lane: _Lane) -> int:
+        return self._limits.handovers_per_location - len(lane.in_flight)
+
+    def _is_open(self, lane: _Lane) -> bool:
+        rested = lane.rests_until <= self._clock.monotonic()
+        return rested and not lane.in_doubt and self._room(lane) > 0
+
+    def _begin(self, run: records.RunRecord, server: records.ServerRecord) -> None:
+        self._lane(run.location_name).in_flight.add(run.run_id)
+        task = asyncio.create_task(self._hand_over(run, server))
+        self._tasks[run.run_id] = task
+
+    async def _hand_over(self, run: records.RunRecord, server: records.ServerRecord) -> None:
+        lane = self._lane(run.location_name)
+        try:
+            await self._try_repeatedly(run, server)
+        except Exception:  # noqa: BLE001 - the run stays STARTING and is adopted
+            _log.exception("hand-over broke off", extra=_about(run, "handover_broke"))
+        finally:
+            was_full = self._room(lane) <= 0 or run.run_id in lane.in_doubt
+            lane.in_flight.discard(run.run_id)
+            lane.in_doubt.discard(run.run_id)
+            self._tasks.pop(run.run_id, None)
+            if was_full:
+                self._poke.set()
+
+    async def _try_repeatedly(self, run: records.RunRecord, server: records.ServerRecord) -> None:
+        lane = self._lane(run.location_name)
+        for tries in range(1, TRIES_MAX + 1):
+            try:
+                await self._servers.control(server).start_run(handover.plan(run))
+            except errors.LocationError as error:
+                verdict = handover.judge(error)
+                if verdict is not handover.Verdict.ASK_AGAIN:
+                    await self._carry_out(verdict, run, error)
+                    return
+                lane.in_doubt.add(run.run_id)
+                _log.warning(
+                    "hand-over in doubt, asking again",
+                    extra={**_about(run, "handover_in_doubt"), "tries": tries},
+                )
+            else:
+                lane.refusals = 0
+                return
+            await self._clock.sleep(_TRY_BACKOFF.delay_s(tries))
+            current = self._servers.reachable().get(run.location_name)
+            if current is None or current.server_id != run.server_id:
+                return  # it is away: its registration, or its absence, decides
+            if not await self._is_still_ours(run):
+                return
+            server = current
+
+    async def _is_still_ours(self, run: records.RunRecord) -> bool:
+        now = await self._runs.get(run.run_id)
+        return (
+            now is not None
+            and now.status is records.RunStatus.STARTING
+            and now.attempt == run.attempt
+        )
+
+    async def _carry_out(
+        self, verdict: handover.Verdict, run: records.RunRecord, error: errors.LocationError
+    ) -> None:
+        if verdict is handover.Verdict.REQUEUE:
+            lane = self._lane(run.location_name)
+            lane.refusals += 1
+            lane.rests_until = self._clock.monotonic() + _REST.delay_s(lane.refusals)
+            await self._store(
+                lambda: self._runs.requeue(run.run_id, attempt=run.attempt, reason=str(error))
+            )
+        elif verdict is handover.Verdict.FAIL:
+            starting = frozenset({records.RunStatus.STARTING})
+            await self._store(
+                lambda: self._runs.fail(run.run_id, handover.failure(error), expected=starting)
+            )
+            self._changes.runs.set()
+
+    async def _store(self, write: Callable[[], Awaitable[bool]]) -> None:
+        """Write a verdict, again and again while storage is away; repeating it is safe."""
+        failures = 0
+        while True:
+            try:
+                await write()
+            except storage_errors.StorageUnavailable:
+                failures += 1
+                await self._clock.sleep(_STORE_BACKOFF.delay_s(failures))
+            else:
+                return
+
+
+def _about(run: records.RunRecord, action: str) -> dict[str, object]:
+    return {
+        "action": action,
+        "run_id": run.run_id,
+        "location": run.location_name,
+        "server_id": run.server_id,
+        "attempt": run.attempt,
+    }

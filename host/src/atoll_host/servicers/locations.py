@@ -1,0 +1,69 @@
+"""LocationsService: the code locations, for everyone."""
+
+import asyncio
+import bisect
+
+from atoll._rpc import errors as rpc_errors
+from atoll.api.v1 import locations_pb2, locations_pb2_grpc
+from atoll_host import errors
+from atoll_host.api import pages, rendering
+from atoll_host.locations import registry as registries
+from atoll_host.servicers import contexts
+
+_VIEW_TIMEOUT_S = 20.0
+
+
+class LocationsServicer(locations_pb2_grpc.LocationsServiceServicer):
+    """Shows and steers locations."""
+
+    def __init__(self, registry: registries.Registry) -> None:
+        self._registry = registry
+
+    async def ListLocations(
+        self, request: locations_pb2.ListLocationsRequest, context: contexts.Context
+    ) -> locations_pb2.ListLocationsResponse:
+        """Return the locations that ever registered, by name."""
+        page = pages.Page(request)
+        views = self._registry.locations()
+        names = sorted(views)
+        start = bisect.bisect_right(names, str(page.after[0])) if page.after else 0
+        shown = names[start : start + page.size]
+        more = start + page.size < len(names)
+        return locations_pb2.ListLocationsResponse(
+            locations=[rendering.location(views[name]) for name in shown],
+            next_page_token=page.token(shown[-1]) if more else "",
+        )
+
+    async def GetLocation(
+        self, request: locations_pb2.GetLocationRequest, context: contexts.Context
+    ) -> locations_pb2.GetLocationResponse:
+        """Return one location."""
+        view = self._registry.location(request.name)
+        return locations_pb2.GetLocationResponse(location=rendering.location(view))
+
+    async def ReloadLocation(
+        self, request: locations_pb2.ReloadLocationRequest, context: contexts.Context
+    ) -> locations_pb2.ReloadLocationResponse:
+        """Make a location load its code anew; answer once the host sees the new build."""
+        changed = self._registry.subscribe()
+        try:
+            response = await self._registry.control(request.name).reload(request.build_id)
+        except errors.LocationUnavailable as error:
+            raise rpc_errors.UnavailableError(str(error), reason=error.reason) from error
+        except errors.LocationRefused as error:
+            raise rpc_errors.FailedPreconditionError(str(error), reason=error.reason) from error
+        if not response.HasField("load_failure"):
+            try:
+                async with asyncio.timeout(_VIEW_TIMEOUT_S):
+                    while not self._serves(request.name, response.current_build.build_id):
+                        await changed.wait(_VIEW_TIMEOUT_S)
+            except TimeoutError:
+                pass  # the reload is done all the same; the view follows
+        return locations_pb2.ReloadLocationResponse(
+            current_build=response.current_build if response.HasField("current_build") else None,
+            load_failure=response.load_failure if response.HasField("load_failure") else None,
+        )
+
+    def _serves(self, name: str, build_id: str) -> bool:
+        build = self._registry.location(name).build
+        return build is not None and build.build_id == build_id

@@ -1,0 +1,121 @@
+"""The gRPC server of the host: its services, and what its errors become on the wire."""
+
+import dataclasses
+
+import grpc
+
+from atoll._rpc import errors as rpc_errors
+from atoll._rpc import info, reasons
+from atoll._rpc import serving as rpc_serving
+from atoll.api.v1 import (
+    assets_pb2_grpc,
+    automation_pb2_grpc,
+    events_pb2_grpc,
+    locations_pb2_grpc,
+    runs_pb2_grpc,
+)
+from atoll.mesh.v1 import mesh_pb2_grpc
+from atoll.rpc.v1 import server_info_pb2
+from atoll_host import errors
+from atoll_host.servicers import assets, events, instance, locations, mesh, runs, sensors
+from atoll_storage import errors as storage_errors
+
+FEATURES = ("mesh", "sensors", "runs", "events")
+
+_Code = grpc.StatusCode
+_Mapped = rpc_errors.Mapped
+
+ERROR_TABLE = rpc_errors.ErrorTable(
+    {
+        errors.InvalidRequest: _Mapped(_Code.INVALID_ARGUMENT, reasons.INVALID_REQUEST),
+        errors.InvalidRunConfig: _Mapped(_Code.INVALID_ARGUMENT, reasons.INVALID_RUN_CONFIG),
+        errors.InvalidPageToken: _Mapped(_Code.INVALID_ARGUMENT, reasons.INVALID_PAGE_TOKEN),
+        errors.UnknownLocation: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_LOCATION),
+        errors.UnknownJob: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_JOB),
+        errors.UnknownAsset: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_ASSET),
+        errors.UnknownSensor: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_SENSOR),
+        errors.UnknownRun: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_RUN),
+        errors.RequestIdReused: _Mapped(_Code.ALREADY_EXISTS, reasons.REQUEST_ID_REUSED),
+        errors.EventsCompacted: _Mapped(_Code.OUT_OF_RANGE, reasons.RESUME_TOKEN_TOO_OLD),
+        errors.PolicyForbids: _Mapped(_Code.PERMISSION_DENIED, reasons.POLICY_FORBIDS),
+        errors.Stopping: _Mapped(_Code.UNAVAILABLE, reasons.HOST_UNAVAILABLE),
+        errors.LocationUnavailable: _Mapped(_Code.UNAVAILABLE, reasons.UNREACHABLE),
+        errors.LocationRefused: _Mapped(_Code.FAILED_PRECONDITION, reasons.DRAINING),
+        storage_errors.StorageUnavailable: _Mapped(_Code.UNAVAILABLE, reasons.STORAGE_UNAVAILABLE),
+        storage_errors.InvalidValue: _Mapped(_Code.INVALID_ARGUMENT, reasons.INVALID_REQUEST),
+        storage_errors.StaleEpoch: _Mapped(_Code.ABORTED, reasons.STALE_EPOCH),
+        storage_errors.RunFenced: _Mapped(_Code.FAILED_PRECONDITION, reasons.STALE_ATTEMPT),
+    }
+)
+"""What every error of the host and of storage that a caller may see becomes."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Servicers:
+    """Everything the host serves."""
+
+    mesh: mesh.MeshServicer
+    instance: instance.InstanceServicer
+    locations: locations.LocationsServicer
+    assets: assets.AssetsServicer
+    runs: runs.RunsServicer
+    sensors: sensors.SensorsServicer
+    events: events.EventsServicer
+
+
+def server(
+    listen: str, *, version: str, instance_id: str, servicers: Servicers
+) -> rpc_serving.GrpcServer:
+    """Return the server of a host, not started yet.
+
+    Raises:
+        atoll._rpc.errors.InvalidArgumentError: The address is none, or not loopback.
+    """
+    served = rpc_serving.Service
+    return rpc_serving.GrpcServer(
+        listen,
+        facts=info.ServerFacts(
+            kind=server_info_pb2.SERVER_KIND_HOST,
+            version=version,
+            instance_id=instance_id,
+            features=FEATURES,
+        ),
+        services=(
+            served(
+                "atoll.mesh.v1.MeshService",
+                mesh_pb2_grpc.add_MeshServiceServicer_to_server,
+                servicers.mesh,
+            ),
+            served(
+                "atoll.mesh.v1.InstanceService",
+                mesh_pb2_grpc.add_InstanceServiceServicer_to_server,
+                servicers.instance,
+            ),
+            served(
+                "atoll.api.v1.LocationsService",
+                locations_pb2_grpc.add_LocationsServiceServicer_to_server,
+                servicers.locations,
+            ),
+            served(
+                "atoll.api.v1.AssetsService",
+                assets_pb2_grpc.add_AssetsServiceServicer_to_server,
+                servicers.assets,
+            ),
+            served(
+                "atoll.api.v1.RunsService",
+                runs_pb2_grpc.add_RunsServiceServicer_to_server,
+                servicers.runs,
+            ),
+            served(
+                "atoll.api.v1.SensorsService",
+                automation_pb2_grpc.add_SensorsServiceServicer_to_server,
+                servicers.sensors,
+            ),
+            served(
+                "atoll.api.v1.EventsService",
+                events_pb2_grpc.add_EventsServiceServicer_to_server,
+                servicers.events,
+            ),
+        ),
+        table=ERROR_TABLE,
+    )

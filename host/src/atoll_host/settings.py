@@ -1,0 +1,86 @@
+"""The settings of a host, checked before anything starts.
+
+Made by the commands and by tests; read by `host` and the services. The database URL can hold a
+password: it comes from the environment, never from a command line, and is left out of the
+representation.
+"""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Mapping
+
+from atoll._rpc import addresses
+from atoll._rpc import errors as rpc_errors
+from atoll_host import errors
+
+DATABASE_URL_VARIABLE = "ATOLL_DATABASE_URL"
+DEFAULT_LISTEN = "127.0.0.1:4700"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Settings:
+    """What a host may be told.
+
+    Attributes:
+        listen: Where to listen, as host:port; port 0 takes any free one.
+        data_dir: Where the embedded Postgres keeps its data; unused with `database_url`.
+        database_url: A Postgres server of the user's; empty means the embedded one.
+        database_pool_size: How many connections the host holds at the most, besides those it
+            listens on.
+        active_max: How many runs may be active at once.
+        active_per_location_max: How many of them in one location.
+        lease_ttl_s: How long a code server counts as there after its last ping.
+        run_orphan_timeout_s: How long a run outlives its code server before it fails.
+        tick_timeout_s: How long the evaluation of a sensor may take.
+        stop_deadline_s: How long the host may take to stop before what is left is abandoned.
+    """
+
+    listen: str = DEFAULT_LISTEN
+    data_dir: pathlib.Path = pathlib.Path(".atoll")
+    database_url: str = dataclasses.field(default="", repr=False)
+    database_pool_size: int = 8
+    active_max: int = 25
+    active_per_location_max: int = 10
+    lease_ttl_s: float = 10.0
+    run_orphan_timeout_s: float = 300.0
+    tick_timeout_s: float = 60.0
+    stop_deadline_s: float = 15.0
+
+    def __post_init__(self) -> None:
+        """Check every value.
+
+        Raises:
+            errors.SettingsError: One is malformed or out of bounds.
+        """
+        try:
+            addresses.parse_loopback(self.listen)
+        except rpc_errors.InvalidArgumentError as error:
+            raise errors.SettingsError(f"listen: {error.message}", setting="listen") from error
+        _check_range("database_pool_size", self.database_pool_size, 2, 100)
+        _check_range("active_max", self.active_max, 1, 100_000)
+        _check_range("active_per_location_max", self.active_per_location_max, 1, 100_000)
+        _check_range("lease_ttl_s", self.lease_ttl_s, 0.2, 3600)
+        _check_range("run_orphan_timeout_s", self.run_orphan_timeout_s, 1, 7 * 86_400)
+        _check_range("tick_timeout_s", self.tick_timeout_s, 0.1, 600)
+        _check_range("stop_deadline_s", self.stop_deadline_s, 0.1, 600)
+        if self.database_url and not self.database_url.startswith(("postgresql://", "postgres://")):
+            raise errors.SettingsError(
+                f"{DATABASE_URL_VARIABLE} does not begin with postgresql://. Write "
+                "postgresql://user:password@server:5432/database, or unset it for the embedded "
+                "Postgres.",
+                setting="database_url",
+            )
+
+
+def database_url_of(environment: Mapping[str, str] | None = None) -> str:
+    """Return the database URL of the environment, empty when there is none."""
+    values = os.environ if environment is None else environment
+    return values.get(DATABASE_URL_VARIABLE, "").strip()
+
+
+def _check_range(setting: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise errors.SettingsError(
+            f"{setting} is {value}; it must be from {low} to {high}.", setting=setting
+        )
