@@ -1,0 +1,359 @@
+"""A mesh of real processes for tests: one Postgres, one host, any number of code servers.
+
+    with mesh.Mesh(tmp_path) as running:
+        running.add("sales", mesh.CODE / "upstream.py")
+        running.start()
+        await running.serving("sales")
+        async with running.client() as client: ...
+
+Postgres belongs to the test and not to the host, so that either can be killed alone. Everything is
+bound to the life of the test process, signalled by its id, and gone after `stop`. Nothing sleeps:
+`until` looks again whenever the host logged an event, and at least every `LOOK_EVERY_S`.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import os
+import pathlib
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from typing import Self, TypeVar
+
+from atoll.api.v1 import events_pb2 as api_pb2
+from atoll.client import connection, errors
+from atoll.events.v1 import events_pb2
+from atoll.process.v1 import process_pb2
+from atoll_host.dev import guardian, processes
+from atoll_storage import embedded
+
+CODE = pathlib.Path(__file__).with_name("locations")
+EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
+CLI = ("-m", "atoll")
+LOOK_EVERY_S = 0.2
+WITHIN_S = 60.0
+STOP_WITHIN_S = 10.0
+
+Found = TypeVar("Found")
+
+
+@dataclasses.dataclass
+class LocationSetup:
+    """How a location is served."""
+
+    code: pathlib.Path
+    python: str = sys.executable
+    options: tuple[str, ...] = ()
+    environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+class Mesh:
+    """Starts, kills, stops and watches the processes of a mesh."""
+
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        *,
+        durable: bool = False,
+        host_options: tuple[str, ...] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Make a mesh in which nothing runs.
+
+        Args:
+            folder: Where data, state and logs go.
+            durable: Whether Postgres survives a crash of the machine; slower.
+            host_options: Further options of `atoll host`.
+            environment: Variables for all processes.
+        """
+        self.folder = folder
+        self.address = f"127.0.0.1:{free_port()}"
+        self.locations: dict[str, LocationSetup] = {}
+        self._durable = durable
+        self._host_options = host_options
+        self._environment = dict(environment or {})
+        self._running: dict[str, subprocess.Popen] = {}
+        self.postgres: embedded.EmbeddedPostgres | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    # --- Postgres ---
+
+    def start_postgres(self) -> None:
+        self.postgres = embedded.EmbeddedPostgres.start_blocking(
+            self.folder / "postgres", durable=self._durable
+        )
+
+    def stop_postgres(self) -> None:
+        if self.postgres is not None:
+            self.postgres.stop_blocking()
+            self.postgres = None
+
+    # --- the host ---
+
+    def start_host(self) -> None:
+        environment = dict(os.environ) | self._environment
+        if self.postgres is not None:
+            environment["ATOLL_DATABASE_URL"] = self.postgres.url
+        options = ["--listen", self.address, "--data-dir", str(self.folder / "host")]
+        command = [sys.executable, *CLI, "host", *options, *self._host_options]
+        self._start("host", command, environment, self.folder)
+
+    # --- locations ---
+
+    def add(self, name: str, code: pathlib.Path, **setup: object) -> None:
+        """Add a location that serves a file; `setup` holds further fields of LocationSetup."""
+        self.locations[name] = LocationSetup(code, **setup)
+
+    def start_location(self, name: str) -> None:
+        setup = self.locations[name]
+        environment = processes.location_environment(pathlib.Path(setup.python))
+        environment |= {
+            "ATOLL_HOST": self.address,
+            "ATOLL_STORAGE_DIR": str(self.folder / "storage"),
+            **self._environment,
+            **setup.environment,
+        }
+        options = ["--file", str(setup.code), "--name", name]
+        options += ["--state-dir", str(self.state_dir(name)), *setup.options]
+        command = [setup.python, *CLI, "serve", *options]
+        self._start(name, command, environment, setup.code.parent)
+
+    def state_dir(self, name: str) -> pathlib.Path:
+        return self.folder / "locations" / name
+
+    def run_workers(self, name: str) -> list[int]:
+        """The ids of the live run workers of a location."""
+        found = []
+        for file in self.state_dir(name).glob("runs/*/worker.pb"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                identity = process_pb2.WorkerIdentity.FromString(file.read_bytes())
+                if start_ticks(identity.pid) == identity.start_ticks:
+                    found.append(identity.pid)
+        return found
+
+    def definitions_processes(self, name: str) -> list[int]:
+        """The ids of the children of a location's code server."""
+        return children(self.pid(name))
+
+    # --- any process, "host" or a location's name ---
+
+    def pid(self, name: str) -> int:
+        return self._running[name].pid
+
+    def is_running(self, name: str) -> bool:
+        return name in self._running and self._running[name].poll() is None
+
+    def kill(self, name: str) -> None:
+        """End a process at once, as a crash would."""
+        process = self._running.pop(name)
+        process.kill()
+        process.wait(STOP_WITHIN_S)
+
+    def terminate(self, name: str) -> int:
+        """Ask a process to end, and return its exit code."""
+        process = self._running.pop(name)
+        process.terminate()
+        try:
+            return process.wait(STOP_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(STOP_WITHIN_S)
+            raise AssertionError(f"{name} did not stop:\n{self.log(name)}") from None
+
+    def log(self, name: str) -> str:
+        file = self.folder / "logs" / f"{name}.log"
+        return file.read_text(errors="replace") if file.is_file() else ""
+
+    def start(self) -> None:
+        """Start Postgres, the host and every location that was added."""
+        self.start_postgres()
+        self.start_host()
+        for name in self.locations:
+            self.start_location(name)
+
+    def stop(self) -> None:
+        """End everything, whatever state it is in."""
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.stop_postgres)
+            for name in list(self._running):
+                # Last in, first out: the locations end before the host, and that before Postgres.
+                stack.callback(self._end, name)
+        for name in self.locations:
+            for pid in self.run_workers(name):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    # --- looking at it ---
+
+    @contextlib.asynccontextmanager
+    async def client(self) -> AsyncGenerator[connection.Client]:
+        """A connection to the host, once it answers."""
+        async with asyncio.timeout(WITHIN_S):
+            while True:
+                stack = contextlib.AsyncExitStack()
+                try:
+                    client = await stack.enter_async_context(connection.connect(self.address))
+                    break
+                except errors.ConnectError:
+                    self._assert_alive("host")
+                    await asyncio.sleep(0.02)  # The port opens without telling anybody.
+        async with stack:
+            yield client
+
+    async def until(
+        self,
+        condition: Callable[[connection.Client], Awaitable[Found]],
+        *,
+        within_s: float = WITHIN_S,
+    ) -> Found:
+        """Return what a condition gives as soon as it is true, through restarts of the host.
+
+        Args:
+            condition: Looked at anew after every event, and every LOOK_EVERY_S.
+            within_s: How long it may take.
+        """
+        last: object = None
+        try:
+            async with asyncio.timeout(within_s):
+                while True:
+                    try:
+                        async with self.client() as client:
+                            async for _ in ticking(client):
+                                last = await condition(client)
+                                if last:
+                                    return last
+                    except (errors.RpcError, errors.ConnectError) as error:
+                        last = error
+        except TimeoutError:
+            logs = "\n".join(f"--- {name}\n{self.log(name)[-3000:]}" for name in self._names())
+            text = f"Not within {within_s:g} s; last seen: {last!r}\n{logs}"
+            raise AssertionError(text) from None
+
+    async def serving(self, *names: str) -> None:
+        """Wait until these locations serve; those that failed to load end the wait."""
+
+        async def condition(client: connection.Client) -> bool:
+            found = {each.name: each async for each in client.locations.list()}
+            for name in names:
+                self._assert_alive(name)
+                if name in found and found[name].HasField("load_failure"):
+                    raise AssertionError(f"{name} did not load: {found[name].load_failure}")
+            serving = events_pb2.LOCATION_STATE_SERVING
+            return all(name in found and found[name].state == serving for name in names)
+
+        await self.until(condition)
+
+    def cli(self, *arguments: str, timeout_s: float = WITHIN_S) -> subprocess.CompletedProcess:
+        """Run `atoll` against the host."""
+        return run_cli(*arguments, environment={"ATOLL_HOST": self.address}, timeout_s=timeout_s)
+
+    # --- inside ---
+
+    def _names(self) -> list[str]:
+        return ["host", *self.locations]
+
+    def _assert_alive(self, name: str) -> None:
+        process = self._running.get(name)
+        if process is not None and process.poll() is not None:
+            raise AssertionError(f"{name} ended ({process.returncode}):\n{self.log(name)}")
+
+    def _start(
+        self, name: str, command: list[str], environment: Mapping[str, str], folder: pathlib.Path
+    ) -> None:
+        logs = self.folder / "logs"
+        logs.mkdir(parents=True, exist_ok=True)
+        with (logs / f"{name}.log").open("ab") as log:
+            self._running[name] = subprocess.Popen(
+                guardian.bound_command(command),
+                cwd=folder,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def _end(self, name: str) -> None:
+        if self.is_running(name):
+            self.terminate(name)
+
+
+async def ticking(client: connection.Client) -> AsyncGenerator[None]:
+    """Yield at once, after every event, and every LOOK_EVERY_S."""
+    async with client.events.watch(api_pb2.EventFilter()) as watch:
+        following = asyncio.ensure_future(anext(watch))
+        try:
+            while True:
+                yield
+                await asyncio.wait({following}, timeout=LOOK_EVERY_S)
+                if following.done():
+                    following.result()
+                    following = asyncio.ensure_future(anext(watch))
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+
+def run_cli(
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    folder: pathlib.Path | None = None,
+    timeout_s: float = WITHIN_S,
+) -> subprocess.CompletedProcess:
+    """Run `atoll` to its end, as a person would, at 100 columns in UTC."""
+    variables = dict(os.environ) | {"COLUMNS": "100", "TZ": "UTC"} | dict(environment or {})
+    return subprocess.run(
+        [sys.executable, *CLI, *arguments],
+        cwd=folder,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def start_ticks(pid: int) -> int:
+    """When a process started, in clock ticks after boot; zero for one that is gone."""
+    try:
+        text = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    state, *rest = text.rpartition(")")[2].split()
+    return 0 if state == "Z" else int(rest[18])
+
+
+def children(pid: int) -> list[int]:
+    text = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in text.split()]
+
+
+def gone(*pids: int, within_s: float = STOP_WITHIN_S) -> bool:
+    """Whether processes, which need not be our children, end in time."""
+    for pid in pids:
+        try:
+            descriptor = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        try:
+            if not select.select([descriptor], [], [], within_s)[0]:
+                return False
+        finally:
+            os.close(descriptor)
+    return True
