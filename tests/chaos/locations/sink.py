@@ -1,0 +1,31 @@
+"""The location that answers each materialization of the other one with exactly one run."""
+
+import hashlib
+
+import atoll as dg
+
+
+@dg.asset(deps=[dg.AssetKey("numbers")])
+def answer(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    digest = b"answer"
+    for turn in range(20):
+        digest = hashlib.pbkdf2_hmac("sha256", digest, b"salt", 20_000)
+        context.log.info("answering, turn %s", turn)
+    return dg.MaterializeResult()
+
+
+answer_job = dg.define_asset_job("answer_job", selection=[answer])
+
+
+@dg.asset_sensor(
+    asset_key=dg.AssetKey("numbers"),
+    job=answer_job,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def on_numbers(context: dg.SensorEvaluationContext, asset_event: dg.EventLogEntry):
+    return dg.RunRequest(run_key=asset_event.run_id)
+
+
+defs = dg.Definitions(
+    assets=[dg.AssetSpec("numbers"), answer], jobs=[answer_job], sensors=[on_numbers]
+)

@@ -1,0 +1,141 @@
+"""Looks into the database after the storm and says everything that must not be.
+
+Called by the chaos tests with a plain connection; it knows the tables and nothing of how they were written, so that a
+mistake in the stores cannot hide itself.
+"""
+
+import collections
+import dataclasses
+
+import psycopg
+from atoll.events.v1 import events_pb2
+
+FINAL_BODIES = {
+    "run_succeeded": "SUCCESS",
+    "run_failed": "FAILURE",
+    "run_canceled": "CANCELED",
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Findings:
+    """What stands in the database, and what is wrong with it."""
+
+    violations: list[str]
+    runs_by_status: dict[str, int]
+    materializations: int
+    sensor_runs: int
+    events: int
+
+
+def examine(url: str, *, watched_asset: str, sensor_name: str) -> Findings:
+    """Check every promise that the database can show."""
+    with psycopg.connect(url) as connection:
+        events = _events(connection)
+        runs = {
+            row[0]: row[1:]
+            for row in connection.execute(
+                "SELECT run_id, status, sensor_name, run_key, attempt, start_time IS NOT NULL FROM runs"
+            )
+        }
+        ticks = list(
+            connection.execute(
+                "SELECT event_id, status FROM ticks WHERE sensor_name = %s", (sensor_name,)
+            )
+        )
+    violations = [
+        *_events_of_runs(events, runs),
+        *_ends_of_runs(events, runs),
+        *_runs_per_key(runs),
+        *_decisions(events, ticks, runs, watched_asset),
+    ]
+    statuses = collections.Counter(status for status, *_ in runs.values())
+    return Findings(
+        violations=violations,
+        runs_by_status=dict(statuses),
+        materializations=len(_materializations(events, watched_asset)),
+        sensor_runs=sum(1 for _, sensor, *_ in runs.values() if sensor == sensor_name),
+        events=len(events),
+    )
+
+
+def _events(connection: psycopg.Connection) -> list[tuple[int, str, int, events_pb2.Event]]:
+    rows = connection.execute("SELECT id, run_id, seq, payload FROM events ORDER BY id")
+    return [(row[0], row[1] or "", row[2], events_pb2.Event.FromString(row[3])) for row in rows]
+
+
+def _events_of_runs(events: list, runs: dict) -> list[str]:
+    """Each run's events are stored once, in order, and without gaps."""
+    seen: dict[str, int] = {}
+    wrong = []
+    for event_id, run_id, seq, _ in events:
+        if not run_id or seq == 0:
+            continue
+        if run_id not in runs:
+            wrong.append(f"event {event_id} belongs to run {run_id}, which does not exist")
+        expected = seen.get(run_id, 0) + 1
+        if seq != expected:
+            wrong.append(f"run {run_id}: event {event_id} has seq {seq}, expected {expected}")
+        seen[run_id] = seq
+    return wrong
+
+
+def _ends_of_runs(events: list, runs: dict) -> list[str]:
+    """Every run ended, once, in the state that its own last event says."""
+    wrong = []
+    ends: dict[str, list[str]] = collections.defaultdict(list)
+    lasts: dict[str, str] = {}
+    for _, run_id, seq, event in events:
+        body = event.WhichOneof("body")
+        if body in FINAL_BODIES:
+            ends[run_id].append(FINAL_BODIES[body])
+        if seq:
+            lasts[run_id] = body
+    for run_id, (status, *_, started) in runs.items():
+        if status not in FINAL_BODIES.values():
+            wrong.append(f"run {run_id} never ended: {status}")
+        elif ends[run_id] != [status]:
+            wrong.append(f"run {run_id} is {status} but its ends are {ends[run_id]}")
+        if started and lasts.get(run_id) not in FINAL_BODIES:
+            wrong.append(f"run {run_id} ends with {lasts.get(run_id)}")
+    return wrong
+
+
+def _runs_per_key(runs: dict) -> list[str]:
+    counts = collections.Counter(
+        (sensor, run_key) for _, sensor, run_key, *_ in runs.values() if sensor and run_key
+    )
+    return [f"{count} runs for {key}" for key, count in counts.items() if count > 1]
+
+
+def _materializations(events: list, watched_asset: str) -> dict[int, str]:
+    """The materializations of the asset, each with its run, which is the run key of the run it leads to."""
+    return {
+        event_id: run_id
+        for event_id, run_id, _, event in events
+        if event.WhichOneof("body") == "asset_materialization"
+        and "/".join(event.asset_materialization.asset_key.path) == watched_asset
+    }
+
+
+def _decisions(events: list, ticks: list, runs: dict, watched_asset: str) -> list[str]:
+    """Every materialization was decided on once, and the decision made its run."""
+    decided = collections.Counter(event_id for event_id, status in ticks if status != 3)
+    wanted = _materializations(events, watched_asset)
+    keys = {run_key for _, sensor, run_key, *_ in runs.values() if sensor}
+    wrong = [
+        f"materialization {event_id} was decided {decided[event_id]} times"
+        for event_id in wanted
+        if decided[event_id] != 1
+    ]
+    wrong += [
+        f"materialization {event_id} has no run"
+        for event_id, run_id in wanted.items()
+        if run_id not in keys
+    ]
+    wrong += [
+        f"event {event_id} was decided on but is no materialization"
+        for event_id in decided
+        if event_id not in wanted
+    ]
+    return wrong
