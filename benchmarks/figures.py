@@ -1,0 +1,134 @@
+"""The figures: what each is called, its budget, and what to hold it against.
+
+The budgets are those of the design; beside each stands what the strongest existing system does on
+the same kind of machine, and where it tells something, the raw limit of the machine itself. Read by
+the report; a case refers to its figures by name. Nothing is measured here.
+"""
+
+import dataclasses
+from typing import Literal
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """One thing that is measured.
+
+    Attributes:
+        title: What it is, for people.
+        unit: What the values are counted in.
+        budget: What the median must not miss; None for figures that only explain another.
+        budget_p99: The same for the slowest hundredth of the samples.
+        better: Whether low or high values are good.
+        existing: What the strongest existing system does.
+        raw_limit: What the machine could do at best.
+    """
+
+    title: str
+    unit: str
+    budget: float | None = None
+    budget_p99: float | None = None
+    better: Literal["lower", "higher"] = "lower"
+    existing: str = ""
+    raw_limit: str = ""
+
+
+FIGURES: dict[str, Figure] = {
+    "cross_location_latency": Figure(
+        "materialization in A to user code of B's triggered run",
+        "ms",
+        budget=60,
+        budget_p99=250,
+        existing="5.45 s, 16.3 s as shipped",
+        raw_limit="2 commits, 4 calls, 1 fork: about 12",
+    ),
+    "run_launch": Figure(
+        "launch request to success of a no-op run",
+        "ms",
+        budget=100,
+        existing="4.2 s, 8.2 s as shipped",
+        raw_limit="fork to user code 3.9",
+    ),
+    "fifty_runs": Figure(
+        "50 no-op runs at once, until all succeeded",
+        "s",
+        budget=3,
+        existing="147",
+    ),
+    "step_overhead": Figure(
+        "overhead of a step in a run", "ms", budget=1, existing="70", raw_limit="a few file writes"
+    ),
+    "step_overhead_in_memory": Figure(
+        "overhead of a step of materialize(), no host", "ms", budget=1, existing="70"
+    ),
+    "intake_batches": Figure(
+        "durable events through gRPC, one location, batches",
+        "events/s",
+        budget=25_000,
+        better="higher",
+        existing="50 to 130",
+        raw_limit="see bare COPY",
+    ),
+    "bare_copy": Figure(
+        "bare COPY of the same rows, batches and indexes", "events/s", better="higher"
+    ),
+    "intake_of_bare_copy": Figure(
+        "intake in batches, as a share of bare COPY", "ratio", budget=0.5, better="higher"
+    ),
+    "intake_single": Figure(
+        "durable single events, 64 in flight",
+        "events/s",
+        budget=1_500,
+        better="higher",
+        existing="50 to 130",
+        raw_limit="one INSERT and commit 1,750",
+    ),
+    "code_server_ready_10": Figure(
+        "code server ready, 10 assets", "s", budget=0.6, existing="2.3", raw_limit="python 0.014"
+    ),
+    "code_server_ready_1000": Figure(
+        "code server ready, 1,000 assets", "s", budget=0.8, existing="4.4"
+    ),
+    "code_server_ready_10000": Figure(
+        "code server ready, 10,000 assets", "s", budget=2, existing="28"
+    ),
+    "graph_after_reload_10000": Figure(
+        "host has the graph after a reload, 10,000 assets, beyond the load",
+        "s",
+        budget=1,
+        existing="66",
+    ),
+    "code_server_memory": Figure(
+        "idle code server, all its processes (PSS), 10 assets",
+        "MB",
+        budget=60,
+        existing="115, 170 when it can reload",
+        raw_limit="import grpc alone 35",
+    ),
+    "code_server_memory_10000": Figure("the same, 10,000 assets", "MB"),
+    "import_time": Figure(
+        "import atoll, beyond the bare interpreter", "ms", budget=60, existing="1,550"
+    ),
+    "environment_distributions": Figure(
+        "a location's environment, distributions", "count", budget=12, existing="50"
+    ),
+    "environment_size": Figure("a location's environment, size", "MB", budget=45, existing="88"),
+    "idle_sensors_cpu": Figure(
+        "1,000 asset sensors over 100 locations, idle: the host",
+        "% of a core",
+        budget=2,
+        existing="18",
+    ),
+    "idle_sensors_queries": Figure(
+        "the same: transactions in Postgres", "per second", existing="one a sensor and tick"
+    ),
+    "polling_ticks": Figure(
+        "ticks of trivial polling sensors, one location",
+        "ticks/s",
+        budget=300,
+        better="higher",
+        existing="3 to 5",
+    ),
+    "host_connections": Figure(
+        "connections to Postgres under load", "count", budget=16, existing="600 new ones a minute"
+    ),
+}
