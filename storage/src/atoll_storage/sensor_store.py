@@ -79,16 +79,23 @@ class SensorStore:
     ) -> records.SensorState:
         """Start or stop a sensor; repeating it changes nothing.
 
+        A change raises the version, so that a tick that began before it does not commit.
+
         Raises:
             UnknownSensor: The sensor has no state.
         """
         started = sa.case(
             (_SENSORS.running.is_distinct_from(sa.true()), sa.func.now()), else_=_SENSORS.start_time
         )
+        changed = sa.case((_SENSORS.running.is_distinct_from(running), 1), else_=0)
         statement = (
             sa.update(schema.sensors)
             .where(_is(key))
-            .values(running=running, start_time=started if running else _SENSORS.start_time)
+            .values(
+                running=running,
+                start_time=started if running else _SENSORS.start_time,
+                version=_SENSORS.version + changed,
+            )
             .returning(schema.sensors)
         )
         async with connections.transaction(
