@@ -137,24 +137,36 @@ async def test_a_run_that_does_not_stop_is_killed_after_the_grace_period(host, l
     assert fake_host.bodies(events)[-1] == "run_canceled"
 
 
-async def test_a_newer_attempt_takes_the_place_of_an_older_one(host, location):
+async def test_a_newer_attempt_of_a_run_that_is_there_starts_no_second_worker(host, location):
+    # The host gave up on the first hand-over, which arrived all the same.
     plan = locations.new_plan("patient_job")
     await location.start_run(plan)
-    pid = int(await location.file("patient_began"))
+    pid = await location.file("patient_began")
     newer = location_pb2.RunPlan()
     newer.CopyFrom(plan)
     newer.attempt = 2
-    host.memory.events.clear()
     await location.start_run(newer)
+    location.touch("go")
+    events = await host.ended(plan.run_id)
+    assert fake_host.is_exact(events)
+    assert str(events[0].run_started.pid) == pid
+    assert fake_host.bodies(events)[-1] == "run_succeeded"
+    newer.attempt = 3
+    await location.start_run(newer)
+    assert fake_host.is_exact(await host.ended(plan.run_id))
+
+
+async def test_another_plan_under_the_id_of_a_run_is_refused(host, location):
+    plan = locations.new_plan("patient_job")
+    await location.start_run(plan)
+    other = location_pb2.RunPlan()
+    other.CopyFrom(plan)
+    other.tags["changed"] = "yes"
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await location.start_run(plan)
+        await location.start_run(other)
     assert errors.from_call(caught.value).reason == reasons.STALE_ATTEMPT
     location.touch("go")
     await host.ended(plan.run_id)
-    [kept] = (location.folder / "state/fenced").iterdir()
-    identity = run_directory.RunDirectory(kept).read_identity()
-    assert identity is not None
-    assert identity.pid == pid
 
 
 async def test_a_fenced_run_is_killed_and_put_aside(host, location):

@@ -20,7 +20,6 @@ TABLE = rpc_errors.ErrorTable(
         errors.UnknownSensorError: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_SENSOR),
         errors.DrainingError: _Mapped(_Code.FAILED_PRECONDITION, reasons.DRAINING),
         errors.EvaluatorsBusyError: _Mapped(_Code.RESOURCE_EXHAUSTED, reasons.BUSY),
-        errors.StaleAttemptError: _Mapped(_Code.FAILED_PRECONDITION, reasons.STALE_ATTEMPT),
         errors.InvalidPlanError: _Mapped(_Code.INVALID_ARGUMENT, reasons.INVALID_REQUEST),
         errors.InvalidTimeoutError: _Mapped(_Code.INVALID_ARGUMENT, reasons.INVALID_REQUEST),
         errors.ProcessUnavailableError: _Mapped(_Code.UNAVAILABLE, reasons.BUSY),

@@ -8,7 +8,6 @@
     ├── UnknownSensorError         the build has no such sensor
     ├── DrainingError              new runs are refused
     ├── EvaluatorsBusyError        too many ticks wait
-    ├── StaleAttemptError          a newer attempt of the run is held
     ├── InvalidPlanError           a run plan lacks something
     ├── InvalidTimeoutError        a timeout is no positive duration
     └── ProcessUnavailableError    a process could not be made now; it will be later
@@ -96,19 +95,6 @@ class EvaluatorsBusyError(CodeServerError):
     def __init__(self, waiting: int) -> None:
         super().__init__(f"{waiting} evaluations wait for a process already. Evaluate again later.")
         self.waiting = waiting
-
-
-class StaleAttemptError(CodeServerError):
-    """A newer attempt of the run is held, or this one has ended."""
-
-    def __init__(self, run_id: str, attempt: int, held_attempt: int) -> None:
-        super().__init__(
-            f"Attempt {attempt} of the run {run_id} is refused: attempt {held_attempt} was "
-            "accepted before with another plan."
-        )
-        self.run_id = run_id
-        self.attempt = attempt
-        self.held_attempt = held_attempt
 
 
 class InvalidPlanError(CodeServerError):

@@ -127,7 +127,7 @@ class Runs(services.Service):
             for run in self._held.values()
         ]
 
-    async def accept(self, plan: location_pb2.RunPlan) -> str:
+    def accept(self, plan: location_pb2.RunPlan) -> str:
         """Accept a run; it is durable when this returns. Repeating changes nothing.
 
         Args:
@@ -143,22 +143,15 @@ class Runs(services.Service):
         directory = run_directory.run_directory(self._around.state.runs_path, plan.run_id)
         if plan.attempt < 1:
             raise errors.InvalidPlanError(f"the attempt {plan.attempt} is not 1 or more")
-        if (ended := self._ended.find(plan.run_id)) and ended.attempt >= plan.attempt:
+        if ended := self._ended.find(plan.run_id):
             return ended.build_id
         if known := self._held.get(plan.run_id):
-            if plan.attempt == known.attempt and plan == known.plan:
-                return known.build_id
-            if plan.attempt <= known.attempt:
-                raise errors.StaleAttemptError(plan.run_id, plan.attempt, known.attempt)
+            return _build_of_repeated(known, plan)
         if self.draining:
             raise errors.DrainingError(self._around.settings.location_name)
         build = self._around.builds.find("")
         if plan.job_name not in build.job_names:
             raise errors.UnknownJobError(plan.job_name, build.build_id)
-        if known is not None:
-            # The host handed the run over anew, so nothing of the earlier attempt counts.
-            await self._discard(known, f"attempt {plan.attempt} takes its place")
-            return await self.accept(plan)
         directory.accept(plan, build.build_id)
         self._hold(directory, adopted=False)
         return build.build_id
@@ -345,3 +338,20 @@ def _damaged(run: held_runs.HeldRun, problem: str) -> events_pb2.Event:
     event.run_failed.failure.type = sealing.FAILURE_TYPE
     event.run_failed.failure.message = message
     return event
+
+
+def _build_of_repeated(known: held_runs.HeldRun, plan: location_pb2.RunPlan) -> str:
+    """Answer the hand-over of a run that is held already.
+
+    A newer attempt of the same plan means that the host gave up on an earlier hand-over which did
+    arrive, late. The run goes on: a second worker would do the work twice, and its events would
+    carry numbers that the first one's have taken.
+    """
+    same = location_pb2.RunPlan()
+    same.CopyFrom(plan)
+    same.attempt = known.plan.attempt
+    if same != known.plan:
+        raise location_errors.PlanConflictError(
+            known.directory.path, accepted_attempt=known.attempt, attempt=plan.attempt
+        )
+    return known.build_id

@@ -87,7 +87,7 @@ class CodeLocationServicer(location_pb2_grpc.CodeLocationServiceServicer):
     ) -> location_pb2.StartRunResponse:
         """Accept a run and start its worker."""
         del context
-        build_id = await self._runs.accept(request.plan)
+        build_id = self._runs.accept(request.plan)
         return location_pb2.StartRunResponse(build_id=build_id)
 
     async def CancelRun(
