@@ -16,7 +16,8 @@ from typing import Self
 
 STOP_DEADLINE_S = 20.0
 _CLOCK_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-_LEFT_OUT = ("ATOLL_", "PYTEST_", "PYTHONPATH")
+# Without bytecode every start compiles anew; a deployed location is not run like that.
+_LEFT_OUT = ("ATOLL_", "PYTEST_", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 
 
 class ProcessEndedError(Exception):

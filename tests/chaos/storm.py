@@ -1,8 +1,9 @@
 """A steady load on a mesh of real processes, and a seeded sequence of kills in it.
 
-The seed decides who dies, in which order, and how long after the last sign of work. Whatever dies is started again, except
-what somebody else has to bring back: a definitions process is the code server's to replace, a run worker nobody's.
-Between two kills there is proof of work: runs of both locations that succeeded since.
+The seed decides who dies, in which order, and how long after the last sign of work. Whatever dies
+is started again, except what somebody else has to bring back: a definitions process is the code
+server's to replace, a run worker nobody's. Between two kills there is proof of work: runs of both
+locations that succeeded since.
 """
 
 import asyncio
@@ -17,7 +18,6 @@ from collections.abc import Callable
 from atoll.api.v1 import runs_pb2
 from atoll.client import connection, errors, runs
 from atoll_storage import errors as storage_errors
-
 from tests.chaos import verification
 from tests.e2e import mesh
 
@@ -60,7 +60,7 @@ class Storm:
         try:
             for victim in victims:
                 await self._see_work()
-                # The one pause that waits for nothing: it is the random moment of the fault.
+                # The one pause that waits for nothing: the random moment of the fault.
                 await asyncio.sleep(self._random.uniform(0, LONGEST_PAUSE_S))
                 await self._kill(victim)
             await self._see_work()
@@ -84,7 +84,8 @@ class Storm:
 
     async def _keep_launching(self) -> None:
         while True:
-            config = {"ops": {"numbers": {"config": {"rounds": self._random.randint(1, ROUNDS_MAX)}}}}
+            rounds = self._random.randint(1, ROUNDS_MAX)
+            config = {"ops": {"numbers": {"config": {"rounds": rounds}}}}
             launch = runs.Launch(
                 "make_numbers", SOURCE, run_config=config, request_id=str(uuid.uuid4())
             )
@@ -93,7 +94,7 @@ class Storm:
             await self._ended(run_id)
 
     async def _insist(self, launch: runs.Launch) -> str:
-        """Launch through whatever is down. The request id makes it one run however often it is sent."""
+        """Launch through whatever is down; the request id makes it one run."""
 
         async def launched(client: connection.Client) -> str:
             return (await client.runs.launch(launch)).run_id

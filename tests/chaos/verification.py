@@ -1,13 +1,14 @@
 """Looks into the database after the storm and says everything that must not be.
 
-Called by the chaos tests with a plain connection; it knows the tables and nothing of how they were written, so that a
-mistake in the stores cannot hide itself.
+Called by the chaos tests with a plain connection; it knows the tables and nothing of how they were
+written, so that a mistake in the stores cannot hide itself.
 """
 
 import collections
 import dataclasses
 
 import psycopg
+
 from atoll.events.v1 import events_pb2
 
 FINAL_BODIES = {
@@ -35,7 +36,7 @@ def examine(url: str, *, watched_asset: str, sensor_name: str) -> Findings:
         runs = {
             row[0]: row[1:]
             for row in connection.execute(
-                "SELECT run_id, status, sensor_name, run_key, attempt, start_time IS NOT NULL FROM runs"
+                "SELECT run_id, status, sensor_name, run_key, start_time IS NOT NULL FROM runs"
             )
         }
         ticks = list(
@@ -109,7 +110,7 @@ def _runs_per_key(runs: dict) -> list[str]:
 
 
 def _materializations(events: list, watched_asset: str) -> dict[int, str]:
-    """The materializations of the asset, each with its run, which is the run key of the run it leads to."""
+    """The materializations of the asset, each with its run, the run key of what it leads to."""
     return {
         event_id: run_id
         for event_id, run_id, _, event in events

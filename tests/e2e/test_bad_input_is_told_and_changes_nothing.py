@@ -104,9 +104,22 @@ def test_a_port_in_use(tmp_path):
     assert_told(done, address, "in use")
 
 
+def test_a_port_in_use_is_told_before_a_project_starts(tmp_path):
+    (tmp_path / "a.py").touch()
+    (tmp_path / "atoll.toml").write_text('[locations.a]\nfile = "a.py"\n')
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = mesh.run_cli("dev", "--listen", address, folder=tmp_path)
+    assert_told(done, f"Error: The host cannot listen on {address}", "--listen")
+    assert "Ready" not in done.stdout
+    assert not (tmp_path / ".atoll").exists()
+
+
 def test_an_address_that_others_could_reach(tmp_path):
     done = mesh.run_cli("host", "--listen", "0.0.0.0:0", "--data-dir", str(tmp_path / "data"))
-    assert_told(done, "0.0.0.0", "loopback")  # noqa: S104 - it must not be bound to
+    assert_told(done, "0.0.0.0", "loopback", code=2)  # noqa: S104 - it must not be bound to
     assert not (tmp_path / "data").exists()
 
 

@@ -72,6 +72,21 @@ async def test_a_loop_that_fails_is_run_again_and_others_do_not_notice(caplog):
     await group.stop()
 
 
+async def test_expected_errors_of_a_task_group_are_warnings_too(caplog):
+    class Grouped(Recorder):
+        async def run(self) -> None:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(super().run())
+
+    loop = Grouped("held up", [], fails=1, expected=(ValueError,))
+    await loop.start()
+    async with asyncio.timeout(5):
+        await loop.settled.wait()
+    await loop.stop()
+    (record,) = [each for each in caplog.records if hasattr(each, "action")]
+    assert (record.levelno, record.exc_info) == (logging.WARNING, None)
+
+
 async def test_expected_errors_are_warnings_without_traceback(caplog):
     loop = Recorder("held up", [], fails=1, expected=(ValueError,))
     await loop.start()

@@ -78,13 +78,18 @@ def test_settings_do_not_show_the_password():
     assert "secret-word" not in repr(settings)
 
 
+async def read_to_the_end(watch) -> None:
+    while True:
+        await watch.next()
+
+
 async def test_a_stopped_host_ends_its_streams_and_frees_its_port(mesh, host, client):
     location = await mesh.location(host, "a")
     watch = await client.watch().begun()
     async with asyncio.timeout(10):
         await host.stop()
     with pytest.raises((grpc.aio.AioRpcError, AssertionError, asyncio.CancelledError)):
-        await watch.next()
+        await read_to_the_end(watch)
     again = await mesh.host(listen=host.address)
     assert again.address == host.address
     await location.stop()

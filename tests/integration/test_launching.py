@@ -36,7 +36,7 @@ async def locations(mesh, host):
     a = code_location.snapshot(
         [code_location.asset("x"), code_location.asset("ext", executable=False)],
         [
-            code_location.job("only_a", "x", schema=SCHEMA, tags={"team": "one"}),
+            code_location.job("only_a", "x", schema=SCHEMA, run_tags={"team": "one"}),
             code_location.job("both", "x"),
         ],
     )

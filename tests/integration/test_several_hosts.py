@@ -1,9 +1,13 @@
 """Hosts on one Postgres see each other's locations and share the work."""
 
+import asyncio
+
 import pytest
 
 from atoll.api.v1 import assets_pb2, locations_pb2, runs_pb2
+from atoll.definitions.v1 import snapshot_pb2
 from atoll.events.v1 import events_pb2
+from atoll_storage import records
 from tests.integration import code_location
 
 pytestmark = pytest.mark.postgres
@@ -99,3 +103,22 @@ async def test_a_host_that_starts_later_knows_all_locations(mesh):
     view = second.parts.registry.location("a")
     assert view.state == events_pb2.LOCATION_STATE_UNREACHABLE
     assert ("a_asset",) in second.parts.registry.graph()
+
+
+async def test_a_sensor_that_a_reload_brings_begins_before_anybody_sees_the_reload(
+    mesh, until_view
+):
+    leader = await mesh.host()
+    other = await mesh.host()
+    async with asyncio.timeout(10):
+        while not leader.parts.dispatcher.leads:
+            await leader.parts.registry.subscribe().wait(0.05)
+    location = await mesh.location(other, "a")
+    sensor = snapshot_pb2.SensorDefinition(name="new", kind=snapshot_pb2.SENSOR_KIND_POLLING)
+    location.load(
+        code_location.snapshot([code_location.asset("a_asset")], sensors=[sensor]), "reloaded"
+    )
+    await location.tell()
+    await until_view(other, lambda registry: registry.location("a").build.build_id == "reloaded")
+    # What is materialized from now on is for it, whenever the leader hears of it.
+    assert await other.parts.store.sensors.state(records.SensorKey("a", "new")) is not None

@@ -6,7 +6,7 @@ import contextlib
 import psycopg
 import pytest
 
-from atoll_storage import notifications
+from atoll_storage import errors, notifications, records
 from atoll_storage.database import Database
 from tests.storage import support
 
@@ -24,23 +24,85 @@ async def kill_backends(url: str, pattern: str) -> int:
         return (await cursor.fetchone())[0]
 
 
-async def test_changes_are_told(database: Database):
-    channels = (
-        notifications.EVENTS,
-        notifications.RUNS,
-        notifications.SENSORS,
-        notifications.LOCATIONS,
-    )
-    async with database.notifications(*channels) as listener, asyncio.timeout(5):
-        run = await database.runs.create(support.new_run())
-        told = [await anext(listener) for _ in range(2)]
-        assert {(n.channel, n.payload) for n in told} == {
-            (notifications.RUNS, run.run_id),
-            (notifications.EVENTS, "1"),
-        }
-        await database.locations.register(support.registration())
-        told = await anext(listener)
-        assert (told.channel, told.payload) == (notifications.LOCATIONS, "a")
+CHANNELS = (
+    notifications.EVENTS,
+    notifications.RUNS,
+    notifications.SENSORS,
+    notifications.LOCATIONS,
+)
+
+
+async def test_changes_are_told_to_other_hosts(database: Database, database_url: str):
+    other = await Database.connect(database_url)
+    try:
+        async with other.notifications(*CHANNELS) as listener, asyncio.timeout(5):
+            await database.runs.create(support.new_run())
+            told = [await anext(listener) for _ in range(2)]
+            assert {(n.channel, n.payload, n.own) for n in told} == {
+                (notifications.RUNS, "QUEUED", False),
+                (notifications.EVENTS, "1", False),
+            }
+            await database.locations.register(support.registration())
+            told = await anext(listener)
+            assert (told.channel, told.payload) == (notifications.LOCATIONS, "a")
+            await database.sensors.ensure([records.SensorKey("a", "s")])
+            await database.sensors.set_running(records.SensorKey("a", "s"), True)
+            told = await anext(listener)
+            assert (told.channel, told.payload) == (notifications.SENSORS, "a/s")
+    finally:
+        await other.close()
+
+
+async def test_a_host_knows_its_own_changes_from_those_of_others(database: Database):
+    async with database.notifications(*CHANNELS) as listener, asyncio.timeout(5):
+        await database.runs.create(support.new_run())
+        assert [(await anext(listener)).own for _ in range(2)] == [True, True]
+
+
+async def test_what_was_stored_is_told_at_once(database: Database):
+    told: list[records.Stored] = []
+    database.on_stored(told.append)
+    run = await support.started_run(database)
+    assert told == [
+        records.Stored(0, 1, (), frozenset({records.RunStatus.QUEUED})),
+        records.Stored(1, 2, (), frozenset({records.RunStatus.STARTING})),
+    ]
+    told.clear()
+    events = [
+        support.event(run.run_id, 1, "run_started"),
+        support.materialization(run.run_id, 2, "x", "y"),
+        support.materialization(run.run_id, 3, "z"),
+        support.event(run.run_id, 4, "run_succeeded"),
+    ]
+    for _ in range(2):
+        await database.events.append([support.batch(events)])
+    made = ((4, ("x", "y")), (5, ("z",)))
+    assert told == [
+        records.Stored(2, 6, made, frozenset({records.RunStatus.SUCCESS})),
+        records.Stored(6, 6),  # a repeat
+    ]
+
+
+async def test_an_unknown_outcome_is_told_too(own_database_url: str):
+    """Whoever follows must look then: the notification of Postgres counts as its own."""
+    database = await Database.connect(own_database_url)
+    told: list[records.Stored] = []
+    database.on_stored(told.append)
+    try:
+        async with (
+            asyncio.timeout(10),
+            await psycopg.AsyncConnection.connect(own_database_url) as rival,
+        ):
+            await rival.execute("LOCK TABLE log_head IN SHARE MODE")  # stops the commit, not reads
+            creating = asyncio.create_task(database.runs.create(support.new_run()))
+            while not await kill_backends(own_database_url, "UPDATE log_head"):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)  # Postgres tells nobody that a session waits
+            with pytest.raises(errors.StorageUnavailable):
+                await creating
+        assert told == [records.STORED_UNKNOWN]
+        assert await database.runs.queued_counts() == {}
+    finally:
+        await database.close()
 
 
 async def test_a_listener_reconnects_and_says_so(own_database_url: str):

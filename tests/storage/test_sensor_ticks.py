@@ -163,3 +163,15 @@ async def test_ticks_are_listed_newest_first_in_pages(database: Database):
     assert skipped == [made[3], made[1]]
     assert (await database.sensors.latest_ticks([KEY]))[KEY] == made[3]
     assert await database.sensors.latest_ticks([]) == {}
+
+
+@pytest.mark.slow
+async def test_a_tick_may_ask_for_more_runs_than_one_statement_takes(database: Database):
+    wanted = [run(f"k{number}") for number in range(4_500)]
+    stored = await asyncio.wait_for(
+        database.sensors.commit_tick(commit(0, runs=[*wanted, run("k7")])), 60
+    )
+    assert list(stored.run_ids) == [one.run_id for one in wanted]
+    assert list(stored.skipped_run_keys) == ["k7"]
+    queued = await database.runs.queued_counts()
+    assert queued == {"a": len(wanted)}

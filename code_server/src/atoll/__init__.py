@@ -141,15 +141,18 @@ _LAZY = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Load what is loaded only when asked for."""
-    module = _LAZY.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(module), name)
-    # Kept, so that the next access does not come here.
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:
+    # A type checker that saw it would take every misspelt name for one of ours.
+
+    def __getattr__(name: str) -> Any:
+        """Load what is loaded only when asked for."""
+        module = _LAZY.get(name)
+        if module is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(module), name)
+        # Kept, so that the next access does not come here.
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

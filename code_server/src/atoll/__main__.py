@@ -1,4 +1,4 @@
-"""Makes `python -m atoll` the `atoll` command, for interpreters whose scripts are not on the PATH."""
+"""Makes `python -m atoll` the `atoll` command, for interpreters without scripts on the PATH."""
 
 from atoll._cli import main
 

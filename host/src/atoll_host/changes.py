@@ -1,18 +1,26 @@
 """Where the services of a host learn that something in Postgres changed, here or elsewhere.
 
 `Changes` holds the host's only LISTEN connection and one `signals.Broadcast` for each kind of
-thing. A service that changes something sets the broadcast itself right after its commit, which
-costs nothing and is at once; the notification of Postgres does the same on every other host.
-Followers wait on their poke with a limit (a second or so) as a backstop, and then read the truth
-from the stores.
+thing. What this host itself writes to the log, storage tells at once after the commit (`stored`),
+and what Postgres notifies of that is left out, so that nobody looks twice; what other hosts did,
+and what is changed besides the log, Postgres tells. Followers wait on their poke with a limit (a
+second or so) as a backstop, and then read the truth from the stores.
 """
 
-from atoll_host import services, signals
-from atoll_storage import database, notifications
+import weakref
+
+from atoll_host import services, signals, tails
+from atoll_storage import database, notifications, records
 from atoll_storage import errors as storage_errors
 
 BACKSTOP_S = 1.0
 """How long a follower waits without a poke before it looks anyway."""
+
+_TOLD_BY_STORAGE = frozenset({notifications.EVENTS, notifications.RUNS})
+_STATUS = records.RunStatus
+_CLAIMABLE = frozenset(
+    {_STATUS.QUEUED.value, *(status.value for status in _STATUS if status.is_final)}
+)
 
 
 class Changes(services.Loop):
@@ -20,8 +28,9 @@ class Changes(services.Loop):
 
     Attributes:
         events: Set after events were appended to the log.
-        runs: Set after runs were queued, claimed, or ended.
-        sensors: Set after a sensor was started, stopped or evaluated.
+        runs: Set after runs were queued or ended: there may be something to hand over.
+        cancels: Set after runs were asked to stop.
+        sensors: Set after a sensor was started or stopped.
         locations: Set after a code server registered, changed or went away.
         newest_event_id: The highest event id heard of: at least this much is in the log.
     """
@@ -29,37 +38,81 @@ class Changes(services.Loop):
     def __init__(self, store: database.Database) -> None:
         super().__init__("changes", expected=(storage_errors.StorageUnavailable,))
         self._store = store
+        self._tails: weakref.WeakSet[tails.Tail] = weakref.WeakSet()
         self.events = signals.Broadcast()
         self.runs = signals.Broadcast()
+        self.cancels = signals.Broadcast()
         self.sensors = signals.Broadcast()
         self.locations = signals.Broadcast()
         self.newest_event_id = 0
-        self._by_channel = {
-            notifications.EVENTS: self.events,
-            notifications.RUNS: self.runs,
-            notifications.SENSORS: self.sensors,
-            notifications.LOCATIONS: self.locations,
-        }
+
+    def tail(self) -> tails.Tail:
+        """Return what a follower of materializations need not read; keep it while it is wanted."""
+        tail = tails.Tail()
+        self._tails.add(tail)
+        return tail
+
+    def stored(self, stored: records.Stored) -> None:
+        """Tell the followers what this host has just written to the log."""
+        if stored is records.STORED_UNKNOWN:
+            self._poke_all()
+            return
+        self._runs_became({status.value for status in stored.statuses})
+        if stored.last_id > stored.after_id:
+            for tail in self._tails:
+                tail.add(stored)
+            self._reaches(stored.last_id)
 
     def events_stored(self, newest_event_id: int) -> None:
         """Tell the followers of the log that it reaches at least to `newest_event_id`."""
-        self.newest_event_id = max(self.newest_event_id, newest_event_id)
-        self.events.set()
+        for tail in self._tails:
+            tail.hear(newest_event_id)
+        self._reaches(newest_event_id)
+
+    async def prepare(self) -> None:
+        """Have storage tell what this host stores."""
+        self._store.on_stored(self.stored)
 
     async def run(self) -> None:
-        """Turn the notifications of Postgres into pokes."""
-        async with self._store.notifications(*self._by_channel) as stream:
+        """Turn the notifications of other hosts into pokes."""
+        channels = (
+            notifications.EVENTS,
+            notifications.RUNS,
+            notifications.SENSORS,
+            notifications.LOCATIONS,
+        )
+        async with self._store.notifications(*channels) as stream:
             self._poke_all()  # what happened while nobody listened
             async for notification in stream:
                 self.did_well()
-                broadcast = self._by_channel.get(notification.channel)
-                if broadcast is None:  # the connection was lost for a while
-                    self._poke_all()
-                elif broadcast is self.events and notification.payload.isdecimal():
-                    self.events_stored(int(notification.payload))
-                else:
-                    broadcast.set()
+                if not (notification.own and notification.channel in _TOLD_BY_STORAGE):
+                    self._take(notification)
+
+    def _take(self, notification: records.Notification) -> None:
+        match notification.channel:
+            case notifications.EVENTS if notification.payload.isdecimal():
+                self.events_stored(int(notification.payload))
+            case notifications.RUNS:
+                self._runs_became(set(notification.payload.split(",")))
+            case notifications.SENSORS:
+                self.sensors.set()
+            case notifications.LOCATIONS:
+                self.locations.set()
+            case _:  # the connection was lost for a while
+                self._poke_all()
+
+    def _reaches(self, newest_event_id: int) -> None:
+        self.newest_event_id = max(self.newest_event_id, newest_event_id)
+        self.events.set()
+
+    def _runs_became(self, statuses: set[str]) -> None:
+        if statuses & _CLAIMABLE:
+            self.runs.set()
+        if _STATUS.CANCELING in statuses:
+            self.cancels.set()
 
     def _poke_all(self) -> None:
-        for broadcast in self._by_channel.values():
+        for tail in self._tails:
+            tail.lose_sight()
+        for broadcast in (self.events, self.runs, self.cancels, self.sensors, self.locations):
             broadcast.set()

@@ -143,7 +143,7 @@ class Parts:
         self.registry = registries.Registry(
             store.locations, self.changes, clock, lease_ttl_s=settings.lease_ttl_s
         )
-        self.intake = appending.Intake(store.events, self.changes)
+        self.intake = appending.Intake(store.events)
         self.sessions = location_sessions.Sessions(
             store,
             self.registry,
@@ -202,7 +202,7 @@ class Parts:
             instance=instance.InstanceServicer(queries.InstanceQueries(store)),
             locations=locations.LocationsServicer(self.registry),
             assets=assets.AssetsServicer(self.registry, store.events),
-            runs=runs.RunsServicer(store, self.registry, self.changes, settings),
+            runs=runs.RunsServicer(store, self.registry, settings),
             sensors=sensors.SensorsServicer(store.sensors, self.registry, self.changes),
             events=events.EventsServicer(store.events, watches),
         )

@@ -23,7 +23,18 @@ from atoll_storage import errors as storage_errors
 _log = logging.getLogger(__name__)
 
 EXIT_STUCK = 70
+EXIT_USAGE = 2
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class _WrongOptionError(click.ClickException):
+    """An option has a value that it may not have; told under the name that users know."""
+
+    exit_code = EXIT_USAGE
+
+    def __init__(self, error: errors.SettingsError) -> None:
+        option = "--" + error.setting.removesuffix("_s").replace("_", "-")
+        super().__init__(str(error).replace(error.setting, option, 1))
 
 
 def main(values: Mapping[str, Any]) -> None:
@@ -37,6 +48,9 @@ def main(values: Mapping[str, Any]) -> None:
     """
     try:
         settings = host_settings.Settings(**values)
+    except errors.SettingsError as error:
+        raise _WrongOptionError(error) from error
+    try:
         asyncio.run(_serve(settings))
     except (errors.HostError, storage_errors.StorageError, rpc_errors.RpcError) as error:
         raise click.ClickException(str(error)) from error

@@ -17,7 +17,7 @@ import contextlib
 import dataclasses
 import logging
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
 _log = logging.getLogger(__name__)
 
@@ -196,10 +196,16 @@ class Loop(abc.ABC):
             "failures": self.failures,
             "delay_s": delay_s,
         }
-        if isinstance(error, self._expected):
+        if self._is_expected(error):
             _log.warning("service is held up", extra={**extra, "cause": str(error)})
         else:
             _log.error("service failed and will be run again", exc_info=error, extra=extra)
+
+    def _is_expected(self, error: BaseException) -> bool:
+        if isinstance(error, BaseExceptionGroup):  # of a `TaskGroup` in `run`
+            group = cast("BaseExceptionGroup[BaseException]", error)
+            return all(self._is_expected(each) for each in group.exceptions)
+        return isinstance(error, self._expected)
 
     def did_well(self) -> None:
         """Forget earlier failures. For `run`, once it has done a useful thing."""

@@ -48,9 +48,13 @@ class Broadcast:
     def __init__(self) -> None:
         self._pokes: weakref.WeakSet[Poke] = weakref.WeakSet()
 
-    def subscribe(self) -> Poke:
-        """Return a new poke that `set` sets from now on; keep it for as long as it is wanted."""
-        poke = Poke()
+    def subscribe(self, poke: Poke | None = None) -> Poke:
+        """Return a poke that `set` sets from now on; keep it for as long as it is wanted.
+
+        Args:
+            poke: One that something else sets too; a new one is made where none is given.
+        """
+        poke = Poke() if poke is None else poke
         self._pokes.add(poke)
         return poke
 

@@ -2,9 +2,10 @@
 
 Called by `event_log`. Calls that come while a transaction is under way wait and share the next one,
 so that many small batches cost as few commits as one large batch. Each transaction is one round
-trip to take the append lock and read what must be known (`_begin`), one COPY, and one round trip
-for everything that follows, commit included (`_end`), however many events and runs there are. What
-is accepted is decided in `acceptance`; `synchronous_commit` stays as the server has it (on).
+trip to take the append lock and read what must be known (`_begin`), one COPY where there are many
+events, and one round trip for everything that follows, commit included, however many events and
+runs there are. What is accepted is decided in `acceptance`; `synchronous_commit` stays as the
+server has it (on).
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from collections.abc import Sequence
 import psycopg
 from sqlalchemy.ext import asyncio as sa_asyncio
 
-from atoll_storage import acceptance, connections, errors, log_writer, records
+from atoll_storage import acceptance, announcing, connections, errors, log_writer, records
 
 logger = logging.getLogger(__name__)
 
@@ -63,8 +64,9 @@ class _Call:
 class Appender:
     """Stores events of code servers. Its task lives only while calls wait."""
 
-    def __init__(self, engine: sa_asyncio.AsyncEngine) -> None:
+    def __init__(self, engine: sa_asyncio.AsyncEngine, announcer: announcing.Announcer) -> None:
         self._engine = engine
+        self._announcer = announcer
         self._calls: collections.deque[_Call] = collections.deque()
         self._slots = asyncio.Semaphore(CALLS_WAITING_MAX)
         self._task: asyncio.Task[None] | None = None
@@ -101,12 +103,10 @@ class Appender:
     async def _drain_on_one_connection(self) -> None:
         calls: list[_Call] = []
         try:
-            with connections.translating("storing events"):
-                async with self._engine.connect() as connection:
-                    raw = await connections.raw_of(connection)
-                    while calls := self._next_calls():
-                        await self._store(raw, calls)
-                        calls = []
+            async with connections.driver_connection(self._engine, "storing events") as raw:
+                while calls := self._next_calls():
+                    await self._store(raw, calls)
+                    calls = []
         except errors.StorageError as error:
             _fail(calls or self._next_calls(), error)
             raise
@@ -130,7 +130,8 @@ class Appender:
     async def _store(self, raw: connections.RawConnection, calls: list[_Call]) -> None:
         """Store calls in one transaction; if their content is at fault, one by one."""
         try:
-            outcomes = await _append([batch for call in calls for batch in call.batches], raw)
+            batches = [batch for call in calls for batch in call.batches]
+            outcomes = await _append(batches, raw, self._announcer)
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             await raw.rollback()
             if len(calls) == 1:
@@ -156,7 +157,9 @@ def _fail(calls: Sequence[_Call], error: errors.StorageError) -> None:
 
 
 async def _append(
-    batches: Sequence[records.EventBatch], raw: connections.RawConnection
+    batches: Sequence[records.EventBatch],
+    raw: connections.RawConnection,
+    announcer: announcing.Announcer,
 ) -> list[records.BatchOutcome]:
     writer, producers, epochs = await _begin(batches, raw)
     before = {run_id: producer.high_water for run_id, producer in producers.items()}
@@ -172,11 +175,8 @@ async def _append(
                 last_event_id=writer.head if verdict.taken else 0,
             )
         )
-    await writer.copy()
-    advanced = [
-        producer for run_id, producer in producers.items() if producer.high_water != before[run_id]
-    ]
-    await _end(raw, writer, advanced)
+    _move_on([run for run in producers.values() if run.high_water != before[run.run_id]], writer)
+    await writer.commit(announcer)
     return outcomes
 
 
@@ -203,28 +203,21 @@ async def _begin(
     return writer, producers, epochs
 
 
-async def _end(
-    raw: connections.RawConnection,
-    writer: log_writer.LogWriter,
-    advanced: Sequence[acceptance.Producer],
-) -> None:
-    """Store what follows from the events and commit, in one round trip."""
+def _move_on(advanced: Sequence[acceptance.Producer], writer: log_writer.LogWriter) -> None:
+    """Store with the commit how far the events of runs go now, and what they made of the runs."""
+    if advanced:
+        marks = [[p.run_id for p in advanced], [p.high_water for p in advanced]]
+        writer.also(_SET_HIGH_WATER, marks)
     changed = [producer for producer in advanced if producer.changed]
+    if changed:
+        columns = [
+            [p.run_id for p in changed],
+            [p.status.value for p in changed],
+            [p.start_time for p in changed],
+            [p.end_time for p in changed],
+            [p.build_id for p in changed],
+            [p.failure for p in changed],
+        ]
+        writer.also(_SET_RUNS, columns)
     for producer in changed:
-        writer.notify_runs(producer.run_id)
-    async with raw.pipeline():
-        if advanced:
-            marks = [[p.run_id for p in advanced], [p.high_water for p in advanced]]
-            await raw.execute(_SET_HIGH_WATER, marks, prepare=True)
-        if changed:
-            columns = [
-                [p.run_id for p in changed],
-                [p.status.value for p in changed],
-                [p.start_time for p in changed],
-                [p.end_time for p in changed],
-                [p.build_id for p in changed],
-                [p.failure for p in changed],
-            ]
-            await raw.execute(_SET_RUNS, columns, prepare=True)
-        await writer.finish()
-        await raw.commit()
+        writer.tell_status(producer.status)

@@ -10,11 +10,12 @@ from collections.abc import Iterable
 
 LONGEST_BYTES = 1024
 _DIGEST_PREFIX = "sha256:"
+_encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def encode(path: Iterable[str]) -> str:
     """Return the text that stands for a key in columns."""
-    text = json.dumps(list(path), ensure_ascii=False, separators=(",", ":"))
+    text = _encode_json(list(path))
     data = text.encode()
     if len(data) <= LONGEST_BYTES:
         return text

@@ -15,6 +15,7 @@ from sqlalchemy import exc as sa_exc
 from sqlalchemy.ext import asyncio as sa_asyncio
 
 from atoll_storage import (
+    announcing,
     connections,
     errors,
     event_log,
@@ -41,10 +42,11 @@ class Database:
     """
 
     def __init__(self, url: sa.URL, engine: sa_asyncio.AsyncEngine) -> None:
-        self.events = event_log.EventLog(engine)
-        self.runs = run_store.RunStore(engine)
-        self.sensors = sensor_store.SensorStore(engine)
-        self.locations = location_store.LocationStore(engine)
+        self._announcer = announcing.Announcer()
+        self.events = event_log.EventLog(engine, self._announcer)
+        self.runs = run_store.RunStore(engine, self._announcer)
+        self.sensors = sensor_store.SensorStore(engine, self._announcer)
+        self.locations = location_store.LocationStore(engine, self._announcer)
         self.outputs = output_store.OutputStore(engine)
         self._url = url
         self._engine = engine
@@ -96,15 +98,19 @@ class Database:
             await migrating.upgrade(connection)
         await self.events.ensure_partitions()
 
+    def on_stored(self, told: announcing.Told) -> None:
+        """Have `told` called right after each transaction of this process that wrote to the log."""
+        self._announcer.subscribe(told)
+
     def notifications(
         self, *channels: str
     ) -> contextlib.AbstractAsyncContextManager[AsyncIterator[records.Notification]]:
         """Listen to channels on a connection of their own, from the moment the context is entered.
 
         The connection is renewed by itself; a notification of the channel "reconnected" follows
-        then.
+        then. What this very `Database` did is marked as its own.
         """
-        return notifications.listening(self._url, channels)
+        return notifications.listening(self._url, channels, self._announcer)
 
     def leadership(
         self, name: str

@@ -1,20 +1,18 @@
 """What can go wrong in storage.
 
-```
-StorageError
-├── StorageUnavailable     the database cannot be reached or did not answer in time: try again
-├── DatabaseRefused        the database can be reached but must not be used: bad URL, credentials,
-version, schema ├── InvalidValue           a value that Postgres cannot store ├── StaleTick
-the sensor's state moved since the tick began: nothing was stored ├── UnknownSensor          nobody
-ever told storage of this sensor ├── Compacted              the events asked for were pruned ├──
-StaleEpoch             a code server speaks for a session that a newer one replaced ├── RunFenced
-a run is bound to another code server └── DataDirectoryRefused   the embedded server cannot use this
-data directory ```
+    StorageError
+    ├── StorageUnavailable     cannot be reached, or no answer in time: try again
+    ├── DatabaseRefused        must not be used: bad URL, credentials, version, schema
+    ├── InvalidValue           a value that Postgres cannot store
+    ├── StaleTick              the sensor's state moved since the tick began
+    ├── UnknownSensor          nobody ever told storage of this sensor
+    ├── Compacted              the events asked for were pruned
+    ├── StaleEpoch             the session was replaced by a newer one
+    ├── RunFenced              the run is bound to another code server
+    └── DataDirectoryRefused   the embedded server cannot use this data directory
 
 The driver's error is always the `__cause__`, never the message.
 """
-
-# ruff: noqa: N818 - the names say what happened; all of them are errors.
 
 
 class StorageError(Exception):

@@ -5,13 +5,13 @@ servers) or `log_writer` (the host itself). What must not come in: deciding what
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
-import sqlalchemy as sa
 from sqlalchemy.ext import asyncio as sa_asyncio
 
 from atoll.events.v1 import events_pb2
 from atoll_storage import (
+    announcing,
     appending,
     asset_keys,
     connections,
@@ -23,15 +23,31 @@ from atoll_storage import (
     schema,
 )
 
-_EVENTS = schema.events.c
-_LOG = schema.log_head.c
-_STATE = schema.asset_state.c
-_STORED = (_EVENTS.id, _EVENTS.payload, _EVENTS.location_name, _EVENTS.stored_time)
-_LATEST = (_STATE.materialization_id, _STATE.payload, _STATE.location_name, _STATE.stored_time)
 _KINDS = {
     "materialization": schema.KIND_MATERIALIZATION,
     "observation": schema.KIND_OBSERVATION,
 }
+_LAST_ID = 2**63 - 1
+
+# ruff: noqa: S608 - statements are put together from constants; values are parameters
+
+_HEAD = "SELECT head FROM log_head"
+_OLDEST = "SELECT id FROM events ORDER BY id LIMIT 1"
+_PRUNED = "SELECT pruned_through FROM log_head"
+_READ = "SELECT id, payload, location_name, stored_time FROM events WHERE "
+# The payload of long keys only, which their column holds as a digest. The kind is spelled with a
+# constant, as in the index, so that every plan can use it.
+_MATERIALIZATIONS = (
+    "SELECT id, asset_key, CASE WHEN asset_key LIKE 'sha256:%%' THEN payload END FROM events "
+    f"WHERE id > %s AND kind = {schema.KIND_MATERIALIZATION} AND asset_key IS NOT NULL "
+    "ORDER BY id LIMIT "
+)
+_LATEST = (
+    "SELECT materialization_id, payload, location_name, stored_time FROM asset_state "
+    "WHERE asset_key = ANY(%s)"
+)
+
+_Condition = tuple[str, object]
 
 
 class EventLog:
@@ -41,9 +57,10 @@ class EventLog:
     skips nothing.
     """
 
-    def __init__(self, engine: sa_asyncio.AsyncEngine) -> None:
+    def __init__(self, engine: sa_asyncio.AsyncEngine, announcer: announcing.Announcer) -> None:
         self._engine = engine
-        self._appender = appending.Appender(engine)
+        self._announcer = announcer
+        self._appender = appending.Appender(engine, announcer)
 
     async def close(self) -> None:
         """Wait for the appends under way."""
@@ -64,23 +81,18 @@ class EventLog:
         self, events: Sequence[events_pb2.Event], location_name: str = ""
     ) -> None:
         """Store events that the host itself writes."""
-        async with connections.transaction(
-            self._engine, "storing events of the host"
-        ) as connection:
-            writer = await log_writer.open_writer(connection)
+        async with connections.driver_connection(self._engine, "storing events of the host") as raw:
+            writer = await log_writer.open_writer(raw)
             writer.add_all(events, location_name)
-            await writer.write()
+            await writer.commit(self._announcer)
 
     async def head(self) -> int:
         """Return the id of the newest event, 0 when there never was one."""
-        async with connections.transaction(self._engine, "reading the log") as connection:
-            return await connection.scalar(sa.select(_LOG.head)) or 0
+        return _number(await connections.fetch(self._engine, "reading the log", _HEAD))
 
     async def oldest(self) -> int:
         """Return the smallest id that is still stored, 0 when there is none."""
-        statement = sa.select(_EVENTS.id).order_by(_EVENTS.id).limit(1)
-        async with connections.transaction(self._engine, "reading the log") as connection:
-            return await connection.scalar(statement) or 0
+        return _number(await connections.fetch(self._engine, "reading the log", _OLDEST))
 
     async def read(
         self, after_id: int, *, limit: int, query: records.EventQuery | None = None
@@ -90,10 +102,23 @@ class EventLog:
         Raises:
             Compacted: Some of them were pruned.
         """
-        statement = sa.select(*_STORED).where(_EVENTS.id > after_id, *_conditions(query))
-        statement = statement.order_by(_EVENTS.id).limit(limit)
-        rows = await self._read_unpruned(after_id, statement)
-        return [event_rows.stored_event(*row) for row in rows]
+        events, _ = await self.follow(after_id, limit=limit, query=query)
+        return events
+
+    async def follow(
+        self, after_id: int, *, limit: int, query: records.EventQuery | None = None
+    ) -> tuple[list[events_pb2.StoredEvent], int]:
+        """Return the next matching events, ascending, and how far it looked.
+
+        Going on after the second value neither misses nor repeats one.
+
+        Raises:
+            Compacted: Some of them were pruned.
+        """
+        conditions = [("id > %s", after_id), *_conditions(query)]
+        order = f" ORDER BY id LIMIT {int(limit)}"
+        rows, position = await self._follow(after_id, limit, _select(_READ, conditions, order))
+        return [event_rows.stored_event(*row) for row in rows], position
 
     async def materializations_after(
         self, after_id: int, *, limit: int
@@ -105,20 +130,9 @@ class EventLog:
         Raises:
             Compacted: Some of them were pruned.
         """
-        # Read first: whatever it holds is visible to the statement after it.
-        head = await self.head()
-        # The payload of long keys only, which their column holds as a digest.
-        payload = sa.case((_EVENTS.asset_key.like("sha256:%"), _EVENTS.payload), else_=None)
-        statement = (
-            sa.select(_EVENTS.id, _EVENTS.asset_key, payload)
-            .where(_EVENTS.id > after_id, _EVENTS.id <= head, _is_materialization())
-            .where(_EVENTS.asset_key.is_not(None))
-            .order_by(_EVENTS.id)
-            .limit(limit)
-        )
-        rows = await self._read_unpruned(after_id, statement)
-        found = [(row[0], _path_of(row[1], row[2])) for row in rows]
-        return found, found[-1][0] if len(found) == limit else max(head, after_id)
+        statement = (f"{_MATERIALIZATIONS}{int(limit)}".encode(), [after_id])
+        rows, position = await self._follow(after_id, limit, statement)
+        return [(row[0], _path_of(row[1], row[2])) for row in rows], position
 
     async def next_materialization(
         self, asset_key: tuple[str, ...], after_id: int
@@ -160,39 +174,35 @@ class EventLog:
             limit: How many at the most.
             partitions: Only events of these partitions; empty means all.
         """
-        statement = sa.select(*_STORED).where(
-            _EVENTS.asset_key == asset_keys.encode(asset_key),
-            _EVENTS.kind == _KINDS[kind],
-            _EVENTS.id > after_id,
-        )
-        if before_id:
-            statement = statement.where(_EVENTS.id < before_id)
+        conditions: list[_Condition] = [
+            ("asset_key = %s", asset_keys.encode(asset_key)),
+            ("id > %s", after_id),
+            ("id < %s", before_id or _LAST_ID),
+        ]
         if partitions:
-            statement = statement.where(_EVENTS.partition.in_(partitions))
-        order = _EVENTS.id.asc() if ascending else _EVENTS.id.desc()
-        async with connections.transaction(
-            self._engine, "reading events of an asset"
-        ) as connection:
-            found = await connection.execute(statement.order_by(order).limit(limit + 1))
-            rows: list[tuple[Any, ...]] = [tuple(row) for row in found]
+            conditions.append(("partition = ANY(%s)", list(partitions)))
+        order = f"AND kind = {_KINDS[kind]} ORDER BY id {'ASC' if ascending else 'DESC'}"
+        statement, parameters = _select(_READ, conditions, f" {order} LIMIT {int(limit) + 1}")
+        rows = await connections.fetch(
+            self._engine, "reading events of an asset", statement, parameters
+        )
         return [event_rows.stored_event(*row) for row in rows[:limit]], len(rows) > limit
 
     async def latest_materializations(
         self, asset_keys: Sequence[tuple[str, ...]]
     ) -> list[events_pb2.StoredEvent]:
         """Return the newest materialization of each asset that ever had one, even if pruned."""
-        statement = sa.select(*_LATEST).where(_STATE.asset_key.in_(_encoded(asset_keys)))
-        async with connections.transaction(self._engine, "reading assets") as connection:
-            rows: list[tuple[Any, ...]] = [
-                tuple(row) for row in await connection.execute(statement)
-            ]
+        rows = await connections.fetch(
+            self._engine, "reading assets", _LATEST, [_encoded(asset_keys)]
+        )
         return [event_rows.stored_event(*row) for row in rows]
 
     async def ensure_partitions(self) -> None:
         """Create the partitions that the next events need. Appends do so by themselves too."""
-        async with connections.transaction(self._engine, "making partitions") as connection:
-            writer = await log_writer.open_writer(connection)
+        async with connections.driver_connection(self._engine, "making partitions") as raw:
+            writer = await log_writer.open_writer(raw)
             await writer.ensure_partitions()
+            await raw.commit()
 
     async def prune(self, before_id: int) -> int:
         """Drop the partitions that hold only ids below `before_id`; return how many.
@@ -201,32 +211,44 @@ class EventLog:
         """
         dropped = 0
         while True:
-            async with connections.transaction(self._engine, "pruning the log") as connection:
-                writer = await log_writer.open_writer(connection)
+            async with connections.driver_connection(self._engine, "pruning the log") as raw:
+                writer = await log_writer.open_writer(raw)
                 await writer.ensure_partitions()
-                if not await partitions.drop_oldest(
-                    await connections.raw_of(connection), before_id
-                ):
-                    return dropped
+                more = await partitions.drop_oldest(raw, before_id)
+                await raw.commit()
+            if not more:
+                return dropped
             dropped += 1
 
-    async def _read_unpruned(
-        self, after_id: int, statement: sa.Executable
-    ) -> list[tuple[Any, ...]]:
-        """Run a statement that reads the log from `after_id` on; raise if some was pruned."""
-        async with connections.transaction(self._engine, "reading the log") as connection:
-            rows = [tuple(row) for row in await connection.execute(statement)]
-            # Looked at afterwards: a partition may be dropped before the first statement sees the
-            # log.
-            pruned_through = await connection.scalar(sa.select(_LOG.pruned_through))
+    async def _follow(
+        self, after_id: int, limit: int, statement: tuple[connections.Statement, Sequence[object]]
+    ) -> tuple[connections.Rows, int]:
+        """Run a statement that reads the log from `after_id` on; raise if some was pruned.
+
+        The head is read first: up to there, what the statement does not find never appears. Whether
+        something was pruned is read last: a partition may be dropped before the statement sees the
+        log.
+        """
+        head, rows, pruned = await connections.fetch_each(
+            self._engine, "reading the log", (_HEAD, ()), statement, (_PRUNED, ())
+        )
+        pruned_through = _number(pruned)
         if pruned_through and after_id < pruned_through:
             raise errors.Compacted(after_id, pruned_through + 1)
-        return rows
+        seen = rows[-1][0] if rows else after_id
+        return rows, seen if len(rows) == limit else max(seen, _number(head))
 
 
-def _is_materialization() -> sa.ColumnElement[bool]:
-    """Spelled with a constant, as in the index, so that every plan can use it."""
-    return _EVENTS.kind == sa.literal_column(str(schema.KIND_MATERIALIZATION))
+def _number(rows: connections.Rows) -> int:
+    return rows[0][0] if rows else 0
+
+
+def _select(
+    select: str, conditions: Sequence[_Condition], rest: str
+) -> tuple[connections.Statement, list[object]]:
+    """Put a statement together; values are always parameters."""
+    where = " AND ".join(text for text, _ in conditions)
+    return f"{select}{where}{rest}".encode(), [value for _, value in conditions]
 
 
 def _encoded(keys: Sequence[tuple[str, ...]]) -> list[str]:
@@ -240,17 +262,17 @@ def _path_of(asset_key: str, payload: bytes | None) -> tuple[str, ...]:
     return tuple(events_pb2.Event.FromString(payload).asset_materialization.asset_key.path)
 
 
-def _conditions(query: records.EventQuery | None) -> list[sa.ColumnElement[bool]]:
-    conditions: list[sa.ColumnElement[bool]] = []
+def _conditions(query: records.EventQuery | None) -> list[_Condition]:
     if query is None:
-        return conditions
+        return []
+    conditions: list[_Condition] = []
     if query.run_id is not None:
-        conditions.append(_EVENTS.run_id == query.run_id)
+        conditions.append(("run_id = %s", query.run_id))
     if query.location_name is not None:
-        conditions.append(_EVENTS.location_name == query.location_name)
+        conditions.append(("location_name = %s", query.location_name))
     if query.asset_key is not None:
-        conditions.append(_EVENTS.asset_key == asset_keys.encode(query.asset_key))
+        conditions.append(("asset_key = %s", asset_keys.encode(query.asset_key)))
     if query.kinds:
         numbers = [event_rows.KIND_NUMBERS.get(kind, -1) for kind in query.kinds]
-        conditions.append(_EVENTS.kind.in_(numbers))
+        conditions.append(("kind = ANY(%s::smallint[])", numbers))
     return conditions

@@ -1,13 +1,16 @@
-"""Events as rows of the log: the encoding for binary COPY, and the way back.
+"""Events as rows of the log: the encoding for binary COPY, single rows, and the way back.
 
-Called by `log_writer` for every event that comes in, so it is written for speed: rows are packed
-here, since passing eleven values a row through the driver costs more than Postgres takes to store
-them. Nothing that a producer writes into an event may make the row unacceptable to Postgres: what
-does not fit a column is made to fit there, the payload keeps the truth.
+Called by `log_writer` for every event that comes in, so it is written for speed: rows of a COPY are
+packed here, since passing eleven values a row through the driver costs more than Postgres takes to
+store them. Both ways store the same. Nothing that a producer writes into an event may make the row
+unacceptable to Postgres: what does not fit a column is made to fit there, the payload keeps the
+truth.
 """
 
 import datetime as dt
 import struct
+
+from psycopg.types import numeric
 
 from atoll.events.v1 import events_pb2
 from atoll_storage import asset_keys
@@ -17,6 +20,11 @@ COLUMNS = (
     "step_key, payload"
 )
 COPY_STATEMENT = f"COPY events ({COLUMNS}) FROM STDIN (FORMAT BINARY)"
+INSERT_STATEMENT = """
+INSERT INTO events (id, timestamp, seq, kind, run_id, location_name, asset_key, partition,
+step_key, payload, stored_time) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %b, %s)
+"""
+"""Stores the row that `values` gives, followed by the stored time."""
 COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
 COPY_TRAILER = struct.pack(">h", -1)
 
@@ -51,6 +59,37 @@ def _text(value: str) -> bytes:
 def _name(value: str) -> bytes:
     data = value.encode()
     return _LENGTH.pack(len(data)) + data
+
+
+def _cleaned(value: str) -> str | None:
+    return value.replace("\0", "\ufffd") or None
+
+
+def values(
+    event_id: int, event: events_pb2.Event, location_name: str, payload: bytes
+) -> tuple[object, ...]:
+    """Return the row of one event for `INSERT_STATEMENT`. `payload` is the encoded event."""
+    kind = event.WhichOneof("body")
+    asset_key = partition = None
+    if kind in _WITH_ASSET:
+        body = getattr(event, kind)
+        if body.asset_key.path:
+            asset_key = _cleaned(asset_keys.encode(body.asset_key.path))
+        if kind in _WITH_PARTITION:
+            partition = _cleaned(body.partition)
+    # Numbers of one type, whatever their size, so that one plan serves all.
+    return (
+        numeric.Int8(event_id),
+        producer_time(event),
+        numeric.Int8(event.seq),
+        numeric.Int2(KIND_NUMBERS[kind] if kind else 0),
+        _cleaned(event.run_id),
+        location_name,
+        asset_key,
+        partition,
+        _cleaned(event.step_key),
+        payload,
+    )
 
 
 def microseconds(moment: dt.datetime) -> int:

@@ -65,7 +65,7 @@ class Leadership:
         while True:
             try:
                 await self._serve_one_connection()
-            except (psycopg.Error, OSError, TimeoutError) as error:
+            except Exception as error:  # noqa: BLE001 - the boundary of a term: whatever ended it, candidates go on
                 logger.warning(
                     "lost the connection that leadership depends on",
                     extra={

@@ -10,6 +10,7 @@ not sessions: one that merely reconnects does not take the location back from it
 """
 
 import datetime as dt
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,11 +20,17 @@ from sqlalchemy.ext import asyncio as sa_asyncio
 
 from atoll.definitions.v1 import values_pb2
 from atoll.location.v1 import location_pb2
-from atoll_storage import asset_keys, connections, locks, notifications, records, schema
+from atoll_storage import (
+    announcing,
+    asset_keys,
+    connections,
+    locks,
+    notifications,
+    records,
+    schema,
+)
 
 _SERVERS = schema.servers.c
-_OWNERS = schema.asset_owners.c
-_TEXTS = postgresql.ARRAY(sa.Text)
 
 _RANK = sa.func.row_number().over(
     partition_by=_SERVERS.location_name,
@@ -36,13 +43,44 @@ _RANK = sa.func.row_number().over(
 _ALL_SERVERS = sa.select(
     schema.servers, sa.and_(_RANK == 1, sa.not_(_SERVERS.draining)).label("current")
 )
+_NAMES = tuple(_ALL_SERVERS.selected_columns.keys())
+_GET_ALL = connections.compiled(
+    _ALL_SERVERS.order_by(_SERVERS.location_name, _SERVERS.registration.desc())
+)
+_RENEW = """
+UPDATE servers SET lease_expire_time = now() + make_interval(secs => %s)
+FROM unnest(%b::text[], %b::text[], %b::bigint[]) AS held (location_name, server_id, epoch)
+WHERE servers.location_name = held.location_name AND servers.server_id = held.server_id
+    AND servers.epoch = held.epoch
+"""
+_SAVE_SNAPSHOT = "INSERT INTO snapshots (digest, snapshot) VALUES (%s, %b) ON CONFLICT DO NOTHING"
+_LOAD_SNAPSHOT = "SELECT snapshot FROM snapshots WHERE digest = %s"
+_OWNERS_OF_ALL = "SELECT path, location_name FROM asset_owners"
+_LOCK_OWNERS = "SELECT pg_advisory_xact_lock(%s)"
+# Frees what is no longer claimed, and returns what is free or belongs to another location.
+_COMPARE_CLAIMS = """
+WITH claimed AS MATERIALIZED (SELECT asset_key FROM unnest(%b::text[]) AS keys (asset_key)),
+freed AS (
+    DELETE FROM asset_owners AS owned WHERE location_name = %s
+    AND NOT EXISTS (SELECT FROM claimed WHERE claimed.asset_key = owned.asset_key)
+)
+SELECT claimed.asset_key, owned.location_name
+FROM claimed LEFT JOIN asset_owners AS owned ON owned.asset_key = claimed.asset_key
+WHERE owned.location_name IS DISTINCT FROM %s
+"""
+_CLAIM = """
+INSERT INTO asset_owners (location_name, asset_key, path)
+SELECT %s, asset_key, ARRAY(SELECT part FROM jsonb_array_elements_text(path::jsonb) AS parts (part))
+FROM unnest(%b::text[], %b::text[]) AS new (asset_key, path)
+"""
 
 
 class LocationStore:
     """What the host remembers of locations."""
 
-    def __init__(self, engine: sa_asyncio.AsyncEngine) -> None:
+    def __init__(self, engine: sa_asyncio.AsyncEngine, announcer: announcing.Announcer) -> None:
         self._engine = engine
+        self._announcer = announcer
 
     async def register(self, registration: records.ServerRegistration) -> records.ServerRecord:
         """Open a session: raises the epoch of the server, which becomes current unless it drains.
@@ -70,7 +108,7 @@ class LocationStore:
         )
         async with connections.transaction(self._engine, "registering a code server") as connection:
             await connection.execute(upsert)
-            await connection.execute(_notify(registration.location_name))
+            await connection.execute(self._notify(registration.location_name))
             return await _read_server(
                 connection, registration.location_name, registration.server_id
             )
@@ -94,33 +132,18 @@ class LocationStore:
         async with connections.transaction(self._engine, "updating a location") as connection:
             changed = (await connection.execute(statement)).rowcount > 0
             if changed:
-                await connection.execute(_notify(location_name))
+                await connection.execute(self._notify(location_name))
         return changed
 
     async def renew(self, servers: Sequence[tuple[str, str, int]], lease_ttl_s: float) -> None:
         """Renew the leases of (location, server id, epoch) at once; stale epochs are left alone."""
         if not servers:
             return
-        held = (
-            sa.func.unnest(
-                sa.cast([server[0] for server in servers], _TEXTS),
-                sa.cast([server[1] for server in servers], _TEXTS),
-                sa.cast([server[2] for server in servers], postgresql.ARRAY(sa.BigInteger)),
-            )
-            .table_valued("location_name", "server_id", "epoch")
-            .render_derived(name="held")
-        )
-        statement = (
-            sa.update(schema.servers)
-            .where(
-                _SERVERS.location_name == held.c.location_name,
-                _SERVERS.server_id == held.c.server_id,
-                _SERVERS.epoch == held.c.epoch,
-            )
-            .values(lease_expire_time=_after(lease_ttl_s))
-        )
-        async with connections.transaction(self._engine, "renewing leases") as connection:
-            await connection.execute(statement)
+        columns = [list(column) for column in zip(*servers, strict=True)]
+        doing = "renewing leases"
+        async with connections.driver_connection(self._engine, doing) as raw, raw.pipeline():
+            await raw.execute(_RENEW, [lease_ttl_s, *columns], prepare=True)
+            await raw.execute("COMMIT", prepare=False)
 
     async def release(self, location_name: str, server_id: str, epoch: int) -> None:
         """End a lease now. A stale epoch changes nothing."""
@@ -131,13 +154,11 @@ class LocationStore:
         )
         async with connections.transaction(self._engine, "releasing a lease") as connection:
             if (await connection.execute(statement)).rowcount > 0:
-                await connection.execute(_notify(location_name))
+                await connection.execute(self._notify(location_name))
 
     async def servers(self) -> list[records.ServerRecord]:
         """Return all code servers, by location and newest first."""
-        order = (_SERVERS.location_name, _SERVERS.registration.desc())
-        async with connections.transaction(self._engine, "reading code servers") as connection:
-            rows = (await connection.execute(_ALL_SERVERS.order_by(*order))).all()
+        rows = await connections.fetch(self._engine, "reading code servers", _GET_ALL)
         return [_server_of(row) for row in rows]
 
     async def server(self, location_name: str, server_id: str) -> records.ServerRecord | None:
@@ -148,22 +169,20 @@ class LocationStore:
 
     async def save_snapshot(self, digest: str, snapshot: bytes) -> None:
         """Store an encoded snapshot under its digest. Repeating it changes nothing."""
-        statement = postgresql.insert(schema.snapshots).values(digest=digest, snapshot=snapshot)
-        async with connections.transaction(self._engine, "storing a snapshot") as connection:
-            await connection.execute(statement.on_conflict_do_nothing())
+        doing = "storing a snapshot"
+        async with connections.driver_connection(self._engine, doing) as raw, raw.pipeline():
+            await raw.execute(_SAVE_SNAPSHOT, [digest, snapshot])
+            await raw.execute("COMMIT", prepare=False)
 
     async def load_snapshot(self, digest: str) -> bytes | None:
         """Return the snapshot of a digest."""
-        column = schema.snapshots.c
-        statement = sa.select(column.snapshot).where(column.digest == digest)
-        async with connections.transaction(self._engine, "reading a snapshot") as connection:
-            return await connection.scalar(statement)
+        rows = await connections.fetch(self._engine, "reading a snapshot", _LOAD_SNAPSHOT, [digest])
+        return rows[0][0] if rows else None
 
     async def owners(self) -> dict[tuple[str, ...], str]:
         """Return the location that owns each executable asset."""
-        statement = sa.select(_OWNERS.path, _OWNERS.location_name)
-        async with connections.transaction(self._engine, "reading owners of assets") as connection:
-            return {tuple(row[0]): row[1] for row in (await connection.execute(statement)).all()}
+        rows = await connections.fetch(self._engine, "reading owners of assets", _OWNERS_OF_ALL)
+        return {tuple(path): location_name for path, location_name in rows}
 
     async def claim_assets(
         self, location_name: str, keys: Sequence[tuple[str, ...]]
@@ -173,25 +192,25 @@ class LocationStore:
         The first claim wins. Assets that the location owned and no longer claims are freed.
         """
         paths = {asset_keys.encode(key): key for key in keys}
-        claimed = sa.cast(list(paths), _TEXTS)
-        freed = sa.delete(schema.asset_owners).where(
-            _OWNERS.location_name == location_name, _OWNERS.asset_key != sa.all_(claimed)
-        )
-        rows = [
-            {"asset_key": text, "path": list(path), "location_name": location_name}
-            for text, path in paths.items()
-        ]
-        taken = sa.select(_OWNERS.asset_key, _OWNERS.location_name).where(
-            _OWNERS.asset_key == sa.any_(claimed), _OWNERS.location_name != location_name
-        )
-        async with connections.transaction(self._engine, "claiming assets") as connection:
-            await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(locks.OWNERS)))
-            await connection.execute(freed)
-            if rows:
-                insert = postgresql.insert(schema.asset_owners).on_conflict_do_nothing()
-                await connection.execute(insert, rows)
-            found = (await connection.execute(taken)).all()
-        return {paths[row[0]]: row[1] for row in found}
+        async with connections.driver_connection(self._engine, "claiming assets") as raw:
+            async with raw.pipeline():
+                await raw.execute(_LOCK_OWNERS, [locks.OWNERS], prepare=True)
+                found = await raw.execute(
+                    _COMPARE_CLAIMS, [list(paths), location_name, location_name], prepare=True
+                )
+            # Most of what a new build claims was claimed by the one before it.
+            others = await found.fetchall()
+            new = [text for text, owner in others if owner is None]
+            async with raw.pipeline():
+                if new:
+                    texts = [json.dumps(paths[text]) for text in new]
+                    await raw.execute(_CLAIM, [location_name, new, texts], prepare=True)
+                await raw.execute("COMMIT", prepare=False)
+        return {paths[text]: owner for text, owner in others if owner is not None}
+
+    def _notify(self, location_name: str) -> sa.Select[Any]:
+        payload = self._announcer.payload(location_name)
+        return sa.select(sa.func.pg_notify(notifications.LOCATIONS, payload))
 
 
 def _is(location_name: str, server_id: str, epoch: int) -> sa.ColumnElement[bool]:
@@ -204,10 +223,6 @@ def _is(location_name: str, server_id: str, epoch: int) -> sa.ColumnElement[bool
 
 def _after(seconds: float) -> sa.ColumnElement[dt.datetime]:
     return sa.func.now() + sa.literal(dt.timedelta(seconds=seconds), sa.Interval)
-
-
-def _notify(location_name: str) -> sa.Select[Any]:
-    return sa.select(sa.func.pg_notify(notifications.LOCATIONS, location_name))
 
 
 def _encoded(message: location_pb2.Build | values_pb2.Failure | None) -> bytes | None:
@@ -243,22 +258,12 @@ async def _read_server(
     return _server_of((await connection.execute(_one_server(location_name, server_id))).one())
 
 
-def _server_of(row: Any) -> records.ServerRecord:
-    return records.ServerRecord(
-        location_name=row.location_name,
-        server_id=row.server_id,
-        incarnation_id=row.incarnation_id,
-        epoch=row.epoch,
-        address=row.address,
-        version=row.version,
-        features=tuple(row.features),
-        host_id=row.host_id,
-        build=None if row.build is None else location_pb2.Build.FromString(row.build),
-        load_failure=None
-        if row.load_failure is None
-        else values_pb2.Failure.FromString(row.load_failure),
-        draining=row.draining,
-        register_time=row.register_time,
-        lease_expire_time=row.lease_expire_time,
-        current=row.current,
-    )
+def _server_of(row: Sequence[Any]) -> records.ServerRecord:
+    values = dict(zip(_NAMES, row, strict=True))
+    for name in ("registration", "protocol_version"):
+        del values[name]
+    build, failure = values["build"], values["load_failure"]
+    values["features"] = tuple(values["features"])
+    values["build"] = None if build is None else location_pb2.Build.FromString(build)
+    values["load_failure"] = None if failure is None else values_pb2.Failure.FromString(failure)
+    return records.ServerRecord(**values)

@@ -1,30 +1,37 @@
-"""Writing to the log: the append lock, the ids, COPY, and what follows from events.
+"""Writing to the log: the append lock, the ids, the rows, and what follows from events.
 
 Called by `appending` for code servers and by the stores for the host's own events. Whoever makes a
 `LogWriter` holds the append lock until its transaction ends. Ids are given under it, so their order
 is the order of commits: a reader that has seen id N will never see a smaller one appear. A rolled
 back transaction leaves no hole either, since the head is rolled back too.
+
+A transaction costs two round trips: one that takes the lock and reads what must be known
+(`request_lock`, in a pipeline of the caller), and one for everything that follows, commit included
+(`LogWriter.commit`). Many events take a COPY in between.
 """
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import psycopg
-from sqlalchemy.ext import asyncio as sa_asyncio
 
 from atoll.events.v1 import events_pb2
 from atoll_storage import (
+    announcing,
     asset_keys,
     connections,
     event_rows,
     locks,
     notifications,
     partitions,
+    records,
 )
 
 # Rows are encoded while Postgres stores the ones before: small enough to keep both busy and the
 # event loop free.
 _CHUNK_ROWS = 128
+# Up to so many events, an INSERT each in the pipeline is quicker than the round trips of a COPY.
+_INSERTED_MAX = 8
 
 _LOCK = "SELECT pg_advisory_xact_lock(%s)"
 # A statement of its own: its snapshot must be taken after the lock.
@@ -40,18 +47,17 @@ UPDATE SET
 """
 _NOTIFY = "SELECT pg_notify(%s, %s)"
 
+HeadCursor = psycopg.AsyncCursor[tuple[int, int, dt.datetime]]
 
-async def request_lock(
-    raw: connections.RawConnection,
-) -> psycopg.AsyncCursor[tuple[int, int, dt.datetime]]:
+
+async def request_lock(raw: connections.RawConnection) -> HeadCursor:
     """Send the statements that take the append lock and read the head; fit for a pipeline."""
     await raw.execute(_LOCK, [locks.APPEND], prepare=True)
     return await raw.execute(_HEAD, prepare=True)
 
 
-async def open_writer(connection: sa_asyncio.AsyncConnection) -> "LogWriter":
-    """Take the append lock in the transaction of a connection of the pool."""
-    raw = await connections.raw_of(connection)
+async def open_writer(raw: connections.RawConnection) -> "LogWriter":
+    """Take the append lock in the transaction of a connection."""
     async with raw.pipeline():
         cursor = await request_lock(raw)
     return await LogWriter.of(raw, cursor)
@@ -75,15 +81,14 @@ class LogWriter:
         self._partitioned_to = partitioned_to
         self._first_id = head + 1
         self._added: list[tuple[events_pb2.Event, str]] = []
+        self._rows: list[Sequence[object]] = []
+        self._materialized: list[tuple[int, tuple[str, ...]]] = []
         self._latest: dict[str, tuple[int, str, bytes]] = {}
-        self._notifications: dict[str, str] = {}
+        self._statuses: set[records.RunStatus] = set()
+        self._statements: list[tuple[connections.Statement, Sequence[object]]] = []
 
     @classmethod
-    async def of(
-        cls,
-        raw: connections.RawConnection,
-        cursor: psycopg.AsyncCursor[tuple[int, int, dt.datetime]],
-    ) -> "LogWriter":
+    async def of(cls, raw: connections.RawConnection, cursor: HeadCursor) -> "LogWriter":
         """Make a writer from the answer to `request_lock`."""
         row = await cursor.fetchone()
         if row is None:
@@ -101,10 +106,13 @@ class LogWriter:
         for event in events:
             self.add(event, location_name)
 
-    def notify_runs(self, run_id: str) -> None:
-        """Have listeners told, at the commit, that a run came or changed."""
-        several = self._notifications.get(notifications.RUNS, run_id) != run_id
-        self._notifications[notifications.RUNS] = "" if several else run_id
+    def also(self, statement: connections.Statement, parameters: Sequence[object]) -> None:
+        """Have a statement run with the commit; nobody sees its result."""
+        self._statements.append((statement, parameters))
+
+    def tell_status(self, status: records.RunStatus) -> None:
+        """Have listeners told, after the commit, that a run got a status."""
+        self._statuses.add(status)
 
     async def ensure_partitions(self) -> None:
         """Create partitions when the ids given here come near the end of those that exist."""
@@ -113,11 +121,38 @@ class LogWriter:
                 self._raw, self.head, self._partitioned_to
             )
 
-    async def copy(self) -> None:
-        """Store the added events."""
+    async def commit(self, announcer: announcing.Announcer) -> None:
+        """Store the added events and all that follows from them, commit, and tell."""
+        try:
+            await self._store_events()
+            async with self._raw.pipeline():
+                await self._finish(announcer)
+                # Not `commit()`, which would wait for an answer of its own.
+                await self._raw.execute("COMMIT", prepare=False)
+        except BaseException:
+            announcer.tell(records.STORED_UNKNOWN)
+            raise
+        announcer.tell(
+            records.Stored(
+                after_id=self._first_id - 1,
+                last_id=self.head,
+                materializations=tuple(self._materialized),
+                statuses=frozenset(self._statuses),
+            )
+        )
+
+    async def _store_events(self) -> None:
+        """Store the added events, or prepare to: a few are stored with the commit."""
         if not self._added:
             return
         await self.ensure_partitions()
+        if len(self._added) <= _INSERTED_MAX:
+            for event_id, (event, location_name) in enumerate(self._added, self._first_id):
+                payload = event.SerializeToString()
+                row = event_rows.values(event_id, event, location_name, payload)
+                self._rows.append((*row, self.now))
+                self._remember(event_id, event, location_name, payload)
+            return
         encoder = event_rows.RowEncoder(self.now)
         async with self._raw.cursor() as cursor, cursor.copy(event_rows.COPY_STATEMENT) as copy:
             chunk = [event_rows.COPY_HEADER]
@@ -130,32 +165,33 @@ class LogWriter:
                     chunk.clear()
             chunk.append(event_rows.COPY_TRAILER)
             await copy.write(b"".join(chunk))
-        self._notifications[notifications.EVENTS] = str(self.head)
 
     def _remember(
         self, event_id: int, event: events_pb2.Event, location_name: str, payload: bytes
     ) -> None:
         if event.HasField("asset_materialization"):
-            path = event.asset_materialization.asset_key.path
+            path = tuple(event.asset_materialization.asset_key.path)
             if path:
-                key = asset_keys.encode(path)
-                self._latest[key] = (event_id, location_name, payload)
+                self._materialized.append((event_id, path))
+                self._latest[asset_keys.encode(path)] = (event_id, location_name, payload)
 
-    async def finish(self) -> None:
-        """Send what follows from the events: head, assets, notifications. Fit for a pipeline."""
-        if self._added:
-            await self._raw.execute(_SET_HEAD, [self.head], prepare=True)
+    async def _finish(self, announcer: announcing.Announcer) -> None:
+        """Send what goes with the commit. Runs in a pipeline."""
+        for row in self._rows:
+            await self._raw.execute(event_rows.INSERT_STATEMENT, row, prepare=True)
+        for statement, parameters in self._statements:
+            await self._raw.execute(statement, parameters, prepare=True)
         if self._latest:
             # In one order everywhere, although the append lock lets no two of these run at once.
             keys = sorted(self._latest)
-            rows = [self._latest[key] for key in keys]
-            columns = [list(column) for column in zip(*rows, strict=True)]
+            latest = [self._latest[key] for key in keys]
+            columns = [list(column) for column in zip(*latest, strict=True)]
             await self._raw.execute(_SET_ASSET_STATE, [self.now, keys, *columns], prepare=True)
-        for channel, payload in self._notifications.items():
-            await self._raw.execute(_NOTIFY, [channel, payload], prepare=True)
+        if self._added:
+            await self._raw.execute(_SET_HEAD, [self.head], prepare=True)
+            await self._notify(announcer, notifications.EVENTS, str(self.head))
+        if self._statuses:
+            await self._notify(announcer, notifications.RUNS, ",".join(sorted(self._statuses)))
 
-    async def write(self) -> None:
-        """Store the added events and all that follows from them."""
-        await self.copy()
-        async with self._raw.pipeline():
-            await self.finish()
+    async def _notify(self, announcer: announcing.Announcer, channel: str, hint: str) -> None:
+        await self._raw.execute(_NOTIFY, [channel, announcer.payload(hint)], prepare=True)

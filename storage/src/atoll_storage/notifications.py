@@ -16,16 +16,16 @@ import psycopg
 import sqlalchemy as sa
 from psycopg import sql
 
-from atoll_storage import connections, records
+from atoll_storage import announcing, connections, records
 
 logger = logging.getLogger(__name__)
 
 EVENTS = "atoll_events"
 """New events in the log; the payload is the newest id."""
 RUNS = "atoll_runs"
-"""Runs came or changed their status; the payload is the run's id, empty when there are several."""
+"""Runs came or changed their status; the payload names the new statuses, such as QUEUED,STARTED."""
 SENSORS = "atoll_sensors"
-"""Sensors were started, stopped or evaluated; the payload is `location/sensor`, or empty."""
+"""A sensor was started or stopped; the payload is `location/sensor`."""
 LOCATIONS = "atoll_locations"
 """Code servers registered or changed; the payload is the name of the location."""
 RECONNECTED = "reconnected"
@@ -39,9 +39,12 @@ _SILENCE_S = 15.0
 class Listener:
     """Yields notifications from a connection of its own, which it renews by itself."""
 
-    def __init__(self, url: sa.URL, channels: Sequence[str]) -> None:
+    def __init__(
+        self, url: sa.URL, channels: Sequence[str], announcer: announcing.Announcer
+    ) -> None:
         self._url = url
         self._channels = channels
+        self._announcer = announcer
         self._connection: connections.RawConnection | None = None
         self._waiting: collections.deque[records.Notification] = collections.deque()
 
@@ -74,13 +77,16 @@ class Listener:
         return self._waiting.popleft()
 
     async def _receive(self) -> None:
-        if self._connection is None:
+        """Take what has arrived; where nothing has, wait until something may have."""
+        connection = self._connection
+        if connection is None:
             raise psycopg.OperationalError("the listener has no connection")
-        async for notify in self._connection.notifies(timeout=_SILENCE_S, stop_after=1):
-            self._waiting.append(records.Notification(notify.channel, notify.payload))
-        if not self._waiting:
+        async for notify in connection.notifies(timeout=0):
+            self._waiting.append(self._announcer.read(notify.channel, notify.payload))
+        # The driver's own waiting looks up ten times a second, whatever happens.
+        if not self._waiting and not await _is_readable(connection.fileno(), _SILENCE_S):
             # Silence may also mean that the other side is gone.
-            await self._connection.execute("SELECT 1")
+            await connection.execute("SELECT 1")
 
     async def _reopen(self, error: BaseException) -> None:
         logger.warning(
@@ -100,9 +106,24 @@ class Listener:
             return
 
 
+async def _is_readable(fileno: int, timeout_s: float) -> bool:
+    """Wait until there is something to read; False after so long without."""
+    loop = asyncio.get_running_loop()
+    readable = asyncio.Event()
+    loop.add_reader(fileno, readable.set)
+    try:
+        async with asyncio.timeout(timeout_s):
+            await readable.wait()
+    except TimeoutError:
+        return False
+    finally:
+        loop.remove_reader(fileno)
+    return True
+
+
 @contextlib.asynccontextmanager
 async def listening(
-    url: sa.URL, channels: Sequence[str]
+    url: sa.URL, channels: Sequence[str], announcer: announcing.Announcer
 ) -> AsyncGenerator[AsyncIterator[records.Notification]]:
     """Listen to channels for as long as the context lasts, from the moment it is entered.
 
@@ -110,7 +131,7 @@ async def listening(
         StorageUnavailable: The database cannot be reached at the start; later losses heal by
             themselves.
     """
-    listener = Listener(url, channels)
+    listener = Listener(url, channels, announcer)
     with connections.translating("listening for notifications"):
         await listener.open()
     try:

@@ -246,7 +246,32 @@ class Notification:
     `channel` is one of `atoll_storage.notifications`.
 
     A notification with the channel "reconnected" says that some may have been missed.
+
+    Attributes:
+        own: Whether this very process made the change.
     """
 
     channel: str
     payload: str
+    own: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Stored:
+    """What one transaction of this process wrote to the log, told right after its commit.
+
+    Attributes:
+        after_id: The newest id before it: the ids up to `last_id` are all of this transaction.
+        last_id: The newest id after it.
+        materializations: The id and the asset key of each materialization among them, in order.
+        statuses: What runs became.
+    """
+
+    after_id: int
+    last_id: int
+    materializations: Sequence[tuple[int, tuple[str, ...]]] = ()
+    statuses: frozenset[RunStatus] = frozenset()
+
+
+STORED_UNKNOWN = Stored(after_id=0, last_id=0, statuses=frozenset(RunStatus))
+"""Told when nobody knows whether a transaction was committed: whoever follows has to look."""

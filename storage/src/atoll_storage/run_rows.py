@@ -3,74 +3,67 @@
 Called by `run_store` and `sensor_store`. What must not come in: transactions.
 """
 
+import dataclasses
 import datetime as dt
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
-import sqlalchemy as sa
+from psycopg.types import json as psycopg_json
 
 from atoll.definitions.v1 import values_pb2
 from atoll.events.v1 import events_pb2
 from atoll_storage import records, schema
 
-_RUNS = schema.runs.c
+_FIELDS = tuple(field.name for field in dataclasses.fields(records.RunRecord))
+COLUMNS = tuple(schema.runs.c[name] for name in _FIELDS)
+NAMES = ", ".join(f"runs.{name}" for name in _FIELDS)
+"""The columns of a record, in its order, as they are selected or returned."""
 
-COLUMNS = tuple(
-    column for column in _RUNS if column.name not in {"queue_order", "request_id", "run_key_digest"}
+_INSERT = """
+INSERT INTO runs (run_id, location_name, job_name, status, tags, run_config, asset_selection,
+partition_key, create_time, request_id, requested_build_id, sensor_location_name, sensor_name,
+tick_id, run_key, run_key_digest) VALUES (%s, %s, %s, 'QUEUED', %s, %b, %s, %s, now(), %s, %s, %s,
+%s, %s, %s, %b)
+"""
+INSERT_OF_REQUEST = (
+    f"{_INSERT} ON CONFLICT ON CONSTRAINT runs_request DO NOTHING RETURNING {NAMES}".encode()
 )
+"""Queues a run, unless its request has one; returns the record."""
+INSERT_OF_SENSOR = f"{_INSERT} ON CONFLICT DO NOTHING RETURNING run_id".encode()
+"""Queues a run, unless its sensor and run key have one, or it is there already; returns the id."""
 
 
-def values_of(run: records.NewRun, sensor_location_name: str = "") -> dict[str, Any]:
-    """Return the columns of a run that goes into the queue now."""
+def values_of(run: records.NewRun, sensor_location_name: str = "") -> list[object]:
+    """Return the parameters of the statements that queue a run now."""
     has_key = bool(run.sensor_name and run.run_key)
-    return {
-        "run_id": run.run_id,
-        "location_name": run.location_name,
-        "job_name": run.job_name,
-        "status": records.RunStatus.QUEUED.value,
-        "tags": dict(run.tags),
-        "run_config": run.run_config,
-        "asset_selection": [list(path) for path in run.asset_selection],
-        "partition_key": run.partition_key,
-        "create_time": sa.func.now(),
-        "request_id": run.request_id or None,
-        "requested_build_id": run.requested_build_id,
-        "sensor_location_name": (sensor_location_name or run.location_name)
-        if run.sensor_name
-        else None,
-        "sensor_name": run.sensor_name or None,
-        "tick_id": run.tick_id,
-        "run_key": run.run_key,
-        "run_key_digest": hashlib.sha256(run.run_key.encode()).digest() if has_key else None,
-    }
+    return [
+        run.run_id,
+        run.location_name,
+        run.job_name,
+        psycopg_json.Jsonb(dict(run.tags)),
+        run.run_config,
+        psycopg_json.Jsonb([list(path) for path in run.asset_selection]),
+        run.partition_key,
+        run.request_id or None,
+        run.requested_build_id,
+        (sensor_location_name or run.location_name) if run.sensor_name else None,
+        run.sensor_name or None,
+        run.tick_id,
+        run.run_key,
+        hashlib.sha256(run.run_key.encode()).digest() if has_key else None,
+    ]
 
 
-def record_of(row: Any) -> records.RunRecord:
+def record_of(row: Sequence[Any]) -> records.RunRecord:
     """Build the record of a row of `COLUMNS`."""
-    failure = None
-    if row.failure is not None:
-        failure = values_pb2.Failure.FromString(row.failure)
-    return records.RunRecord(
-        run_id=row.run_id,
-        location_name=row.location_name,
-        job_name=row.job_name,
-        status=records.RunStatus(row.status),
-        tags=row.tags,
-        run_config=row.run_config,
-        asset_selection=tuple(tuple(path) for path in row.asset_selection),
-        partition_key=row.partition_key,
-        create_time=row.create_time,
-        start_time=row.start_time,
-        end_time=row.end_time,
-        requested_build_id=row.requested_build_id,
-        build_id=row.build_id,
-        server_id=row.server_id,
-        attempt=row.attempt,
-        failure=failure,
-        sensor_name=row.sensor_name or "",
-        tick_id=row.tick_id,
-        run_key=row.run_key,
-    )
+    values = dict(zip(_FIELDS, row, strict=True))
+    failure = values["failure"]
+    values["status"] = records.RunStatus(values["status"])
+    values["asset_selection"] = tuple(tuple(path) for path in values["asset_selection"])
+    values["failure"] = None if failure is None else values_pb2.Failure.FromString(failure)
+    values["sensor_name"] = values["sensor_name"] or ""
+    return records.RunRecord(**values)
 
 
 def event_about(run_id: str, job_name: str, message: str, now: dt.datetime) -> events_pb2.Event:

@@ -13,70 +13,115 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext import asyncio as sa_asyncio
 
 from atoll.definitions.v1 import values_pb2
 from atoll.events.v1 import events_pb2
-from atoll_storage import connections, locks, log_writer, records, run_rows, schema
+from atoll_storage import (
+    announcing,
+    connections,
+    locks,
+    log_writer,
+    records,
+    run_rows,
+    schema,
+)
 
 _RUNS = schema.runs.c
-_PRODUCERS = schema.producers.c
 _STATUS = records.RunStatus
 _ACTIVE = "status IN ('STARTING', 'STARTED', 'CANCELING')"  # spelled as in the index
 _QUEUED = "status = 'QUEUED'"
 
+# ruff: noqa: S608 - statements are put together from constants; values are parameters
+
+_SELECT = f"SELECT {run_rows.NAMES} FROM runs"
+_GET = f"{_SELECT} WHERE run_id = %s".encode()
+_GET_OF_REQUEST = f"{_SELECT} WHERE request_id = %s".encode()
+_GET_ACTIVE = f"{_SELECT} WHERE {_ACTIVE} ORDER BY queue_order".encode()
+_COUNT = "SELECT location_name, count(*) FROM runs WHERE {} GROUP BY location_name"
+_COUNT_ACTIVE = _COUNT.format(_ACTIVE).encode()
+_COUNT_QUEUED = _COUNT.format(_QUEUED).encode()
+_IS_QUEUED = (
+    f"SELECT EXISTS (SELECT FROM runs WHERE {_QUEUED} AND location_name = ANY(%s))".encode()
+)
+_LOCK_CLAIM = "SELECT pg_advisory_xact_lock(%s)"
+
 # The queue of each location by itself, so that a long one hides no other. A run's turn is its place
 # in its location's queue behind the location's active runs: locations take turns, and the idle one
-# comes first.
-_CANDIDATES = sa.text(
-    """
-    SELECT queued.run_id
-    FROM unnest(CAST(:locations AS text[]), CAST(:rooms AS int[]), CAST(:actives AS int[]))
-        AS location (name, room, active)
+# comes first. The locks must be held: nothing else raises the counts then, nor changes a status.
+_CLAIM = f"""
+WITH active AS MATERIALIZED ({_COUNT.format(_ACTIVE)}),
+room AS MATERIALIZED (
+    SELECT greatest(0, least(%s, %s - coalesce(sum(count), 0)::bigint)) AS total FROM active
+),
+lane AS (
+    SELECT server.name, server.id, coalesce(active.count, 0) AS active,
+        greatest(0, least(room.total, %s - coalesce(active.count, 0))) AS room
+    FROM unnest(%s::text[], %s::text[]) AS server (name, id)
+    CROSS JOIN room LEFT JOIN active ON active.location_name = server.name
+),
+chosen AS (
+    SELECT queued.run_id, lane.id AS server_id,
+        row_number() OVER (ORDER BY queued.place + lane.active, queued.queue_order) AS turn
+    FROM lane
     CROSS JOIN LATERAL (
         SELECT run_id, queue_order, row_number() OVER (ORDER BY queue_order) AS place
         FROM runs
-        WHERE status = 'QUEUED' AND location_name = location.name
+        WHERE {_QUEUED} AND location_name = lane.name
         ORDER BY queue_order
-        LIMIT location.room
+        LIMIT lane.room
     ) AS queued
-    ORDER BY queued.place + location.active, queued.queue_order
-    LIMIT :room
-    """
 )
+UPDATE runs SET status = 'STARTING', server_id = chosen.server_id, attempt = attempt + 1
+FROM chosen
+WHERE runs.run_id = chosen.run_id AND chosen.turn <= (SELECT total FROM room)
+RETURNING chosen.turn, {run_rows.NAMES}
+""".encode()
+_BIND = """
+INSERT INTO producers (run_id, server_id, attempt, high_water)
+SELECT run_id, server_id, attempt, 0
+FROM unnest(%s::text[], %s::text[], %s::int[]) AS bound (run_id, server_id, attempt)
+"""
+_UNBIND = "DELETE FROM producers WHERE run_id = %s"
+_GET_TO_CHANGE = (
+    f"SELECT coalesce(producers.high_water, 0), {run_rows.NAMES} "
+    "FROM runs LEFT JOIN producers USING (run_id) WHERE run_id = %s"
+).encode()
+_CHANGE = """
+UPDATE runs SET status = %s, server_id = coalesce(%s, server_id),
+    end_time = coalesce(%s, end_time), failure = coalesce(%b, failure)
+WHERE run_id = %s
+"""
 
 
 class RunStore:
     """Runs: the queue, and every change of status that the host decides."""
 
-    def __init__(self, engine: sa_asyncio.AsyncEngine) -> None:
+    def __init__(self, engine: sa_asyncio.AsyncEngine, announcer: announcing.Announcer) -> None:
         self._engine = engine
+        self._announcer = announcer
 
     async def create(self, run: records.NewRun) -> records.RunRecord:
         """Put a run into the queue, with its event. The same request id returns the first run."""
-        async with connections.transaction(self._engine, "creating a run") as connection:
-            insert = (
-                postgresql.insert(schema.runs)
-                .values(run_rows.values_of(run))
-                .on_conflict_do_nothing(constraint="runs_request")
-                .returning(*run_rows.COLUMNS)
-            )
-            row = (await connection.execute(insert)).one_or_none()
+        async with connections.driver_connection(self._engine, "creating a run") as raw:
+            async with raw.pipeline():
+                inserted = await raw.execute(
+                    run_rows.INSERT_OF_REQUEST, run_rows.values_of(run), prepare=True
+                )
+                head = await log_writer.request_lock(raw)
+            row = await inserted.fetchone()
             if row is None:
-                first = sa.select(*run_rows.COLUMNS).where(_RUNS.request_id == run.request_id)
-                return run_rows.record_of((await connection.execute(first)).one())
-            writer = await log_writer.open_writer(connection)
+                await raw.rollback()
+                return await self._first_of(run.request_id)
+            writer = await log_writer.LogWriter.of(raw, head)
             writer.add(run_rows.enqueued(run.run_id, run.job_name, writer.now), run.location_name)
-            writer.notify_runs(run.run_id)
-            await writer.write()
+            writer.tell_status(_STATUS.QUEUED)
+            await writer.commit(self._announcer)
             return run_rows.record_of(row)
 
     async def get(self, run_id: str) -> records.RunRecord | None:
         """Return one run."""
-        found = await self._select(
-            sa.select(*run_rows.COLUMNS).where(_RUNS.run_id == run_id.replace("\0", "\ufffd"))
-        )
+        found = await self._fetch(_GET, [run_id.replace("\0", "\ufffd")])
         return found[0] if found else None
 
     async def list(
@@ -116,35 +161,35 @@ class RunStore:
         """
         if not servers or batch_max <= 0:
             return []
-        async with connections.transaction(self._engine, "claiming runs") as connection:
-            await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(locks.CLAIM)))
-            run_ids = await _candidates(connection, servers, limits, batch_max)
-            if not run_ids:
-                return []
-            writer = await log_writer.open_writer(connection)
-            claimed = await _hand_over(connection, run_ids, servers)
-            for run in claimed:
-                event = run_rows.event_about(
-                    run.run_id,
-                    run.job_name,
-                    f"The run goes to its location (attempt {run.attempt}).",
-                    writer.now,
+        names = list(servers)
+        # Most of the time nothing waits: that is found out without holding anybody up.
+        doing = "claiming runs"
+        if (await connections.fetch(self._engine, doing, _IS_QUEUED, [names])) == [(False,)]:
+            return []
+        bounds = [batch_max, limits.active_max, limits.active_per_location_max]
+        async with connections.driver_connection(self._engine, doing) as raw:
+            async with raw.pipeline():
+                await raw.execute(_LOCK_CLAIM, [locks.CLAIM], prepare=True)
+                head = await log_writer.request_lock(raw)
+                chosen = await raw.execute(
+                    _CLAIM, [*bounds, names, [servers[name] for name in names]], prepare=True
                 )
-                event.run_starting.server_id = run.server_id
-                writer.add(event, run.location_name)
-                writer.notify_runs(run.run_id)
-            await writer.write()
+            rows = sorted(await chosen.fetchall(), key=lambda row: row[0])
+            claimed = [run_rows.record_of(row[1:]) for row in rows]
+            if not claimed:
+                return []
+            writer = await log_writer.LogWriter.of(raw, head)
+            _hand_over(claimed, writer)
+            await writer.commit(self._announcer)
             return claimed
 
     async def requeue(self, run_id: str, *, attempt: int, reason: str) -> bool:
         """STARTING of that attempt -> QUEUED, unless its worker gave a sign of life already."""
         async with self._changing(run_id, "requeueing a run", {_STATUS.STARTING}) as change:
-            if change is None or change.run.attempt != attempt or await change.high_water() > 0:
+            if change is None or change.run.attempt != attempt or change.high_water > 0:
                 return False
-            await change.connection.execute(
-                sa.delete(schema.producers).where(_PRODUCERS.run_id == run_id)
-            )
-            await change.set(_STATUS.QUEUED, server_id="")
+            change.writer.also(_UNBIND, [run_id])
+            change.set(_STATUS.QUEUED, server_id="")
             change.tell(f"The run waits again: {reason}", lambda e: e.engine_event.SetInParent())
             return True
 
@@ -156,9 +201,7 @@ class RunStore:
         async with self._changing(run_id, "failing a run", expected) as change:
             if change is None:
                 return False
-            await change.set(
-                _STATUS.FAILURE, end_time=change.writer.now, failure=failure.SerializeToString()
-            )
+            change.end(_STATUS.FAILURE, failure)
             change.tell(failure.message, lambda e: e.run_failed.failure.CopyFrom(failure))
             return True
 
@@ -176,9 +219,9 @@ class RunStore:
                     lambda e: e.run_canceling.CopyFrom(events_pb2.RunCanceling(reason=reason)),
                 )
                 if change.run.status is _STATUS.QUEUED:
-                    await change.cancel("The run was canceled before it began.")
+                    change.cancel("The run was canceled before it began.")
                 else:
-                    await change.set(_STATUS.CANCELING)
+                    change.set(_STATUS.CANCELING)
         return await self.get(run_id)
 
     async def finish_cancel(self, run_id: str) -> bool:
@@ -186,25 +229,30 @@ class RunStore:
         async with self._changing(run_id, "canceling a run", {_STATUS.CANCELING}) as change:
             if change is None:
                 return False
-            await change.cancel("The run was canceled.")
+            change.cancel("The run was canceled.")
             return True
 
     async def active(self) -> builtins.list[records.RunRecord]:
         """Return the runs that are STARTING, STARTED or CANCELING."""
-        statement = sa.select(*run_rows.COLUMNS).where(sa.text(_ACTIVE))
-        return await self._select(statement.order_by(_RUNS.queue_order))
+        return await self._fetch(_GET_ACTIVE)
 
     async def queued_counts(self) -> dict[str, int]:
         """Return how many runs wait, by location."""
-        return await self._counts(_QUEUED)
+        return dict(await connections.fetch(self._engine, "counting runs", _COUNT_QUEUED))
 
     async def active_counts(self) -> dict[str, int]:
         """Return how many runs are active, by location."""
-        return await self._counts(_ACTIVE)
+        return dict(await connections.fetch(self._engine, "counting runs", _COUNT_ACTIVE))
 
-    async def _counts(self, condition: str) -> dict[str, int]:
-        async with connections.transaction(self._engine, "counting runs") as connection:
-            return await _counts(connection, condition)
+    async def _first_of(self, request_id: str) -> records.RunRecord:
+        """Return the run that a request made."""
+        return (await self._fetch(_GET_OF_REQUEST, [request_id]))[0]
+
+    async def _fetch(
+        self, statement: connections.Statement, parameters: builtins.list[object] | None = None
+    ) -> builtins.list[records.RunRecord]:
+        rows = await connections.fetch(self._engine, "reading runs", statement, parameters or ())
+        return [run_rows.record_of(row) for row in rows]
 
     async def _select(self, statement: sa.Select[Any]) -> builtins.list[records.RunRecord]:
         async with connections.transaction(self._engine, "reading runs") as connection:
@@ -215,47 +263,54 @@ class RunStore:
         self, run_id: str, doing: str, expected: Collection[records.RunStatus]
     ) -> AsyncGenerator["_Change | None"]:
         """Open a change of a run's status; None if there is none or its status is another."""
-        async with connections.transaction(self._engine, doing) as connection:
-            writer = await log_writer.open_writer(connection)
-            # Exact without a row lock: all that change a status hold the append lock.
-            statement = sa.select(*run_rows.COLUMNS).where(
-                _RUNS.run_id == run_id.replace("\0", "\ufffd")
-            )
-            row = (await connection.execute(statement)).one_or_none()
-            run = None if row is None else run_rows.record_of(row)
-            if run is None or run.status not in expected:
+        async with connections.driver_connection(self._engine, doing) as raw:
+            async with raw.pipeline():
+                head = await log_writer.request_lock(raw)
+                # Exact without a row lock: all that change a status hold the append lock.
+                found = await raw.execute(
+                    _GET_TO_CHANGE, [run_id.replace("\0", "\ufffd")], prepare=True
+                )
+            row = await found.fetchone()
+            run = None if row is None else run_rows.record_of(row[1:])
+            if row is None or run is None or run.status not in expected:
                 yield None
                 return
-            yield _Change(connection, writer, run)
-            await writer.write()
+            change = _Change(await log_writer.LogWriter.of(raw, head), run, row[0])
+            yield change
+            if change.made:
+                await change.writer.commit(self._announcer)
 
 
 class _Change:
-    """A change of one run's status, in its transaction."""
+    """A change of one run's status, in its transaction.
+
+    Attributes:
+        writer: Stores it.
+        run: The run before it.
+        high_water: How many events the run's worker has stored.
+        made: Whether anything is to be stored.
+    """
 
     def __init__(
-        self,
-        connection: sa_asyncio.AsyncConnection,
-        writer: log_writer.LogWriter,
-        run: records.RunRecord,
+        self, writer: log_writer.LogWriter, run: records.RunRecord, high_water: int
     ) -> None:
-        self.connection = connection
         self.writer = writer
         self.run = run
+        self.high_water = high_water
+        self.made = False
 
-    async def high_water(self) -> int:
-        """Return how many events the run's worker has stored."""
-        statement = sa.select(_PRODUCERS.high_water).where(_PRODUCERS.run_id == self.run.run_id)
-        return await self.connection.scalar(statement) or 0
-
-    async def set(self, status: records.RunStatus, **values: object) -> None:
-        """Give the run its new status and other values."""
-        await self.connection.execute(
-            sa.update(schema.runs)
-            .where(_RUNS.run_id == self.run.run_id)
-            .values(status=status.value, **values)
-        )
-        self.writer.notify_runs(self.run.run_id)
+    def set(
+        self,
+        status: records.RunStatus,
+        *,
+        server_id: str | None = None,
+        end_time: dt.datetime | None = None,
+        failure: bytes | None = None,
+    ) -> None:
+        """Give the run its new status and other values; None leaves one as it is."""
+        self.made = True
+        self.writer.also(_CHANGE, [status.value, server_id, end_time, failure, self.run.run_id])
+        self.writer.tell_status(status)
 
     def tell(self, message: str, fill: Callable[[events_pb2.Event], object]) -> None:
         """Write an event about it; `fill` sets the body."""
@@ -263,70 +318,33 @@ class _Change:
         fill(event)
         self.writer.add(event, self.run.location_name)
 
-    async def cancel(self, message: str) -> None:
+    def end(self, status: records.RunStatus, failure: values_pb2.Failure | None = None) -> None:
+        """Give the run its last status."""
+        encoded = None if failure is None else failure.SerializeToString()
+        self.set(status, end_time=self.writer.now, failure=encoded)
+
+    def cancel(self, message: str) -> None:
         """End the run as canceled."""
-        await self.set(_STATUS.CANCELED, end_time=self.writer.now)
+        self.end(_STATUS.CANCELED)
         self.tell(message, lambda event: event.run_canceled.SetInParent())
 
 
-async def _counts(connection: sa_asyncio.AsyncConnection, condition: str) -> dict[str, int]:
-    statement = (
-        sa.select(_RUNS.location_name, sa.func.count())
-        .where(sa.text(condition))
-        .group_by(_RUNS.location_name)
-    )
-    return {row[0]: row[1] for row in (await connection.execute(statement)).all()}
-
-
-async def _candidates(
-    connection: sa_asyncio.AsyncConnection,
-    servers: Mapping[str, str],
-    limits: records.ClaimLimits,
-    batch_max: int,
-) -> builtins.list[str]:
-    """Choose the runs whose turn it is. Under the claim lock nothing else raises the counts."""
-    active = await _counts(connection, _ACTIVE)
-    room = min(batch_max, limits.active_max - sum(active.values()))
-    rooms = {name: limits.active_per_location_max - active.get(name, 0) for name in servers}
-    names = sorted(name for name, free in rooms.items() if free > 0)
-    if room <= 0 or not names:
-        return []
-    chosen = await connection.scalars(
-        _CANDIDATES,
-        {
-            "locations": names,
-            "rooms": [min(rooms[name], room) for name in names],
-            "actives": [active.get(name, 0) for name in names],
-            "room": room,
-        },
-    )
-    return builtins.list(chosen)
-
-
-async def _hand_over(
-    connection: sa_asyncio.AsyncConnection,
-    run_ids: builtins.list[str],
-    servers: Mapping[str, str],
-) -> builtins.list[records.RunRecord]:
-    """Bind runs to the servers of their locations; those that were canceled meanwhile stay out."""
-    server_id = sa.case(dict(servers), value=_RUNS.location_name)
-    update = (
-        sa.update(schema.runs)
-        .where(_RUNS.run_id.in_(run_ids), sa.text(_QUEUED))
-        .values(status=_STATUS.STARTING.value, server_id=server_id, attempt=_RUNS.attempt + 1)
-        .returning(*run_rows.COLUMNS)
-    )
-    claimed = [run_rows.record_of(row) for row in (await connection.execute(update)).all()]
-    if claimed:
-        bindings = [
-            {
-                "run_id": run.run_id,
-                "server_id": run.server_id,
-                "attempt": run.attempt,
-                "high_water": 0,
-            }
-            for run in claimed
-        ]
-        await connection.execute(sa.insert(schema.producers), bindings)
-    turns = {run_id: turn for turn, run_id in enumerate(run_ids)}
-    return sorted(claimed, key=lambda run: turns[run.run_id])
+def _hand_over(claimed: Collection[records.RunRecord], writer: log_writer.LogWriter) -> None:
+    """Bind claimed runs to their servers, and tell of it."""
+    runs = sorted(claimed, key=lambda run: run.run_id)
+    columns: builtins.list[object] = [
+        [run.run_id for run in runs],
+        [run.server_id for run in runs],
+        [run.attempt for run in runs],
+    ]
+    writer.also(_BIND, columns)
+    for run in claimed:
+        event = run_rows.event_about(
+            run.run_id,
+            run.job_name,
+            f"The run goes to its location (attempt {run.attempt}).",
+            writer.now,
+        )
+        event.run_starting.server_id = run.server_id
+        writer.add(event, run.location_name)
+        writer.tell_status(run.status)

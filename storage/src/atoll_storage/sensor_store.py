@@ -5,16 +5,20 @@ position, the runs and the events of one evaluation are stored in one transactio
 version of the state that the evaluation began with.
 """
 
+import dataclasses
 import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
+from psycopg.types import numeric
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext import asyncio as sa_asyncio
 
 from atoll.api.v1 import automation_pb2
 from atoll_storage import (
+    announcing,
     connections,
     errors,
     log_writer,
@@ -26,15 +30,38 @@ from atoll_storage import (
 
 _SENSORS = schema.sensors.c
 _TICKS = schema.ticks.c
-_RUN_KEY_CONSTRAINT = "runs_sensor_run_key"
 _EVENT_INDEX = "ticks_event"
+
+# ruff: noqa: S608 - statements are put together from constants; values are parameters
+
+_NAMES = ", ".join(
+    ["location_name", "sensor_name"]
+    + [field.name for field in dataclasses.fields(records.SensorState) if field.name != "key"]
+)
+_COLUMNS = tuple(schema.sensors.c[name] for name in _NAMES.split(", "))
+_IS = "location_name = %s AND sensor_name = %s"
+_STATES = f"SELECT {_NAMES} FROM sensors ORDER BY location_name, sensor_name".encode()
+_STATE = f"SELECT {_NAMES} FROM sensors WHERE {_IS}".encode()
+_VERSION = f"SELECT version FROM sensors WHERE {_IS}"
+_ADVANCE = f"""
+UPDATE sensors SET version = version + 1, last_tick_time = clock_timestamp(),
+    cursor = coalesce(%s, cursor), position = coalesce(%s, position),
+    last_run_key = coalesce(%s, last_run_key)
+WHERE {_IS} AND version = %s
+RETURNING last_tick_time
+"""
+_INSERT_TICK = """
+INSERT INTO ticks (tick_id, location_name, sensor_name, status, start_time, event_id, payload)
+VALUES (%s, %s, %s, %s, %s, %s, %b)
+"""
 
 
 class SensorStore:
     """What the host remembers of sensors."""
 
-    def __init__(self, engine: sa_asyncio.AsyncEngine) -> None:
+    def __init__(self, engine: sa_asyncio.AsyncEngine, announcer: announcing.Announcer) -> None:
         self._engine = engine
+        self._announcer = announcer
 
     async def ensure(self, keys: Sequence[records.SensorKey]) -> None:
         """Make a state for each sensor that has none, positioned at the head of the log."""
@@ -59,18 +86,13 @@ class SensorStore:
 
     async def states(self) -> list[records.SensorState]:
         """Return the states of all sensors, by location and name."""
-        order = (_SENSORS.location_name, _SENSORS.sensor_name)
-        async with connections.transaction(self._engine, "reading sensors") as connection:
-            rows = await connection.execute(sa.select(schema.sensors).order_by(*order))
-            return [_state_of(row) for row in rows.all()]
+        rows = await connections.fetch(self._engine, "reading sensors", _STATES)
+        return [_state_of(row) for row in rows]
 
     async def state(self, key: records.SensorKey) -> records.SensorState | None:
         """Return the state of one sensor."""
-        async with connections.transaction(self._engine, "reading a sensor") as connection:
-            row = (
-                await connection.execute(sa.select(schema.sensors).where(_is(key)))
-            ).one_or_none()
-        return None if row is None else _state_of(row)
+        rows = await connections.fetch(self._engine, "reading a sensor", _STATE, _named(key))
+        return _state_of(rows[0]) if rows else None
 
     async def set_running(
         self,
@@ -96,7 +118,7 @@ class SensorStore:
                 start_time=started if running else _SENSORS.start_time,
                 version=_SENSORS.version + changed,
             )
-            .returning(schema.sensors)
+            .returning(*_COLUMNS)
         )
         async with connections.transaction(
             self._engine, "starting or stopping a sensor"
@@ -104,7 +126,8 @@ class SensorStore:
             row = (await connection.execute(statement)).one_or_none()
             if row is None:
                 raise errors.UnknownSensor(key.location_name, key.sensor_name)
-            await connection.execute(_notify(key))
+            hint = self._announcer.payload(f"{key.location_name}/{key.sensor_name}")
+            await connection.execute(sa.select(sa.func.pg_notify(notifications.SENSORS, hint)))
         return _state_of(row)
 
     async def commit_tick(self, commit: records.TickCommit) -> automation_pb2.Tick:
@@ -120,14 +143,8 @@ class SensorStore:
         """
         key = commit.key
         try:
-            async with connections.transaction(self._engine, "committing a tick") as connection:
-                end_time = await _advance(connection, commit)
-                created = await _create_runs(connection, commit)
-                tick = _complete(commit, created, end_time)
-                await connection.execute(sa.insert(schema.ticks).values(_tick_values(tick)))
-                await connection.execute(_notify(key))
-                if created or commit.asset_events:
-                    await _write_events(connection, commit, created)
+            async with connections.driver_connection(self._engine, "committing a tick") as raw:
+                return await self._commit_tick(raw, commit)
         except errors.StorageError as error:
             # Sensors of two locations never share a row, so this can be nothing else than the same
             # event again.
@@ -138,6 +155,44 @@ class SensorStore:
                     f"event {commit.tick.event_id} was decided on already",
                 ) from error
             raise
+
+    async def _commit_tick(
+        self, raw: connections.RawConnection, commit: records.TickCommit
+    ) -> automation_pb2.Tick:
+        writes = bool(commit.runs or commit.asset_events)
+        async with raw.pipeline():
+            advanced = await _advance(raw, commit)
+            inserted = [
+                await raw.execute(
+                    run_rows.INSERT_OF_SENSOR,
+                    run_rows.values_of(run, commit.key.location_name),
+                    prepare=True,
+                )
+                for run in commit.runs
+            ]
+            # Last of all: the append lock is held to the commit.
+            head = await log_writer.request_lock(raw) if writes else None
+        moment = await advanced.fetchone()
+        if moment is None:
+            raise await _stale(raw, commit)
+        created = [
+            run
+            for run, cursor in zip(commit.runs, inserted, strict=True)
+            if await cursor.fetchone() is not None
+        ]
+        tick = _complete(commit, [run.run_id for run in created], moment[0])
+        if head is None:
+            async with raw.pipeline():
+                await raw.execute(_INSERT_TICK, _tick_values(tick), prepare=True)
+                await raw.execute("COMMIT", prepare=False)
+            return tick
+        writer = await log_writer.LogWriter.of(raw, head)
+        writer.also(_INSERT_TICK, _tick_values(tick))
+        for run in created:
+            writer.add(run_rows.enqueued(run.run_id, run.job_name, writer.now), run.location_name)
+            writer.tell_status(records.RunStatus.QUEUED)
+        writer.add_all(commit.asset_events, commit.key.location_name)
+        await writer.commit(self._announcer)
         return tick
 
     async def ticks(
@@ -201,73 +256,40 @@ def _is(key: records.SensorKey) -> sa.ColumnElement[bool]:
     )
 
 
-def _notify(key: records.SensorKey) -> sa.Select[Any]:
-    # A payload of Postgres holds less than 8,000 bytes.
-    hint = f"{key.location_name}/{key.sensor_name}"
-    return sa.select(sa.func.pg_notify(notifications.SENSORS, hint if len(hint) < 1000 else ""))  # noqa: PLR2004
+def _named(key: records.SensorKey) -> list[object]:
+    return [key.location_name, key.sensor_name]
 
 
-def _state_of(row: Any) -> records.SensorState:
-    return records.SensorState(
-        key=records.SensorKey(row.location_name, row.sensor_name),
-        running=row.running,
-        cursor=row.cursor,
-        position=row.position,
-        version=row.version,
-        start_time=row.start_time,
-        last_tick_time=row.last_tick_time,
-        last_run_key=row.last_run_key,
-    )
+def _state_of(row: Sequence[Any]) -> records.SensorState:
+    return records.SensorState(records.SensorKey(row[0], row[1]), *row[2:])
 
 
 async def _advance(
-    connection: sa_asyncio.AsyncConnection, commit: records.TickCommit
-) -> dt.datetime:
-    """Move the state on from the version that the tick began with; return the time."""
-    values: dict[str, Any] = {
-        "version": _SENSORS.version + 1,
-        "last_tick_time": sa.func.clock_timestamp(),
-    }
-    if commit.cursor is not None:
-        values["cursor"] = commit.cursor
-    if commit.position is not None:
-        values["position"] = commit.position
+    raw: connections.RawConnection, commit: records.TickCommit
+) -> psycopg.AsyncCursor[tuple[Any, ...]]:
+    """Move the state on from the version that the tick began with; the answer is the time."""
     run_keys = [run.run_key for run in commit.runs if run.run_key]
-    if run_keys:
-        values["last_run_key"] = run_keys[-1]
-    statement = (
-        sa.update(schema.sensors)
-        .where(_is(commit.key), _SENSORS.version == commit.expected_version)
-        .values(values)
-        .returning(_SENSORS.last_tick_time)
-    )
-    moment: dt.datetime | None = await connection.scalar(statement)
-    if moment is not None:
-        return moment
-    version = await connection.scalar(sa.select(_SENSORS.version).where(_is(commit.key)))
-    if version is None:
-        raise errors.UnknownSensor(commit.key.location_name, commit.key.sensor_name)
-    raise errors.StaleTick(
+    values = [
+        commit.cursor,
+        None if commit.position is None else numeric.Int8(commit.position),
+        run_keys[-1] if run_keys else None,
+        *_named(commit.key),
+        numeric.Int8(commit.expected_version),
+    ]
+    return await raw.execute(_ADVANCE, values, prepare=True)
+
+
+async def _stale(raw: connections.RawConnection, commit: records.TickCommit) -> errors.StorageError:
+    """Say why the state could not be moved on."""
+    cursor = await raw.execute(_VERSION, _named(commit.key))
+    row = await cursor.fetchone()
+    if row is None:
+        return errors.UnknownSensor(commit.key.location_name, commit.key.sensor_name)
+    return errors.StaleTick(
         commit.key.location_name,
         commit.key.sensor_name,
-        f"it began with version {commit.expected_version} of the state, which is at {version} now",
+        f"it began with version {commit.expected_version} of the state, which is at {row[0]} now",
     )
-
-
-async def _create_runs(
-    connection: sa_asyncio.AsyncConnection, commit: records.TickCommit
-) -> list[str]:
-    """Queue the runs, but for those whose run key has one; return the ids in order."""
-    if not commit.runs:
-        return []
-    insert = (
-        postgresql.insert(schema.runs)
-        .values([run_rows.values_of(run, commit.key.location_name) for run in commit.runs])
-        .on_conflict_do_nothing(constraint=_RUN_KEY_CONSTRAINT)
-        .returning(schema.runs.c.run_id)
-    )
-    created = set((await connection.scalars(insert)).all())
-    return [run.run_id for run in commit.runs if run.run_id in created]
 
 
 def _complete(
@@ -283,33 +305,18 @@ def _complete(
     del tick.run_ids[:]
     del tick.skipped_run_keys[:]
     tick.run_ids.extend(created)
-    tick.skipped_run_keys.extend(
-        run.run_key for run in commit.runs if run.run_id not in frozenset(created)
-    )
+    has_run = frozenset(created)
+    tick.skipped_run_keys.extend(run.run_key for run in commit.runs if run.run_id not in has_run)
     return tick
 
 
-def _tick_values(tick: automation_pb2.Tick) -> dict[str, Any]:
-    return {
-        "tick_id": tick.tick_id,
-        "location_name": tick.location_name,
-        "sensor_name": tick.sensor_name,
-        "status": int(tick.status),
-        "start_time": tick.start_time.ToDatetime(tzinfo=dt.UTC),
-        "event_id": tick.event_id or None,
-        "payload": tick.SerializeToString(),
-    }
-
-
-async def _write_events(
-    connection: sa_asyncio.AsyncConnection, commit: records.TickCommit, created: Sequence[str]
-) -> None:
-    """Write the events of a tick, last of all: the append lock is held to the commit."""
-    writer = await log_writer.open_writer(connection)
-    runs = {run.run_id: run for run in commit.runs}
-    for run_id in created:
-        run = runs[run_id]
-        writer.add(run_rows.enqueued(run_id, run.job_name, writer.now), run.location_name)
-        writer.notify_runs(run_id)
-    writer.add_all(commit.asset_events, commit.key.location_name)
-    await writer.write()
+def _tick_values(tick: automation_pb2.Tick) -> list[object]:
+    return [
+        tick.tick_id,
+        tick.location_name,
+        tick.sensor_name,
+        numeric.Int2(tick.status),
+        tick.start_time.ToDatetime(tzinfo=dt.UTC),
+        numeric.Int8(tick.event_id) if tick.event_id else None,
+        tick.SerializeToString(),
+    ]

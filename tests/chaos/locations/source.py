@@ -1,4 +1,4 @@
-"""The location that works without pause: each run materializes the asset that the other one watches."""
+"""The location that works without pause: each run materializes what the other one watches."""
 
 import hashlib
 

@@ -109,7 +109,7 @@ def test_a_run_shows_how_long_it_took(host, say):
     host.runs["r1"] = finished()
     assert "1.50 s" in say(runs.runs, "list").output
     shown = say(runs.runs, "show", "r1").output
-    assert "took      1.50 s" in shown
+    assert "took          1.50 s" in shown
     assert "waits because" not in shown
 
 
@@ -261,3 +261,60 @@ def test_ticks_say_what_was_decided(host, say):
     lines = say(sensors.sensors, "ticks", "watcher").output.splitlines()
     assert lines[1].endswith("nothing new")
     assert lines[2].endswith("ValueError: wrong")
+
+
+def test_ticks_show_what_they_logged_and_where_they_failed(host, say):
+    host.sensors = [sensor("sales")]
+    failed = automation_pb2.Tick(status=3)
+    failed.failure.type = "ValueError"
+    failed.failure.message = "wrong"
+    failed.failure.frames.add(file="s.py", line=3, function="watcher", source="raise ValueError")
+    logged = failed.log_lines.add(level=3, message="about to")
+    logged.timestamp.FromJsonString("2026-01-02T03:04:05.678Z")
+    host.ticks = [failed]
+    output = say(sensors.sensors, "ticks", "watcher", "--logs").output
+    assert 'File "s.py", line 3, in watcher' in output
+    assert "logged   03:04:05.678  WARNING about to" in output
+
+
+def test_the_beginning_of_a_run_id_is_enough(host, say):
+    for run_id in ("0123456789", "01239999", "abcdef"):
+        host.runs[run_id] = finished()
+        host.runs[run_id].run_id = run_id
+    assert "01239999" in say(runs.runs, "show", "01239").output
+    several = say(runs.runs, "show", "0123")
+    assert several.exit_code == 1
+    assert "2 runs begin with '0123'" in several.output
+    assert say(runs.runs, "show", "01230000").output.startswith("Error: There is no run")
+
+
+def test_the_log_of_a_run_holds_the_stack_of_what_failed_once(host, say):
+    host.runs["r1"] = finished(runs_pb2.RUN_STATUS_FAILURE)
+    failure = values_pb2.Failure(type="ValueError", message="wrong")
+    failure.frames.add(file="a.py", line=3, function="a", source="raise ValueError")
+    host.events = [
+        event(1, step_key="a", step_failed=events_pb2.StepFailed(failure=failure)),
+        event(2, run_failed=events_pb2.RunFailed(failure=failure)),
+    ]
+    output = say(runs.runs, "logs", "r1").output
+    assert output.count('      File "a.py", line 3, in a') == 1
+    assert "run_failed" in output
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [
+        (runs.runs, ["launch", "--job", "a", "--timeout", "3"]),
+        (events.events, ["--from-beginning"]),
+    ],
+)
+def test_an_option_that_means_nothing_alone_is_refused(host, say, command, arguments):
+    result = say(command, *arguments)
+    assert result.exit_code == 2
+    assert "together with" in result.output
+    assert not host.launches
+
+
+def test_no_events_is_said_to_people_only(say):
+    assert "no such events" in say(events.events).output
+    assert json.loads(say(events.events, "--json").output) == {"events": []}

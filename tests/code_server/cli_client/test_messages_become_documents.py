@@ -84,4 +84,34 @@ def test_a_failure_shows_its_cause_first():
     failure.cause.message = "'x'"
     text = documents.failure_text(failure)
     assert text.index("KeyError") < text.index("That was the cause of") < text.index("ValueError")
-    assert documents.failure_line(failure) == "ValueError: bad Cause: KeyError: 'x'"
+    assert documents.failure_line(failure) == "ValueError: bad (caused by KeyError: 'x')"
+
+
+def test_a_run_whose_steps_failed_tells_what_went_wrong_in_them():
+    failure = values_pb2.Failure(type="atoll.StepsFailed", message="Steps failed: a.")
+    failure.cause.type = "pkg.BadRows"
+    failure.cause.message = "3 rows"
+    failure.cause.frames.add(file="a.py", line=7, function="a", source="  raise BadRows")
+    failure.cause.metadata["rows"].int = 3
+    assert documents.failure_line(failure) == "Steps failed: a. BadRows: 3 rows"
+    assert documents.failure_text(failure).splitlines() == [
+        "Steps failed: a.",
+        "",
+        '  File "a.py", line 7, in a',
+        "    raise BadRows",
+        "pkg.BadRows: 3 rows",
+        "  rows = 3",
+    ]
+
+
+def test_definitions_that_are_wrong_are_told_once_with_their_places():
+    failure = values_pb2.Failure(
+        type="atoll.InvalidDefinitionError",
+        message="There are 2 problems:\n  d.py:3: no job\n  d.py:9: twice",
+    )
+    failure.frames.add(file="d.py", line=3)
+    failure.frames.add(file="d.py", line=9)
+    assert documents.failure_line(failure) == (
+        "InvalidDefinitionError: There are 2 problems: d.py:3: no job …"
+    )
+    assert documents.failure_text(failure) == f"InvalidDefinitionError: {failure.message}"

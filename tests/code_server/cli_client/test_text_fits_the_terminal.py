@@ -44,6 +44,34 @@ def test_the_widest_column_gives_way_first():
     assert "y" * 12 in text
 
 
+NAMED = (
+    rendering.Column("NAME", shrinks=True, names=True),
+    rendering.Column("FIXED"),
+    rendering.Column("WHY", shrinks=True),
+)
+
+
+def test_what_a_row_is_about_gives_way_last():
+    rows = [["n" * 24, "x", "y" * 20]]
+    assert "n" * 24 in rendering.table(NAMED, rows, rendering.Terminal(width=50))
+    narrow = rendering.table(NAMED, rows, rendering.Terminal(width=40))
+    assert max(widths(narrow)) == 40
+    assert "n" * 20 in narrow
+
+
+def test_what_a_row_is_about_is_not_cut_in_vain():
+    rows = [["n" * 24, "x" * 40, "y" * 20]]
+    assert "n" * 24 in rendering.table(NAMED, rows, rendering.Terminal(width=40))
+
+
+def test_named_values_have_their_colours():
+    text = rendering.fields(
+        [("run", "r1"), ("status", "SUCCESS")], rendering.Terminal(coloured=True)
+    )
+    assert "\x1b[1mr1\x1b[0m" in text
+    assert "\x1b[32mSUCCESS\x1b[0m" in text
+
+
 def test_without_a_terminal_nothing_is_cut():
     text = rendering.table(COLUMNS, [["a", "1", "x" * 500]], rendering.Terminal())
     assert "x" * 500 in text

@@ -50,6 +50,17 @@ def test_every_command_of_the_table_is_there(name):
     assert result.exit_code == 0, result.output
 
 
+def test_an_interrupt_ends_a_command_as_shells_tell_it():
+    group = main.LazyGroup("atoll")
+
+    @group.command()
+    def wait() -> None:
+        raise KeyboardInterrupt
+
+    result = testing.CliRunner().invoke(group, ["wait"])
+    assert (result.exit_code, result.output) == (130, "")
+
+
 def test_an_unknown_command_is_refused():
     result = run("unheard-of")
     assert result.exit_code == 2

@@ -57,6 +57,17 @@ async def test_it_serves_without_a_host_and_says_so_once(tmp_path):
         assert len(command.lines) == 2
 
 
+async def test_a_host_that_comes_back_is_told_to_whoever_read_that_it_was_away(tmp_path):
+    locations.write(tmp_path, locations.EMPTY)
+    async with fake_host.running() as host:
+        address = host.address
+    async with locations.serve_command(tmp_path, "--host", address) as command:
+        await command.line("There is no session with the host")
+        async with fake_host.running(listen=address) as host:
+            await host.registered()
+            await command.line("Registered with the host")
+
+
 async def test_code_that_does_not_load_is_told_with_its_place_and_a_hangup_reloads(tmp_path):
     locations.write(tmp_path, "import atoll as dg\n\nvalue = 1 / 0\n")
     async with (
@@ -84,17 +95,21 @@ async def test_a_second_server_on_the_same_state_directory_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("listen", "expected"),
-    [("0.0.0.0:0", "TLS"), ("nonsense", "is no address"), ("TAKEN", "cannot be listened on")],
+    ("listen", "expected", "code"),
+    [
+        ("0.0.0.0:0", "--listen: 0.0.0.0:0 can be reached", 2),
+        ("nonsense", "--listen: 'nonsense' is no address", 2),
+        ("TAKEN", "cannot be listened on", 1),
+    ],
 )
-async def test_an_address_that_cannot_be_used_is_refused_clearly(tmp_path, listen, expected):
+async def test_an_address_that_cannot_be_used_is_refused_clearly(tmp_path, listen, expected, code):
     locations.write(tmp_path, locations.EMPTY)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         listen = listen.replace("TAKEN", f"127.0.0.1:{taken.getsockname()[1]}")
         async with locations.serve_command(tmp_path, "--listen", listen) as command:
-            assert await command.ended() == 1
+            assert await command.ended() == code
             assert expected in command.lines[0]
             assert len(command.lines) == 1
 
@@ -123,7 +138,7 @@ async def test_runs_go_on_over_a_stop_and_the_next_start_takes_over(tmp_path):
             await locations.file_content(tmp_path / "patient_began")
             command.process.terminate()
             assert await command.ended() == 0
-            assert "1 run goes on" in command.lines[-1]
+            assert "1 run was under way" in command.lines[-1]
         async with locations.serve_command(tmp_path, "--host", host.address) as command:
             await command.line("Serving")
             registration = await host.registered(2)

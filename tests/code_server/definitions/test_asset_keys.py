@@ -1,8 +1,9 @@
 import copy
 import pickle
 
-import atoll as dg
 import pytest
+
+import atoll as dg
 
 
 def test_a_string_is_a_key_of_one_part():
@@ -25,7 +26,7 @@ def test_keys_sort_hash_and_travel():
     one, two = dg.AssetKey("a"), dg.AssetKey(["a", "b"])
     assert sorted([two, one]) == [one, two]
     assert {one: 1}[dg.AssetKey("a")] == 1
-    assert pickle.loads(pickle.dumps(two)) == two == copy.deepcopy(two)
+    assert pickle.loads(pickle.dumps(two)) == two == copy.deepcopy(two)  # noqa: S301 - our own
 
 
 @pytest.mark.parametrize("path", [[], [""], ["a", ""], [1], ["a", None]])

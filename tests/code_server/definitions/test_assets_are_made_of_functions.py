@@ -1,7 +1,8 @@
 import time
 
-import atoll as dg
 import pytest
+
+import atoll as dg
 from atoll._definitions import errors
 
 

@@ -1,8 +1,9 @@
 import asyncio
 import inspect
 
-import atoll as dg
 import pytest
+
+import atoll as dg
 
 
 class Scale(dg.Config):
@@ -22,7 +23,8 @@ def test_a_context_is_built_and_belongs_to_the_asset():
     def total(context: dg.AssetExecutionContext, a):
         context.add_output_metadata({"rows": 1})
         context.log.info("counting")
-        return f"{context.asset_key.to_user_string()} {context.resources.db} {a} {context.get_tag('t')}"
+        key = context.asset_key.to_user_string()
+        return f"{key} {context.resources.db} {a} {context.get_tag('t')}"
 
     context = dg.build_asset_context(resources={"db": "x"}, run_tags={"t": "v"})
     assert total(context, 5) == "total x 5 v"

@@ -1,8 +1,9 @@
 import enum
 
-import atoll as dg
 import pydantic
 import pytest
+
+import atoll as dg
 from atoll._definitions import job_config, jobs, run_config
 
 
@@ -13,14 +14,14 @@ class Color(enum.Enum):
 
 class Inner(dg.Config):
     name: str
-    colors: list[Color] = []
+    colors: list[Color] = pydantic.Field(default_factory=list)
 
 
 class Outer(dg.Config):
     inner: Inner
     color: Color = Color.RED
     maybe: Color | None = None
-    by_color: dict[Color, int] = {}
+    by_color: dict[Color, int] = pydantic.Field(default_factory=dict)
     model_path: str = "m"
 
 
@@ -61,8 +62,8 @@ def test_the_value_of_an_enum_is_refused_with_the_names():
 
 def test_unknown_keys_are_refused_with_the_known_ones():
     with pytest.raises(dg.InvalidConfigError, match="no such key") as caught:
-        _read(Inner, {"name": "n", "nmae": 1})
-    assert caught.value.path == (*PATH, "nmae")
+        _read(Inner, {"name": "n", "naam": 1})
+    assert caught.value.path == (*PATH, "naam")
     assert caught.value.value == 1
     assert "name, colors" in str(caught.value)
 

@@ -1,5 +1,6 @@
-import atoll as dg
 import pytest
+
+import atoll as dg
 
 
 @dg.asset
@@ -19,7 +20,7 @@ def test_definitions_without_problems_are_loadable():
     assert defs.get_sensor_def("watching") is watching
 
 
-def test_all_problems_are_told_at_once_with_their_lines():
+def test_all_problems_are_told_at_once_with_their_lines():  # noqa: C901 - one of each
     @dg.asset(io_manager_key="nowhere", required_resource_keys={"db"})
     def needy(): ...
 
@@ -73,6 +74,63 @@ def test_all_problems_are_told_at_once_with_their_lines():
     assert {problem.file for problem in placed} == {__file__}
     assert len(placed) == 9
     assert all(problem.line > 0 for problem in placed)
+
+
+def test_parameters_that_nothing_gives_are_told_before_the_first_tick():
+    @dg.sensor(job_name="a/b")
+    def polling(context, warehouse, lake): ...
+
+    @dg.asset_sensor(good, job_name="a/b")
+    def watching(context, event, lake): ...
+
+    resources = {"warehouse": 1}
+    with pytest.raises(dg.InvalidDefinitionError) as caught:
+        dg.Definitions(
+            assets=[good], sensors=[polling, watching], resources=resources
+        ).validate_loadable()
+    assert [problem.message.partition(".")[0] for problem in caught.value.problems] == [
+        "The function of the sensor 'polling' takes too much: lake",
+        "The function of the sensor 'watching' takes too much: lake",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (lambda: dg.Definitions(good), "The assets are a list, got"),
+        (lambda: dg.Definitions(assets="good"), "The assets are a list, got 'good'"),
+        (lambda: dg.Definitions(jobs=dg.define_asset_job("j")), "The jobs are a list, got"),
+        (lambda: dg.materialize(good), "The assets are a list, got"),
+        (lambda: dg.materialize_to_memory(good), "The assets are a list, got"),
+    ],
+)
+def test_one_thing_where_a_list_belongs_is_told(wrong, told):
+    with pytest.raises(dg.InvalidDefinitionError, match=told):
+        wrong()
+
+
+def _watching(): ...
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (lambda: dg.sensor(_watching), r"'_watching' needs parentheses. Write @sensor\(\)"),
+        (lambda: dg.asset_sensor(_watching), "needs parentheses"),
+        (lambda: dg.multi_asset_sensor(_watching), "needs parentheses"),
+        (lambda: dg.multi_asset_sensor("good")(_watching), "Give a list of asset keys"),
+        (
+            lambda: dg.multi_asset_sensor(dg.AssetSelection.keys("good"))(_watching),
+            "Give a list of asset keys",
+        ),
+        (lambda: dg.sensor(minimum_interval_seconds="1")(_watching), "number of seconds, got '1'"),
+        (lambda: dg.sensor(minimum_interval_seconds=0)(_watching), "number of seconds, got 0"),
+        (lambda: dg.sensor(default_status="ON")(_watching), "is 'ON'. Give DefaultSensorStatus"),
+    ],
+)
+def test_a_sensor_that_is_written_wrongly_is_told(wrong, told):
+    with pytest.raises(dg.InvalidDefinitionError, match=told):
+        wrong()
 
 
 def test_a_resource_that_is_no_io_manager_is_told():
@@ -144,9 +202,7 @@ def test_merging_keeps_everything_once():
     assert list(merged.jobs) == [job]
     assert merged.metadata == {"m": dg.IntMetadataValue(1)}
     with pytest.raises(dg.InvalidDefinitionError, match="'r'"):
-        dg.Definitions.merge(
-            dg.Definitions(resources={"r": 1}), dg.Definitions(resources={"r": 2})
-        )
+        dg.Definitions.merge(dg.Definitions(resources={"r": 1}), dg.Definitions(resources={"r": 2}))
 
 
 def test_mapping_specs_of_definitions():

@@ -1,14 +1,23 @@
 import pickle
 
-import atoll as dg
 import pytest
-from atoll._definitions import errors, events, failures, records
+
+import atoll as dg
+from atoll._definitions import errors, events, raised, records
 
 
 def _caught(raise_):
     with pytest.raises(BaseException) as info:  # noqa: PT011 - any exception will do
         raise_()
     return info.value
+
+
+def _copied(value):
+    return pickle.loads(pickle.dumps(value))  # noqa: S301 - our own
+
+
+def _raise(error):
+    raise error
 
 
 def test_an_exception_keeps_type_message_frames_and_causes():
@@ -18,7 +27,7 @@ def test_an_exception_keeps_type_message_frames_and_causes():
         except KeyError as error:
             raise ValueError("outer") from error
 
-    info = failures.describe(_caught(fail))
+    info = raised.describe(_caught(fail))
     assert (info.type, info.message) == ("ValueError", "outer")
     assert info.frames[-1].function == "fail"
     assert info.frames[-1].source.startswith("raise ValueError")
@@ -31,24 +40,24 @@ def test_an_exception_keeps_type_message_frames_and_causes():
 def test_context_counts_unless_it_is_suppressed():
     def implicit():
         try:
-            raise KeyError("a")
+            _raise(KeyError("a"))
         except KeyError:
             raise ValueError("b")  # noqa: B904 - the point
 
     def suppressed():
         try:
-            raise KeyError("a")
+            _raise(KeyError("a"))
         except KeyError:
             raise ValueError("b") from None
 
-    assert failures.describe(_caught(implicit)).cause is not None
-    assert failures.describe(_caught(suppressed)).cause is None
+    assert raised.describe(_caught(implicit)).cause is not None
+    assert raised.describe(_caught(suppressed)).cause is None
 
 
 def test_a_circle_of_causes_ends():
     one, two = ValueError("one"), ValueError("two")
     one.__cause__, two.__cause__ = two, one
-    info = failures.describe(one)
+    info = raised.describe(one)
     assert info.cause is not None
     assert info.cause.cause is None
 
@@ -58,13 +67,13 @@ def test_an_exception_that_cannot_be_shown_is_still_told():
         def __str__(self):
             raise RuntimeError
 
-    info = failures.describe(Broken())
+    info = raised.describe(Broken())
     assert "RuntimeError" in info.message
     assert info.type.endswith("Broken")
 
 
 def test_the_metadata_of_a_failure_is_kept():
-    info = failures.describe(dg.Failure("bad rows", metadata={"rows": 3}))
+    info = raised.describe(dg.Failure("bad rows", metadata={"rows": 3}))
     assert info.message == "bad rows"
     assert info.metadata == {"rows": dg.IntMetadataValue(3)}
 
@@ -72,22 +81,24 @@ def test_the_metadata_of_a_failure_is_kept():
 def test_what_atoll_wrapped_is_unwrapped():
     wrapped = errors.UserCodeExecutionError("around")
     wrapped.__cause__ = KeyError("x")
-    assert failures.user_failure(wrapped).type == "KeyError"
+    assert raised.user_failure(wrapped).type == "KeyError"
     assert wrapped.user_exception is wrapped.__cause__
 
 
 def test_an_error_of_atoll_itself_keeps_its_stack():
-    info = failures.describe(_caught(lambda: failures.describe(None)))
+    info = raised.describe(_caught(lambda: raised.describe(None)))
     assert info.frames
 
 
 def test_records_compare_hash_and_travel():
     one = events.StepOutputData("result", {"a": dg.IntMetadataValue(1)})
-    assert one == events.StepOutputData(output_name="result", metadata={"a": dg.IntMetadataValue(1)})
+    assert one == events.StepOutputData(
+        output_name="result", metadata={"a": dg.IntMetadataValue(1)}
+    )
     assert one != events.StepOutputData("other")
     assert events.RunCancelingData("x") != events.RunStartingData("x")
-    assert pickle.loads(pickle.dumps(one)) == one
-    assert hash(one) == hash(pickle.loads(pickle.dumps(one)))
+    assert _copied(one) == one
+    assert hash(one) == hash(_copied(one))
     assert repr(events.StepSuccessData(1.5)) == "StepSuccessData(duration_ms=1.5)"
 
 

@@ -1,4 +1,4 @@
-"""What `import atoll` loads. Modules are counted, not milliseconds: a count does not depend on the machine."""
+"""What `import atoll` loads: modules, not milliseconds, since those depend on the machine."""
 
 import json
 import subprocess

@@ -4,8 +4,9 @@ import math
 import pathlib
 import pickle
 
-import atoll as dg
 import pytest
+
+import atoll as dg
 from atoll._definitions import metadata
 
 COLUMNS = dg.TableSchema([dg.TableColumn("a", "int")])
@@ -27,7 +28,7 @@ ROWS = [dg.TableRecord({"a": 1})]
         (pathlib.PurePosixPath("/a"), dg.PathMetadataValue("/a")),
         (dg.AssetKey("a"), dg.AssetMetadataValue(dg.AssetKey("a"))),
         (COLUMNS, dg.TableSchemaMetadataValue(COLUMNS)),
-        (dt.datetime(2024, 1, 1, tzinfo=dt.timezone.utc), dg.TimestampMetadataValue(1704067200.0)),
+        (dt.datetime(2024, 1, 1, tzinfo=dt.UTC), dg.TimestampMetadataValue(1704067200.0)),
         (dg.MetadataValue.md("# x"), dg.MarkdownMetadataValue("# x")),
     ],
 )
@@ -57,7 +58,7 @@ def test_values_show_their_kind():
         (dg.MetadataValue.asset(dg.AssetKey("a")), dg.AssetKey("a")),
         (dg.MetadataValue.run("r"), "r"),
         (dg.MetadataValue.job("j", "loc"), "j"),
-        (dg.MetadataValue.python_artifact(pathlib.Path), "pathlib.Path"),
+        (dg.MetadataValue.python_artifact(tuple), "builtins.tuple"),
         (dg.MetadataValue.table_schema(COLUMNS), COLUMNS),
         (dg.MetadataValue.table(ROWS), tuple(ROWS)),
         (dg.MetadataValue.null(), None),
@@ -65,7 +66,7 @@ def test_values_show_their_kind():
 )
 def test_each_kind_holds_its_value_and_travels(made, value):
     assert made.value == value
-    assert copy.deepcopy(made) == made == pickle.loads(pickle.dumps(made))
+    assert copy.deepcopy(made) == made == pickle.loads(pickle.dumps(made))  # noqa: S301 - our own
     assert hash(made) == hash(copy.deepcopy(made))
 
 

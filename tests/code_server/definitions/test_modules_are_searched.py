@@ -1,7 +1,8 @@
 import types
 
-import atoll as dg
 import pytest
+
+import atoll as dg
 from atoll._definitions import discovery
 
 

@@ -1,8 +1,9 @@
 import signal
 import threading
 
-import atoll as dg
 import pytest
+
+import atoll as dg
 from atoll._definitions import runs
 from atoll._execution import events as event_sinks
 from atoll._execution import runs as execution

@@ -1,7 +1,8 @@
 import logging
 
-import atoll as dg
 import pytest
+
+import atoll as dg
 
 
 class Scale(dg.Config):
@@ -80,7 +81,7 @@ def test_the_log_tells_levels_arguments_and_exceptions():
     def talking(context):
         context.log.debug("quiet %s", 1)
         try:
-            raise ValueError("inside")
+            int("inside")
         except ValueError:
             context.log.exception("went wrong")
         context.log.info("does not fit %d", "x")
@@ -93,8 +94,21 @@ def test_the_log_tells_levels_arguments_and_exceptions():
     ]
     assert messages[0].message == "quiet 1"
     assert messages[1].message.startswith("went wrong\nTraceback")
-    assert messages[1].message.endswith("ValueError: inside")
+    assert messages[1].message.endswith("'inside'")
     assert "does not fit" in messages[2].message
+
+
+def test_what_is_logged_in_ones_own_process_reaches_logging(caplog):
+    @dg.asset
+    def talking(context):
+        context.log.info("%d rows", 3)
+        context.log.debug("quiet")
+
+    caplog.set_level("INFO", "atoll.context")
+    dg.materialize([talking])
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("INFO", "talking: 3 rows")
+    ]
 
 
 def test_logged_events_belong_to_the_step():

@@ -1,5 +1,6 @@
-import atoll as dg
 import pytest
+
+import atoll as dg
 
 
 class Recording(dg.IOManager):
@@ -92,17 +93,15 @@ def test_an_external_asset_names_its_io_manager():
     def reading(ext):
         return ext + 1
 
-    assert dg.materialize([spec, reading], resources={"special": manager}).asset_value(
-        "reading"
-    ) == 42
+    assert (
+        dg.materialize([spec, reading], resources={"special": manager}).asset_value("reading") == 42
+    )
 
 
 def test_memory_lasts_for_one_run():
     resources = {"io_manager": dg.mem_io_manager}
     assert dg.materialize([up, down], resources=resources).success
-    again = dg.materialize(
-        [up, down], resources=resources, selection=[down], raise_on_error=False
-    )
+    again = dg.materialize([up, down], resources=resources, selection=[down], raise_on_error=False)
     assert "kept in memory" in again.failure_data_for_node("down").message
     assert dg.materialize_to_memory([up, down]).asset_value("down") == 2
 

@@ -1,5 +1,6 @@
-import atoll as dg
 import pytest
+
+import atoll as dg
 
 T = dg.EventType
 

@@ -1,7 +1,8 @@
 import contextlib
 
-import atoll as dg
 import pytest
+
+import atoll as dg
 from atoll._definitions import events, runs
 from atoll._execution import events as event_sinks
 from atoll._execution import runs as execution
@@ -142,7 +143,10 @@ def test_what_is_no_exception_fails_the_step_as_well(raised):
     [
         ({"job_name": "nope"}, "no job 'nope'"),
         ({"asset_selection": frozenset({dg.AssetKey("other")})}, "'other'"),
-        ({"run_config": {"ops": {"total": {"config": {"factor": "x"}}}}}, "ops/total/config/factor"),
+        (
+            {"run_config": {"ops": {"total": {"config": {"factor": "x"}}}}},
+            "ops/total/config/factor",
+        ),
         ({}, "ops/total/config/factor: a value is required"),
         ({"run_config": {"ops": {"numbers": {"config": {"a": 1}}}}}, "ops/numbers/config"),
     ],
@@ -156,9 +160,7 @@ def test_what_cannot_be_planned_fails_before_the_first_step(options, message):
 
 def test_the_config_of_the_job_holds_where_the_run_has_none():
     config = dg.RunConfig(ops={"total": Scale(factor=5)})
-    defs = dg.Definitions(
-        assets=[numbers, total], jobs=[dg.define_asset_job("job", config=config)]
-    )
+    defs = dg.Definitions(assets=[numbers, total], jobs=[dg.define_asset_job("job", config=config)])
     result = defs.get_job_def("job").execute_in_process()
     assert result.asset_value("total") == 30
     other = {"ops": {"total": {"config": {"factor": 1}}}}

@@ -47,7 +47,10 @@ async def test_another_kind_of_server_is_refused(server):
 
 async def test_nobody_there_is_said_clearly():
     async with serving.channel("127.0.0.1:1") as channel:
-        with pytest.raises(errors.UnavailableError, match=r"No server answers at 127\.0\.0\.1:1"):
+        with pytest.raises(
+            errors.UnavailableError,
+            match=r"No server answers at 127\.0\.0\.1:1: Connection refused\. Check",
+        ):
             await info.check_server(channel, kind=HOST, peer="127.0.0.1:1", timeout_s=2)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from atoll._location import run_directory, spool
 from atoll._rpc import errors as rpc_errors
-from atoll._server import feeds, forwarding, host_link, session
+from atoll._server import feeds, forwarding, host_link, output, session
 from atoll.events.v1 import events_pb2
 from atoll.location.v1 import location_pb2
 from atoll.mesh.v1 import mesh_pb2
@@ -37,13 +37,18 @@ class Mesh:
     def __init__(self, address: str) -> None:
         self.link = host_link.HostLink(address, "here", "server-1")
         self.superseded = asyncio.Event()
+        self.times_superseded = 0
         self.session = session.Session(
             self.link,
             lambda: mesh_pb2.Registration(location_name="here", server_id="server-1"),
-            self.superseded.set,
+            self._note_superseded,
         )
         self.fenced: dict[str, str] = {}
         self.forwarder = forwarding.Forwarder(self.link, self.fenced.__setitem__)
+
+    def _note_superseded(self) -> None:
+        self.times_superseded += 1
+        self.superseded.set()
 
     @contextlib.asynccontextmanager
     async def running(self):
@@ -187,6 +192,32 @@ async def test_no_more_than_the_window_is_in_flight(host, mesh, tmp_path):
     assert host.memory.repeats == 0
 
 
+async def test_what_comes_in_while_small_batches_are_under_way_goes_out_together(
+    host, mesh, tmp_path
+):
+    host.acknowledge.clear()
+    producer = Producer(tmp_path, "r1")
+    mesh.forward(producer)
+
+    async def write_and_send() -> None:
+        producer.write()
+        mesh.forwarder.poke("r1")
+        while producer.feed.sent_seq < producer.writer.last_seq:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+
+    for _ in range(forwarding.SMALL_BATCHES_IN_FLIGHT_MAX):
+        await asyncio.wait_for(write_and_send(), 10)
+    for _ in range(20):
+        producer.write()
+        mesh.forwarder.poke("r1")
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.05)  # it must stay so
+    assert producer.feed.sent_seq == forwarding.SMALL_BATCHES_IN_FLIGHT_MAX
+    host.acknowledge.set()
+    await host.until(count_of("r1", producer.writer.last_seq))
+    assert host.memory.batches == forwarding.SMALL_BATCHES_IN_FLIGHT_MAX + 1
+
+
 async def test_a_damaged_spool_ends_with_the_event_that_stands_for_the_rest(host, mesh, tmp_path):
     producer = Producer(tmp_path, "r1", segment_bytes=100)
     producer.write(20)
@@ -210,6 +241,89 @@ async def test_a_damaged_spool_ends_with_the_event_that_stands_for_the_rest(host
     assert fake_host.is_exact(events)
     assert len(events) < 20
     await asyncio.wait_for(producer.feed.done.wait(), 5)
+
+
+def final_event(run_id: str) -> events_pb2.Event:
+    event = events_pb2.Event(run_id=run_id)
+    event.run_failed.SetInParent()
+    return event
+
+
+async def test_what_was_readable_of_a_damaged_spool_is_sent_again_after_a_break(
+    host, mesh, tmp_path
+):
+    producer = Producer(tmp_path, "r1", segment_bytes=100)
+    producer.write(20)
+    segments = sorted(producer.directory.events_path.iterdir())
+    middle = segments[len(segments) // 2]
+    middle.write_bytes(b"\x00\x00\x00\x05" + middle.read_bytes()[4:-3])
+    while not producer.feed.damaged:
+        producer.feed.take(events_max=500, bytes_max=1_000_000)
+    producer.feed.replace_rest(final_event("r1"))
+    producer.feed.end()
+    # The host has stored nothing of what was taken.
+    mesh.forward(producer)
+    events = await host.ended("r1", 10)
+    assert fake_host.is_exact(events)
+    assert len(events) > 2
+
+
+async def test_a_spool_that_ends_too_early_ends_with_the_event_that_stands_for_the_rest(
+    host, mesh, tmp_path
+):
+    producer = Producer(tmp_path, "r1", segment_bytes=100)
+    producer.write(20)
+    segments = sorted(producer.directory.events_path.iterdir())
+    segments[len(segments) // 2].unlink()
+    # The host was away: nothing was sent before the damage was found.
+    producer.feed.replace_rest(final_event("r1"))
+    producer.feed.end()
+    mesh.forward(producer)
+    events = await host.ended("r1", 10)
+    assert fake_host.is_exact(events)
+    assert len(events) > 2
+    await asyncio.wait_for(producer.feed.done.wait(), 5)
+
+
+async def test_a_spool_that_cannot_be_read_for_a_while_loses_nothing(host, mesh, tmp_path):
+    producer = Producer(tmp_path, "r1")
+    producer.write(3)
+    (segment,) = producer.directory.events_path.iterdir()
+    aside = segment.rename(tmp_path / "aside")
+    segment.mkdir()  # opening it fails, as it does for want of descriptors
+    producer.feed.end()
+    assert producer.feed.take(events_max=10, bytes_max=1000) == []
+    assert not producer.feed.done.is_set()
+    segment.rmdir()
+    aside.rename(segment)
+    mesh.forward(producer)
+    await host.until(count_of("r1", 3))
+    await asyncio.wait_for(producer.feed.done.wait(), 5)
+
+
+class TestOutput:
+    async def test_a_file_that_cannot_be_read_holds_up_neither_others_nor_its_run(
+        self, host, mesh, tmp_path, monkeypatch
+    ):
+        monkeypatch.setattr(output, "_EVERY_S", 0.01)
+        monkeypatch.setattr(output, "_DISK_FAILURES_MAX", 3)
+        unreadable, readable = Producer(tmp_path, "r1"), Producer(tmp_path, "r2")
+        unreadable.directory.output_file("step", "out").mkdir()
+        readable.directory.output_file("step", "out").write_bytes(b"said")
+        forwarder = output.OutputForwarder(mesh.link)
+        outputs = [
+            output.RunOutput(producer.directory, adopted=False)
+            for producer in (unreadable, readable)
+        ]
+        for one in outputs:
+            forwarder.add(one)
+        await forwarder.start()
+        try:
+            key = ("r2", "step", mesh_pb2.OUTPUT_STREAM_STDOUT)
+            await host.until(lambda memory: memory.output.get(key) == b"said", 5)
+            await asyncio.wait_for(forwarder.finish(outputs[0]), 5)
+        finally:
+            await forwarder.stop()
 
 
 class TestSession:
@@ -241,13 +355,25 @@ class TestSession:
             host.refuse_registration = None
             await host.registered()
 
-    async def test_superseded_means_no_further_registration(self, host, mesh):
+    async def test_superseded_drains_and_keeps_its_lease_for_the_runs_that_go_on(self):
+        async with (
+            fake_host.running(lease_ttl_s=0.15) as host,
+            Mesh(host.address).running() as mesh,
+        ):
+            await host.registered()
+            host.supersede("here", "server-2")
+            await asyncio.wait_for(mesh.superseded.wait(), 5)
+            pings = host.memory.pings
+            # Who does not renew the lease is away, and its runs are given up in the end.
+            await host.until(lambda memory: memory.pings >= pings + 3)
+            assert len(host.memory.registrations) == 1
+
+    async def test_superseded_registers_again_after_a_loss_and_drains_once(self, host, mesh):
         await host.registered()
-        host.supersede("here", "server-2")
-        await asyncio.wait_for(mesh.superseded.wait(), 5)
-        host.drop_sessions()
-        mesh.link.report_stale(mesh.link.epoch)
-        await asyncio.sleep(0.2)  # it must stay so
-        assert len(host.memory.registrations) == 1
-        # What is left of its runs may still be told.
-        assert await asyncio.wait_for(mesh.link.registered(), 5) == 1
+        for registrations in (1, 2):
+            host.supersede("here", "server-2")
+            await asyncio.wait_for(mesh.superseded.wait(), 5)
+            host.drop_sessions()
+            await host.registered(registrations + 1)
+        assert await asyncio.wait_for(mesh.link.registered(), 5) == mesh.link.epoch
+        assert mesh.times_superseded == 1

@@ -252,3 +252,33 @@ async def test_runs_go_on_while_the_host_is_away_and_arrive_later(tmp_path):
         assert fake_host.bodies(events)[-1] == "run_succeeded"
         held = [run.run_id for run in memory.registrations[-1].held_runs]
         assert held == [plan.run_id]
+
+
+async def test_a_disk_that_fails_at_the_end_of_a_run_delays_its_end_only(host, location, caplog):
+    ended_runs = location.folder / "state/ended_runs"
+    ended_runs.unlink()
+    ended_runs.mkdir()  # so that it cannot be written
+    plan = locations.new_plan("numbers_job")
+    await location.start_run(plan)
+    await host.ended(plan.run_id)
+
+    async def failed() -> None:
+        while str(ended_runs) not in caplog.text:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+    await asyncio.wait_for(failed(), 10)
+    ended_runs.rmdir()
+    await asyncio.wait_for(gone(location, plan.run_id), 10)
+
+
+async def test_a_run_that_waits_for_code_that_does_not_load_can_be_canceled(host, location):
+    await host.registered()
+    process = location.server.builds.current.process
+    locations.write(location.folder, "raise RuntimeError('broken')")
+    os.kill(process.pid, signal.SIGKILL)
+    await asyncio.wait_for(process.gone.wait(), 5)
+    plan = locations.new_plan("numbers_job")
+    await location.start_run(plan)
+    assert await location.cancel(plan.run_id)
+    events = await host.ended(plan.run_id, 10)
+    assert fake_host.bodies(events) == ["run_canceled"]

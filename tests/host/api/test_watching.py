@@ -36,17 +36,18 @@ class Log:
     async def oldest(self):
         return self.pruned + 1 if len(self.stored) > self.pruned else 0
 
-    async def read(self, after_id, *, limit, query=None):
+    async def follow(self, after_id, *, limit, query=None):
         if self.away:
             self.away -= 1
             raise storage_errors.StorageUnavailable("away")
         if after_id < self.pruned:
             raise storage_errors.Compacted(after_id, self.pruned + 1)
-        return [
+        found = [
             each
             for each in self.stored
             if each.id > after_id and (query is None or each.event.run_id == query.run_id)
         ][:limit]
+        return found, found[-1].id if len(found) == limit else max(after_id, len(self.stored))
 
 
 class Reader:

@@ -78,6 +78,7 @@ def test_a_link_to_an_interpreter_stays_a_link(folder):
         ),
         ('[host]\nlisten = "4700"\n', ["[host], listen", "'4700' is no address", "host:port"]),
         ('[host]\nlisten = "a:99999"\n', ["'a:99999' is no address"]),
+        ('[host]\nlisten = "0.0.0.0:4700"\n', ["[host], listen", "listens on loopback only"]),
         ("[locations.a]\n", ["[locations.a]", "one of module, file or package"]),
         (
             '[locations.a]\nfile = "defs.py"\nmodule = "m"\n',
@@ -109,6 +110,12 @@ def test_a_mistake_is_told_with_its_place_and_its_value(folder, text, complaints
     assert str(folder / "atoll.toml") in message
     for complaint in complaints:
         assert complaint in message
+
+
+def test_a_wrong_option_is_not_blamed_on_the_file(folder):
+    (folder / "atoll.toml").write_text('[locations.a]\nmodule = "m"\n')
+    with pytest.raises(project.ProjectError, match="--listen: 'here' is no address"):
+        project.load(folder / "atoll.toml", listen="here")
 
 
 def test_a_missing_file_is_told(tmp_path):

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from atoll.events.v1 import events_pb2
-from atoll_host import changes as host_changes
 from atoll_host import errors
 from atoll_host.intake import appending
 from atoll_storage import errors as storage_errors
@@ -66,13 +65,8 @@ async def log():
 
 
 @pytest.fixture
-async def changes():
-    return host_changes.Changes(None)  # type: ignore[arg-type] # its loop does not run here
-
-
-@pytest.fixture
-async def intake(log: Any, changes):
-    service = appending.Intake(log, changes)
+async def intake(log: Any):
+    service = appending.Intake(log)
     await service.start()
     yield service
     log.gate.set()
@@ -89,25 +83,6 @@ async def test_batches_that_arrive_during_a_commit_share_the_next(log, intake):
         asyncio.gather(*(f for futures in [first, *waiting] for f in futures)), 5
     )
     assert [len(transaction) for transaction in log.transactions] == [1, 64]
-
-
-async def test_followers_are_poked_after_the_commit(log, changes, intake):
-    poke = changes.events.subscribe()
-    (done,) = await intake.submit(batch("a", "r", 1, 3))
-    await done
-    assert await poke.wait(1)
-    assert changes.newest_event_id == 3
-
-
-async def test_a_final_event_pokes_those_who_wait_for_a_slot(log, changes, intake):
-    poke = changes.runs.subscribe()
-    (done,) = await intake.submit(batch("a", "r", 1, 2))
-    await done
-    assert not await poke.wait(0.001)
-    final = batch("a", "r", 3, 1, run_succeeded=events_pb2.RunSucceeded())
-    (done,) = await intake.submit(final)
-    await done
-    assert await poke.wait(1)
 
 
 async def test_nothing_is_lost_while_storage_is_away(log, intake):
@@ -164,8 +139,8 @@ async def test_a_flooding_location_is_made_to_wait(log, intake):
     await asyncio.wait_for(flooding, 5)
 
 
-async def test_what_waits_is_told_when_the_host_stops(log, changes):
-    intake = appending.Intake(log, changes)
+async def test_what_waits_is_told_when_the_host_stops(log):
+    intake = appending.Intake(log)
     await intake.start()
     log.away = 10**6
     (done,) = await intake.submit(batch("a", "r", 1, 1))

@@ -156,8 +156,8 @@ class Locations:
         server = self._views[target].server if isinstance(target, str) else target
         return self._servers[server.location_name, server.server_id]
 
-    def subscribe(self) -> signals.Poke:
-        return self._broadcast.subscribe()
+    def subscribe(self, poke: signals.Poke | None = None) -> signals.Poke:
+        return self._broadcast.subscribe(poke)
 
     def serve(
         self,
@@ -258,8 +258,7 @@ class Mesh:
                 for path in paths
             ]
         )
-        found, head = await self.store.events.materializations_after(before, limit=10_000)
-        self.changes.events_stored(head)
+        found, _ = await self.store.events.materializations_after(before, limit=10_000)
         return [event_id for event_id, _ in found]
 
     async def report(
@@ -278,7 +277,6 @@ class Mesh:
             events=events,
         )
         (outcome,) = await self.store.events.append([batch])
-        self.changes.runs.set()
         return outcome
 
     async def queue(self, location_name: str, count: int = 1) -> list[str]:
@@ -288,7 +286,6 @@ class Mesh:
             await self.store.runs.create(
                 records.NewRun(run_id=run_id, location_name=location_name, job_name="job", tags={})
             )
-        self.changes.runs.set()
         return run_ids
 
     async def status(self, run_id: str) -> records.RunStatus:

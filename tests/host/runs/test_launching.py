@@ -188,12 +188,12 @@ async def test_stopping_leaves_hand_overs_to_the_next_host(mesh: simulated.Mesh)
         await server.until(lambda: len(server.plans) == 1)
     assert await mesh.status(run_id) is STATUS.STARTING
     forever.set()
-    after = launcher_of(mesh)
+    after, record = launcher_of(mesh), mesh.servers[server.server_id]
     async with simulated.running(after):
         run = await mesh.store.runs.get(run_id)
         assert run is not None
-        assert after.adopt(run)
-        assert not after.adopt(run)
+        assert after.adopt(run, record)
+        assert not after.adopt(run, record)
         await server.until(lambda: run_id in server.held)
     assert [plan.attempt for plan in server.plans] == [1, 1]
 

@@ -214,7 +214,7 @@ def test_an_unusable_schema_is_said_to_be_the_fault_of_the_location(schema: obje
 
 
 def test_tags_of_job_request_and_system_are_merged_in_this_order() -> None:
-    where = place(job("nightly", tags={"a": "job", "b": "job", "atoll/tick": "job"}))
+    where = place(job("nightly", run_tags={"a": "job", "b": "job", "atoll/tick": "job"}))
     message = location_pb2.RunRequest(run_key="k", tags={"b": "request", "c": "request"})
     run = requests.for_sensor(
         where, requests.of_run_request(message), origin(sensor("nightly")), "r"
@@ -231,10 +231,11 @@ def test_tags_of_job_request_and_system_are_merged_in_this_order() -> None:
     assert run.requested_build_id == "build-1"
 
 
-def test_run_tags_of_a_job_replace_its_tags() -> None:
-    where = place(job("nightly", tags={"a": "job"}, run_tags={"b": "run"}))
+@pytest.mark.parametrize("run_tags", [{"b": "run"}, {}])
+def test_run_tags_of_a_job_replace_its_tags(run_tags: Mapping[str, str]) -> None:
+    where = place(job("nightly", tags={"a": "job"}, run_tags=run_tags))
     run = requests.launch(where, requests.RequestedRun(job_name="nightly"), "r")
-    assert run.tags == {"b": "run"}
+    assert run.tags == run_tags
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,6 @@ async def claimed(mesh: simulated.Mesh, server: simulated.CodeServer, *, held: b
 
 async def cancel(mesh: simulated.Mesh, run_id: str) -> None:
     await mesh.store.runs.request_cancel(run_id, "no longer wanted")
-    mesh.changes.runs.set()
 
 
 @pytest.mark.slow
@@ -152,15 +151,49 @@ async def test_the_runs_of_a_server_that_stays_away_are_given_up(
     assert "'east-server' of location 'east'" in run.failure.message
 
 
-async def test_a_registration_without_a_run_that_never_began_puts_it_back(
+async def test_a_registration_without_a_run_that_never_began_has_it_handed_over_again(
+    mesh: simulated.Mesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "ADOPT_AFTER_S", 3600.0)
+    server = await mesh.serve("east")
+    lost, kept = [await claimed(mesh, server, held=held) for held in (False, True)]
+    launcher, watcher = services_of(mesh)
+    async with simulated.running(launcher, watcher):
+        await watcher.registered(mesh.servers[server.server_id], await server.list_runs())
+        await server.until(lambda: lost in server.held)
+    assert [(plan.run_id, plan.attempt) for plan in server.plans] == [(lost, 1)]
+    assert await mesh.status(kept) is STATUS.STARTING
+
+
+async def test_a_run_accepted_after_the_list_was_written_is_not_started_as_another_attempt(
     mesh: simulated.Mesh,
 ) -> None:
     server = await mesh.serve("east")
-    lost, kept = [await claimed(mesh, server, held=held) for held in (False, True)]
-    _, watcher = services_of(mesh)
-    await watcher.registered(mesh.servers[server.server_id], await server.list_runs())
-    assert await mesh.status(lost) is STATUS.QUEUED
-    assert await mesh.status(kept) is STATUS.STARTING
+    # Another host saw the registration in the database first, and handed the run over.
+    accepted = await claimed(mesh, server, held=True)
+    launcher, watcher = services_of(mesh)
+    async with simulated.running(launcher, watcher):
+        await watcher.registered(mesh.servers[server.server_id], [])
+        await server.until(lambda: bool(server.plans))
+        await mesh.report(server, accepted, "run_started", "run_succeeded")
+        await until_status(mesh, accepted, STATUS.SUCCESS)
+    assert {plan.attempt for plan in server.plans} == {1}
+
+
+async def test_a_run_that_never_reached_a_server_that_drains_goes_to_its_successor(
+    mesh: simulated.Mesh,
+) -> None:
+    old = await mesh.serve("east", server_id="old")
+    run_id = await claimed(mesh, old, held=False)
+
+    async def drain() -> None:
+        raise simulated.refused("DRAINING")
+
+    old.on_start = drain
+    new = await mesh.serve("east", server_id="new")
+    async with simulated.running(*services_of(mesh)):
+        await new.until(lambda: run_id in new.held)
+    assert new.held[run_id].attempt == 2
 
 
 async def test_a_registration_says_nothing_about_runs_of_another_server(

@@ -1,5 +1,6 @@
-"""Sensors that never return: some wait for ever, one of them on the asset that others watch too,
-and one burns a core."""
+"""Sensors that never return: one waits, one waits on the asset that others watch too, and the rest
+burn a core each. They are so many that whenever one is killed the next one takes its place.
+"""
 
 import threading
 
@@ -12,27 +13,32 @@ def unreached() -> None:
 
 
 unreached_job = dg.define_asset_job("unreached_job", selection=[unreached])
-RUNNING = dg.DefaultSensorStatus.RUNNING
+ALWAYS = dg.DefaultSensorStatus.RUNNING
 
 
-@dg.sensor(job=unreached_job, minimum_interval_seconds=1, default_status=RUNNING)
+@dg.sensor(job=unreached_job, minimum_interval_seconds=1, default_status=ALWAYS)
 def waits():
     threading.Event().wait()
 
 
-@dg.sensor(job=unreached_job, minimum_interval_seconds=1, default_status=RUNNING)
-def spins():
-    while True:
-        pass
-
-
-@dg.asset_sensor(dg.AssetKey("numbers"), job=unreached_job, default_status=RUNNING)
+@dg.asset_sensor(dg.AssetKey("numbers"), job=unreached_job, default_status=ALWAYS)
 def waits_on_the_same_asset(context, asset_event):
     threading.Event().wait()
+
+
+def spinning(number: int) -> dg.SensorDefinition:
+    @dg.sensor(
+        name=f"spins_{number}", job=unreached_job, minimum_interval_seconds=1, default_status=ALWAYS
+    )
+    def spins():
+        while True:
+            pass
+
+    return spins
 
 
 defs = dg.Definitions(
     assets=[dg.AssetSpec("numbers"), unreached],
     jobs=[unreached_job],
-    sensors=[waits, spins, waits_on_the_same_asset],
+    sensors=[waits, waits_on_the_same_asset, *(spinning(number) for number in range(10))],
 )

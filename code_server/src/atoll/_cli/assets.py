@@ -14,12 +14,12 @@ from atoll.events.v1 import events_pb2
 MATERIALIZATIONS_SHOWN: Final = 5
 
 _COLUMNS = (
-    rendering.Column("ASSET", shrinks=True, colour="bold"),
+    rendering.Column("ASSET", shrinks=True, names=True, colour="bold"),
     rendering.Column("OWNER"),
     rendering.Column("GROUP"),
     rendering.Column("DEPENDS ON", shrinks=True),
     rendering.Column("MATERIALIZED"),
-    rendering.Column("RUN", shrinks=True),
+    rendering.Column("RUN"),
 )
 _MATERIALIZATION_COLUMNS = (
     rendering.Column("EVENT", align="right"),
@@ -48,8 +48,9 @@ def list_(location: str, host: str, *, as_json: bool) -> None:
         elif not found:
             click.echo("There are no assets" + (f" in {location}." if location else " yet."))
         else:
-            rows = [_row(asset) for asset in found]
-            click.echo(rendering.table(_COLUMNS, rows, connection.terminal()))
+            terminal = connection.terminal()
+            rows = [_row(asset, terminal) for asset in found]
+            click.echo(rendering.table(_COLUMNS, rows, terminal))
 
     connection.run(host, work)
 
@@ -70,15 +71,15 @@ def show(key: values_pb2.AssetKey, host: str, *, as_json: bool) -> None:
         events = [event async for event in newest]
         click.echo(_details(asset))
         if events:
-            rows = [_materialization_row(event) for event in events]
+            terminal = connection.terminal()
+            rows = [_materialization_row(event, terminal) for event in events]
             click.echo("")
-            table = rendering.table(_MATERIALIZATION_COLUMNS, rows, connection.terminal())
-            click.echo(table)
+            click.echo(rendering.table(_MATERIALIZATION_COLUMNS, rows, terminal))
 
     connection.run(host, work)
 
 
-def _row(asset: assets_pb2.Asset) -> list[str]:
+def _row(asset: assets_pb2.Asset, terminal: rendering.Terminal) -> list[str]:
     latest = asset.latest_materialization if asset.HasField("latest_materialization") else None
     return [
         documents.format_asset_key(asset.definition.key),
@@ -86,16 +87,16 @@ def _row(asset: assets_pb2.Asset) -> list[str]:
         asset.definition.group_name or rendering.NOTHING,
         _keys([each.asset_key for each in asset.definition.dependencies]) or rendering.NOTHING,
         rendering.moment(documents.moment(latest.event, "timestamp") if latest else None),
-        latest.event.run_id if latest else rendering.NOTHING,
+        connection.run_id(latest.event.run_id, terminal) if latest else rendering.NOTHING,
     ]
 
 
-def _materialization_row(stored: events_pb2.StoredEvent) -> list[str]:
+def _materialization_row(stored: events_pb2.StoredEvent, terminal: rendering.Terminal) -> list[str]:
     values = documents.metadata(stored.event.asset_materialization.metadata)
     return [
         str(stored.id),
         rendering.moment(documents.moment(stored.event, "timestamp")),
-        stored.event.run_id or rendering.NOTHING,
+        connection.run_id(stored.event.run_id, terminal) or rendering.NOTHING,
         "  ".join(f"{name}={value}" for name, value in values.items()),
     ]
 
@@ -106,7 +107,7 @@ def _details(asset: assets_pb2.Asset) -> str:
     dependencies = [each.asset_key for each in definition.dependencies]
     metadata = documents.metadata(definition.metadata)
     pairs = [
-        ("asset", terminal.paint(documents.format_asset_key(definition.key), "bold")),
+        ("asset", documents.format_asset_key(definition.key)),
         ("description", definition.description),
         ("owner", asset.owner_location_name or "(external: no location materializes it)"),
         ("known in", ", ".join(asset.location_names)),

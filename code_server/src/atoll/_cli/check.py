@@ -65,7 +65,7 @@ def _counts(outcome: checking.Outcome) -> dict[str, int]:
     return {
         "assets": len(snapshot.assets),
         "executable_assets": sum(asset.executable for asset in snapshot.assets),
-        "jobs": len(snapshot.jobs),
+        "jobs": sum(not job.implicit for job in snapshot.jobs),
         "sensors": len(snapshot.sensors),
     }
 
@@ -73,12 +73,12 @@ def _counts(outcome: checking.Outcome) -> dict[str, int]:
 def _summary(location_name: str, target: launch.Target, outcome: checking.Outcome) -> str:
     counts = _counts(outcome)
     external = counts["assets"] - counts["executable_assets"]
-    numbers = (
+    numbers = [
         _number(counts["executable_assets"], "asset"),
-        _number(external, "external asset"),
+        *([_number(external, "external asset")] if external else []),
         _number(counts["jobs"], "job"),
         _number(counts["sensors"], "sensor"),
-    )
+    ]
     what = f"{target.kind.value} {target.value}, {outcome.duration_s:.1f} s"
     lines = [f"{location_name} loads ({what}): {', '.join(numbers)}."]
     if outcome.loaded is not None:
@@ -92,10 +92,13 @@ def _number(count: int, noun: str) -> str:
 
 
 def _complaint(location_name: str, failure: values_pb2.Failure) -> str:
-    lines = [f"{location_name} does not load: {failure.type}: {failure.message}"]
+    name = failure.type.removeprefix("atoll.")
+    lines = [f"{location_name} does not load: {name}: {failure.message}"]
+    # A frame without a function is the place of a wrong definition, which the message names.
     lines += (
         f"  {frame.file}:{frame.line} in {frame.function}: {frame.source}"
         for frame in failure.frames[-_FRAMES_SHOWN:]
+        if frame.function
     )
     if failure.HasField("cause"):
         lines.append(f"Caused by {failure.cause.type}: {failure.cause.message}")

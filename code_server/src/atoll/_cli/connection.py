@@ -15,7 +15,7 @@ from typing import Any, Final, NoReturn, TypeVar
 import click
 
 from atoll._cli import rendering
-from atoll.client import connection, documents, errors
+from atoll.client import connection, documents, errors, narration
 from atoll.definitions.v1 import values_pb2
 
 EXIT_FAILED: Final = 1
@@ -25,6 +25,9 @@ EXIT_INTERRUPTED: Final = 130
 
 HOST_VARIABLE: Final = "ATOLL_HOST"
 HOST_DEFAULT: Final = "127.0.0.1:4700"
+
+# On narrower terminals a table shows the beginnings of run ids, which every command takes as well.
+FULL_IDS_WIDTH_MIN: Final = 120
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -99,6 +102,11 @@ def run(host: str, work: Callable[[connection.Client], Awaitable[int | None]]) -
 def terminal() -> rendering.Terminal:
     """Return what is known of standard output."""
     return rendering.terminal_of(sys.stdout)
+
+
+def run_id(text: str, shown_on: rendering.Terminal) -> str:
+    """Return the id of a run, or its beginning where a table has no room for all of it."""
+    return text if shown_on.width >= FULL_IDS_WIDTH_MIN else narration.short_run_id(text)
 
 
 async def _connected(host: str, work: Callable[[connection.Client], Awaitable[int | None]]) -> int:

@@ -1,5 +1,6 @@
 """``atoll events``: the event log of a host, and what is added to it."""
 
+import textwrap
 from collections.abc import Mapping
 from typing import Final
 
@@ -16,7 +17,9 @@ LIMIT_DEFAULT: Final = 1000
 KINDS: Final = tuple(
     sorted(field.name for field in events_pb2.Event.DESCRIPTOR.oneofs_by_name["body"].fields)
 )
+_WHERE_WIDTH: Final = 18
 _KIND_WIDTH: Final = 22
+_INDENT: Final = "    "
 _COLOURS: Final[Mapping[narration.Severity, tuple[rendering.Colour, ...]]] = {
     "plain": (),
     "good": ("green",),
@@ -62,9 +65,19 @@ def events(  # noqa: PLR0913 - one parameter for each option
     as_json: bool,
 ) -> None:
     """Show the event log, oldest first, or follow it. With --json --follow: one object a line."""
-    query = api_pb2.EventFilter(run_id=run_id, location_name=location, asset_key=asset, kinds=kinds)
+    if from_beginning and not follow:
+        raise click.UsageError(
+            "--from-beginning says where following begins: give it together with --follow. "
+            "Without --follow the oldest events come first anyway."
+        )
 
     async def work(client: client_connection.Client) -> None:
+        query = api_pb2.EventFilter(
+            run_id=await client.runs.full_id(run_id),
+            location_name=location,
+            asset_key=asset,
+            kinds=kinds,
+        )
         if follow:
             await _follow(client, query, limit, from_beginning=from_beginning, as_json=as_json)
             return
@@ -75,6 +88,8 @@ def events(  # noqa: PLR0913 - one parameter for each option
         terminal = connection.terminal()
         for stored in found:
             click.echo(line(stored, terminal))
+        if not found:
+            click.echo("There are no such events.", err=True)
         if limit is None and len(found) == LIMIT_DEFAULT:
             click.echo(f"The first {LIMIT_DEFAULT} events; --limit shows more.", err=True)
 
@@ -107,15 +122,35 @@ def line(stored: events_pb2.StoredEvent, terminal: rendering.Terminal) -> str:
         part for part in (stored.location_name, narration.short_run_id(event.run_id)) if part
     )
     begin = f"{rendering.clock_time(documents.moment(event, 'timestamp'))}  {stored.id:>6}  "
-    text = f"{where or rendering.NOTHING}  {_told(event.step_key, told, terminal)}"
+    shown = (where or rendering.NOTHING).ljust(_WHERE_WIDTH)
+    text = f"{shown}  {_told(event.step_key, told, terminal)}"
     return terminal.paint(begin, "dim") + text
 
 
-def run_line(stored: events_pb2.StoredEvent, terminal: rendering.Terminal) -> str:
-    """Return an event of a run that is known anyway, on one line."""
-    event = stored.event
-    begin = f"{rendering.clock_time(documents.moment(event, 'timestamp'))}  "
-    return terminal.paint(begin, "dim") + _told(event.step_key, narration.tell(event), terminal)
+class RunLog:
+    """The events of a run that is known anyway: a line each, and the whole of what went wrong."""
+
+    def __init__(self, terminal: rendering.Terminal) -> None:
+        self._terminal = terminal
+        self._shown = False
+
+    def tell(self, stored: events_pb2.StoredEvent) -> str:
+        """Return an event in words."""
+        event = stored.event
+        told = narration.tell(event)
+        begin = f"{rendering.clock_time(documents.moment(event, 'timestamp'))}  "
+        line = self._terminal.paint(begin, "dim") + _told(event.step_key, told, self._terminal)
+        failure = getattr(getattr(event, told.kind, None), "failure", None)
+        if told.severity != "bad" or not isinstance(failure, values_pb2.Failure):
+            return line
+        # The failure of a run repeats that of its step, and the line says all that there is to say
+        # of one without a stack.
+        more = failure.frames or failure.HasField("cause") or failure.metadata
+        if not more or (told.kind == "run_failed" and self._shown):
+            return line
+        self._shown = True
+        text = rendering.printable(documents.failure_text(failure))
+        return f"{line}\n{textwrap.indent(text, _INDENT)}"
 
 
 def _told(step_key: str, told: narration.Told, terminal: rendering.Terminal) -> str:

@@ -115,8 +115,8 @@ def _details(location: locations_pb2.Location) -> str:
     )
     failure = location.load_failure if location.HasField("load_failure") else None
     pairs = [
-        ("location", terminal.paint(location.name, "bold")),
-        ("state", terminal.status(documents.enum_name(location, "state"))),
+        ("location", location.name),
+        ("state", documents.enum_name(location, "state")),
         ("build", build.build_id),
         ("loaded", rendering.moment_exact(documents.moment(build, "load_time"))),
         ("load took", rendering.duration(documents.seconds(build.load_duration))),
@@ -131,6 +131,7 @@ def _details(location: locations_pb2.Location) -> str:
                 )
             ),
         ),
+        ("jobs", ", ".join(location.job_names)),
         ("address", location.address),
         ("server", location.server_id),
         ("version", location.version),

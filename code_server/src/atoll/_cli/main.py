@@ -1,18 +1,19 @@
 """The `atoll` command: finds commands, loads none before it is called.
 
 `atoll --help` lists them all without importing any, so the help of each stands in the table here.
+Other distributions' commands are looked for only where none of these is meant: the search takes
+longer than the start of `atoll serve` may.
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol, cast
 
 import click
 
-from atoll._cli import plugins
+from atoll import _version
 
 
 class Lazy(NamedTuple):
@@ -33,6 +34,10 @@ COMMANDS: Mapping[str, Lazy] = {
     "events": Lazy("atoll._cli.events", "events", "Read and follow the event log."),
 }
 
+_PLUGINS = "atoll._cli.plugins"
+# As a shell tells of a program that SIGINT ended.
+_EXIT_INTERRUPTED = 130
+
 # Their commands come with another distribution, so their help stands here as well.
 _KNOWN_PLUGINS = {
     "host": "Run the host.",
@@ -40,32 +45,55 @@ _KNOWN_PLUGINS = {
 }
 
 
+class Plugins(Protocol):
+    """What `atoll._cli.plugins` gives."""
+
+    def names(self) -> dict[str, str]:
+        """Return the names of the commands and the distributions that bring them."""
+        ...
+
+    def load(self, name: str) -> click.Command | None:
+        """Return a command; None when no distribution brings it."""
+        ...
+
+
+def _plugins() -> Plugins:
+    return cast("Plugins", importlib.import_module(_PLUGINS))
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
-        return sorted({*COMMANDS, *plugins.names(), *super().list_commands(ctx)})
+        return sorted({*COMMANDS, *_plugins().names(), *super().list_commands(ctx)})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one command."""
         entry = COMMANDS.get(cmd_name)
         if entry is None:
-            command = super().get_command(ctx, cmd_name) or plugins.load(cmd_name)
+            command = super().get_command(ctx, cmd_name) or _plugins().load(cmd_name)
             if command is None and cmd_name in _KNOWN_PLUGINS:
                 ctx.fail(
-                    f"'atoll {cmd_name}' needs the host, which is not installed in this environment. "
-                    "Install it with: pip install 'atoll[host]'"
+                    f"'atoll {cmd_name}' needs the host, which is not installed in this "
+                    "environment. Install it with: pip install 'atoll[host]'"
                 )
             return command
         loaded: click.Command = getattr(importlib.import_module(entry.module), entry.attribute)
         return loaded
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; Ctrl-C before it can stop in its own way ends it all the same."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            ctx.exit(_EXIT_INTERRUPTED)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing them."""
         del ctx
         rows = {name: entry.help for name, entry in COMMANDS.items()}
-        for name, brought_by in plugins.names().items():
+        for name, brought_by in _plugins().names().items():
             rows.setdefault(name, _KNOWN_PLUGINS.get(name, f"(from {brought_by})"))
         with formatter.section("Commands"):
             formatter.write_dl(sorted(rows.items()))
@@ -73,7 +101,7 @@ class LazyGroup(click.Group):
 
 def _print_version(ctx: click.Context, _parameter: click.Parameter, value: object) -> None:
     if value and not ctx.resilient_parsing:
-        click.echo(f"atoll {importlib.metadata.version('atoll')}")
+        click.echo(f"atoll {_version.VERSION}")
         ctx.exit()
 
 

@@ -107,11 +107,21 @@ def terminal_of(stream: TextIO, environment: Mapping[str, str] | None = None) ->
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """One column of a table."""
+    """One column of a table.
+
+    Attributes:
+        title: What stands above it.
+        align: Where its cells are aligned.
+        shrinks: Whether it may give way where the table is wider than the terminal.
+        names: Whether its cells name what a row is about: it gives way last, and not in vain.
+        colour: The colour of its cells.
+        is_status: Whether its cells are statuses, with the colours that these have everywhere.
+    """
 
     title: str
     align: Literal["left", "right"] = "left"
     shrinks: bool = False
+    names: bool = False
     colour: Colour | None = None
     is_status: bool = False
 
@@ -145,7 +155,10 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], terminal: Te
 
 
 def fields(pairs: Sequence[tuple[str, str]], terminal: Terminal, *, indent: str = "") -> str:
-    """Lay named values out one a line, aligned; pairs with an empty value are left out."""
+    """Lay named values out one a line, aligned; pairs with an empty value are left out.
+
+    The first one says what it is all about, and is bold; statuses have their colours.
+    """
     shown = [(name, value) for name, value in pairs if value]
     if not shown:
         return ""
@@ -154,7 +167,8 @@ def fields(pairs: Sequence[tuple[str, str]], terminal: Terminal, *, indent: str 
     for name, value in shown:
         first, *rest = printable(value).splitlines() or [""]
         label = terminal.paint(_pad(name, width, "left"), "dim")
-        lines.append(f"{indent}{label}{COLUMN_GAP}{first}")
+        text = terminal.status(first) if lines else terminal.paint(first, "bold")
+        lines.append(f"{indent}{label}{COLUMN_GAP}{text}")
         lines.extend(f"{indent}{' ' * width}{COLUMN_GAP}{line}" for line in rest)
     return "\n".join(lines)
 
@@ -249,10 +263,20 @@ def _widths(columns: Sequence[Column], cells: Sequence[Sequence[str]], width_max
         for index, column in enumerate(columns)
     ]
     excess = sum(widths) + len(COLUMN_GAP) * (len(columns) - 1) - width_max
-    floors = [
-        min(width, max(SHRUNK_WIDTH_MIN, display_width(column.title))) if column.shrinks else width
-        for column, width in zip(columns, widths, strict=True)
-    ]
+    lowest = [max(SHRUNK_WIDTH_MIN, display_width(column.title)) for column in columns]
+    for names in (False, True):
+        floors = [
+            min(width, low) if column.shrinks and column.names is names else width
+            for column, width, low in zip(columns, widths, lowest, strict=True)
+        ]
+        if names and excess > sum(widths) - sum(floors):
+            break
+        excess = _shrink(widths, floors, excess)
+    return widths
+
+
+def _shrink(widths: list[int], floors: Sequence[int], excess: int) -> int:
+    """Take from the widths what is too much, the widest first; return what could not be taken."""
     while excess > 0:
         # The widest gives way until it is as wide as the next one, so that short columns stay
         # whole.
@@ -267,7 +291,7 @@ def _widths(columns: Sequence[Column], cells: Sequence[Sequence[str]], width_max
         step = min(excess, widths[index] - max([floors[index], *others]))
         widths[index] -= max(step, 1)
         excess -= max(step, 1)
-    return widths
+    return excess
 
 
 def _pad(text: str, width: int, align: Literal["left", "right"]) -> str:

@@ -1,5 +1,6 @@
 """``atoll runs``: launch runs, look at them, read what they logged, cancel them."""
 
+import asyncio
 import dataclasses
 import json
 import pathlib
@@ -19,7 +20,7 @@ from atoll.mesh.v1 import mesh_pb2
 
 _COLUMNS = (
     rendering.Column("RUN", colour="bold"),
-    rendering.Column("JOB", shrinks=True),
+    rendering.Column("JOB", shrinks=True, names=True),
     rendering.Column("LOCATION", shrinks=True),
     rendering.Column("STATUS", is_status=True),
     rendering.Column("CREATED"),
@@ -69,8 +70,9 @@ def list_(
         elif not found:
             click.echo("There are no such runs.")
         else:
-            rows = [_row(run) for run in found]
-            click.echo(rendering.table(_COLUMNS, rows, connection.terminal()))
+            terminal = connection.terminal()
+            rows = [_row(run, terminal) for run in found]
+            click.echo(rendering.table(_COLUMNS, rows, terminal))
 
     connection.run(host, work)
 
@@ -83,7 +85,7 @@ def show(run_id: str, host: str, *, as_json: bool) -> None:
     """Show one run."""
 
     async def work(client: client_connection.Client) -> None:
-        run = await client.runs.get(run_id)
+        run = await client.runs.get(await client.runs.full_id(run_id))
         click.echo(documents.single(run) if as_json else _details(run))
 
     connection.run(host, work)
@@ -116,6 +118,8 @@ def show(run_id: str, host: str, *, as_json: bool) -> None:
 def launch(*, host: str, as_json: bool, wait: bool, timeout: float | None, **given: Any) -> None:
     """Launch a run of a job, or of some assets."""
     request = _launch(given)
+    if timeout is not None and not wait:
+        raise click.UsageError("--timeout says how long to wait: give it together with --wait.")
 
     async def work(client: client_connection.Client) -> int:
         run = await client.runs.launch(request)
@@ -124,10 +128,18 @@ def launch(*, host: str, as_json: bool, wait: bool, timeout: float | None, **giv
             return 0
         if not as_json:
             click.echo(f"Launched run {run.run_id} in {run.location_name}, waiting for its end.")
-        run = await client.runs.wait(run.run_id, timeout_s=timeout)
+        try:
+            run = await client.runs.wait(run.run_id, timeout_s=timeout)
+        except asyncio.CancelledError:
+            # Ctrl-C ends the waiting, which is easily taken for the run.
+            click.echo(f"Not waiting any longer; run {run.run_id} goes on.", err=True)
+            raise
         click.echo(documents.single(run) if as_json else _outcome(run))
-        ended_well = run.status == runs_pb2.RUN_STATUS_SUCCESS
-        return 0 if ended_well else connection.EXIT_FAILED
+        if run.status == runs_pb2.RUN_STATUS_SUCCESS:
+            return 0
+        if not as_json:
+            click.echo(f"See what it logged with 'atoll runs logs {run.run_id}'.", err=True)
+        return connection.EXIT_FAILED
 
     connection.run(host, work)
 
@@ -141,9 +153,12 @@ def cancel(run_id: str, reason: str, host: str, *, as_json: bool) -> None:
     """Cancel a run that waits, or ask a running one to stop."""
 
     async def work(client: client_connection.Client) -> None:
-        run = await client.runs.cancel(run_id, reason=reason)
+        full_id = await client.runs.full_id(run_id)
+        run = await client.runs.cancel(full_id, reason=reason)
         status = connection.terminal().status(documents.enum_name(run, "status"))
-        click.echo(documents.single(run) if as_json else f"Run {run.run_id} is {status}.")
+        over = run.status in (runs_pb2.RUN_STATUS_SUCCESS, runs_pb2.RUN_STATUS_FAILURE)
+        told = f"had ended already: {status}" if over else f"is {status}"
+        click.echo(documents.single(run) if as_json else f"Run {run.run_id} {told}.")
 
     connection.run(host, work)
 
@@ -158,9 +173,10 @@ def logs(run_id: str, step: str, host: str, *, follow: bool, as_json: bool) -> N
     """Show what a run logged, then what its steps wrote. With --json: one object a line."""
 
     async def work(client: client_connection.Client) -> None:
-        await client.runs.get(run_id)  # An unknown run is an error, not an empty log.
-        await _show_events(client, run_id, follow=follow, as_json=as_json)
-        await _show_output(client, run_id, step, as_json=as_json)
+        # An unknown run is an error, not an empty log.
+        run = await client.runs.get(await client.runs.full_id(run_id))
+        await _show_events(client, run.run_id, follow=follow, as_json=as_json)
+        await _show_output(client, run.run_id, step, as_json=as_json)
 
     connection.run(host, work)
 
@@ -168,15 +184,15 @@ def logs(run_id: str, step: str, host: str, *, follow: bool, as_json: bool) -> N
 async def _show_events(
     client: client_connection.Client, run_id: str, *, follow: bool, as_json: bool
 ) -> None:
-    terminal = connection.terminal()
+    tell = documents.line if as_json else events.RunLog(connection.terminal()).tell
     query = api_pb2.EventFilter(run_id=run_id)
     if not follow:
         async for stored in client.events.list(query):
-            click.echo(documents.line(stored) if as_json else events.run_line(stored, terminal))
+            click.echo(tell(stored))
         return
     async with client.events.watch(query, from_beginning=True) as watch:
         async for stored in watch:
-            click.echo(documents.line(stored) if as_json else events.run_line(stored, terminal))
+            click.echo(tell(stored))
             if stored.event.WhichOneof("body") in client_runs.FINAL_KINDS:
                 return
 
@@ -197,6 +213,8 @@ async def _show_output(
             continue
         title = f"{step or 'outside the steps'}, {name}"
         click.echo(f"\n{terminal.paint(title, 'bold')}\n{rendering.printable(text).rstrip()}")
+    if step_key and not collected and not as_json:
+        click.echo(f"\nStep {step_key!r} wrote nothing in this run.", err=True)
 
 
 def _launch(given: Mapping[str, Any]) -> client_runs.Launch:
@@ -250,15 +268,15 @@ def _tags(pairs: tuple[str, ...]) -> dict[str, str]:
     return tags
 
 
-def _row(run: runs_pb2.Run) -> list[str]:
+def _row(run: runs_pb2.Run, terminal: rendering.Terminal) -> list[str]:
     return [
-        run.run_id,
+        connection.run_id(run.run_id, terminal),
         run.job_name,
         run.location_name,
         documents.enum_name(run, "status"),
         rendering.moment(documents.moment(run, "create_time")),
         rendering.duration(_seconds(run)),
-        f"sensor {run.sensor_name}" if run.sensor_name else "launch",
+        _asked_by(run),
     ]
 
 
@@ -267,17 +285,17 @@ def _details(run: runs_pb2.Run) -> str:
     config = json.dumps(documents.user_data(run.run_config)) if run.HasField("run_config") else ""
     failure = run.failure if run.HasField("failure") else None
     pairs = [
-        ("run", terminal.paint(run.run_id, "bold")),
+        ("run", run.run_id),
         ("job", run.job_name),
         ("location", run.location_name),
-        ("status", terminal.status(documents.enum_name(run, "status"))),
+        ("status", documents.enum_name(run, "status")),
         ("waits because", run.waiting_reason),
         ("build", run.build_id),
         ("created", rendering.moment_exact(documents.moment(run, "create_time"))),
         ("started", rendering.moment_exact(documents.moment(run, "start_time"))),
         ("ended", rendering.moment_exact(documents.moment(run, "end_time"))),
         ("took", rendering.duration(_seconds(run))),
-        ("sensor", run.sensor_name),
+        ("requested by", _asked_by(run)),
         ("tick", run.tick_id),
         ("run key", run.run_key),
         ("decided by build", run.requested_build_id),
@@ -292,8 +310,15 @@ def _details(run: runs_pb2.Run) -> str:
 def _outcome(run: runs_pb2.Run) -> str:
     status = connection.terminal().status(documents.enum_name(run, "status"))
     took = rendering.duration(_seconds(run))
-    reason = f" {documents.failure_line(run.failure)}" if run.HasField("failure") else ""
-    return f"Run {run.run_id}: {status} after {took}.{rendering.one_line(reason)}"
+    told = f"Run {run.run_id}: {status} after {took}."
+    if not run.HasField("failure"):
+        return told
+    reason = rendering.one_line(documents.failure_line(run.failure))
+    return f"{told} {reason}"
+
+
+def _asked_by(run: runs_pb2.Run) -> str:
+    return f"sensor {run.sensor_name}" if run.sensor_name else "launch"
 
 
 def _seconds(run: runs_pb2.Run) -> float | None:

@@ -8,7 +8,7 @@ from atoll.client import connection as client_connection
 from atoll.client import documents, errors
 
 _COLUMNS = (
-    rendering.Column("SENSOR", shrinks=True, colour="bold"),
+    rendering.Column("SENSOR", shrinks=True, names=True, colour="bold"),
     rendering.Column("LOCATION"),
     rendering.Column("KIND"),
     rendering.Column("STATUS", is_status=True),
@@ -98,10 +98,18 @@ def stop(name: str, location: str, host: str, *, as_json: bool) -> None:
     help="Only evaluations with this outcome; may be repeated.",
 )
 @connection.limit_option(25)
+@click.option("--logs", is_flag=True, help="Show what each logged, and where it failed.")
 @connection.host_option
 @connection.json_option
-def ticks(
-    name: str, location: str, statuses: tuple[str, ...], limit: int, host: str, *, as_json: bool
+def ticks(  # noqa: PLR0913 - one parameter for each option
+    *,
+    name: str,
+    location: str,
+    statuses: tuple[str, ...],
+    limit: int,
+    logs: bool,
+    host: str,
+    as_json: bool,
 ) -> None:
     """List the evaluations of a sensor, newest first."""
 
@@ -114,10 +122,14 @@ def ticks(
         if as_json:
             click.echo(documents.listing("ticks", found))
         elif not found:
-            click.echo(f"{owner}/{name} has not been evaluated yet.")
+            how = "with that outcome" if statuses else "yet"
+            click.echo(f"{owner}/{name} has not been evaluated {how}.")
+        elif logs:
+            click.echo("\n\n".join(_tick_log(tick, connection.terminal()) for tick in found))
         else:
-            rows = [_tick_row(tick) for tick in found]
-            click.echo(rendering.table(_TICK_COLUMNS, rows, connection.terminal()))
+            terminal = connection.terminal()
+            rows = [_tick_row(tick, terminal) for tick in found]
+            click.echo(rendering.table(_TICK_COLUMNS, rows, terminal))
 
     connection.run(host, work)
 
@@ -171,7 +183,7 @@ def _row(sensor: automation_pb2.Sensor) -> list[str]:
     ]
 
 
-def _tick_row(tick: automation_pb2.Tick) -> list[str]:
+def _tick_row(tick: automation_pb2.Tick, terminal: rendering.Terminal) -> list[str]:
     return [
         rendering.moment(documents.moment(tick, "start_time")),
         documents.enum_name(tick, "status"),
@@ -179,14 +191,32 @@ def _tick_row(tick: automation_pb2.Tick) -> list[str]:
         str(tick.event_id) if tick.event_id else rendering.NOTHING,
         tick.build_id or rendering.NOTHING,
         str(len(tick.run_ids)),
-        _what(tick),
+        _what(tick, terminal),
     ]
 
 
-def _what(tick: automation_pb2.Tick) -> str:
+def _tick_log(tick: automation_pb2.Tick, terminal: rendering.Terminal) -> str:
+    lines = "\n".join(
+        f"{rendering.clock_time(documents.moment(line, 'timestamp'))}  "
+        f"{documents.enum_name(line, 'level')} {line.message}"
+        for line in tick.log_lines
+    )
+    pairs = [
+        ("time", rendering.moment_exact(documents.moment(tick, "start_time"))),
+        ("outcome", documents.enum_name(tick, "status")),
+        ("build", tick.build_id),
+        ("what", "" if tick.HasField("failure") else _what(tick, terminal)),
+        ("failure", documents.failure_text(tick.failure) if tick.HasField("failure") else ""),
+        ("logged", lines),
+    ]
+    return rendering.fields(pairs, terminal)
+
+
+def _what(tick: automation_pb2.Tick, terminal: rendering.Terminal) -> str:
     if tick.HasField("failure"):
         return documents.failure_line(tick.failure)
     if tick.skip_reason:
         return tick.skip_reason
     known = ", ".join(tick.skipped_run_keys)
-    return ", ".join(tick.run_ids) + (f" (had a run already: {known})" if known else "")
+    runs = ", ".join(connection.run_id(run_id, terminal) for run_id in tick.run_ids)
+    return runs + (f" (had a run already: {known})" if known else "")

@@ -73,7 +73,9 @@ def serve(  # noqa: PLR0913  # one parameter for each option
     try:
         logs.configure(level)
     except ValueError as error:
-        raise click.UsageError(f"ATOLL_LOG_LEVEL is {level!r}, which is no log level.") from error
+        raise click.UsageError(
+            f"ATOLL_LOG_LEVEL is {level!r}. Use one of debug, info, warning and error."
+        ) from error
     target = targets.parse(module, file, package, working_directory)
     location_name = targets.name_of(name, target)
     chosen = server_settings.Settings(

@@ -26,7 +26,7 @@ _CONFIG_NAME = "config"
 AssetFunction = Callable[..., Any]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class _Options:
     """What the decorator was given about how the function is called."""
 

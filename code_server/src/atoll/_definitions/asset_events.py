@@ -5,12 +5,20 @@ Called by users from assets and sensors, and by the execution that records them.
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic
 
 from atoll._definitions import errors, keys
 from atoll._definitions import metadata as metadata_values
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    # With the default, `-> MaterializeResult` and `-> Output` are complete as they stand.
+    T = TypeVar("T", default=Any)
+else:
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 DEFAULT_OUTPUT_NAME = "result"
 DATA_VERSION_TAG = "atoll/data_version"

@@ -4,20 +4,19 @@ Called by jobs, sensors and `materialize`. A selection says what it means only w
 known assets.
 """
 
-import dataclasses
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from atoll._definitions import assets as asset_definitions
-from atoll._definitions import errors, specs
+from atoll._definitions import errors, records, specs
 from atoll._definitions import keys as asset_keys
 
 _QUALIFIED = re.compile(r"^(key|group):(.+)$")
 _LATER_SYNTAX = re.compile(r"[+*()]|\s(and|or|not)\s|^not\s|,")
 
 
-class AssetSelection:
+class AssetSelection(records.Record):
     """Says which assets are meant. Selections combine with `|`, `&` and `-`."""
 
     def resolve_specs(
@@ -138,7 +137,6 @@ CoercibleToAssetSelection: TypeAlias = (
 )
 
 
-@dataclasses.dataclass(frozen=True)
 class _All(AssetSelection):
     def resolve_specs(
         self, known: Mapping[asset_keys.AssetKey, specs.AssetSpec]
@@ -146,7 +144,6 @@ class _All(AssetSelection):
         return set(known)
 
 
-@dataclasses.dataclass(frozen=True)
 class _Keys(AssetSelection):
     selected: tuple[asset_keys.AssetKey, ...]
 
@@ -163,7 +160,6 @@ class _Keys(AssetSelection):
         return set(self.selected)
 
 
-@dataclasses.dataclass(frozen=True)
 class _Groups(AssetSelection):
     selected: tuple[str, ...]
 
@@ -177,7 +173,6 @@ class _Groups(AssetSelection):
         }
 
 
-@dataclasses.dataclass(frozen=True)
 class _Combined(AssetSelection):
     operator: str
     left: AssetSelection

@@ -5,11 +5,7 @@ pydantic loads only where a user's code asks for `Config`.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
-
-from typing_extensions import Self
-
-C = TypeVar("C", bound="ConfigClass")
+from typing import Any
 
 JsonSchema = dict[str, Any]
 
@@ -18,7 +14,7 @@ class ConfigClass:
     """The root of all config classes."""
 
     @classmethod
-    def from_run_config(cls, values: Mapping[str, Any], path: Sequence[str]) -> Self:
+    def from_run_config(cls, values: Mapping[str, Any], path: Sequence[str]) -> "ConfigClass":
         """Validate run configuration and make the config of it.
 
         Args:

@@ -53,9 +53,9 @@ class Definitions:
         resources: Mapping[str, Any] | None = None,
         metadata: metadata_values.RawMetadataMapping | None = None,
     ) -> None:
-        self._assets = tuple(assets or ())
-        self._sensors = tuple(sensors or ())
-        self._jobs = tuple(jobs or ())
+        self._assets = _listed("assets", assets)
+        self._sensors = _listed("sensors", sensors)
+        self._jobs = _listed("jobs", jobs)
         self._resources = dict(resources or {})
         self._metadata = metadata_values.normalize(metadata)
 
@@ -293,6 +293,16 @@ class Definitions:
     @functools.cached_property
     def _sensors_by_name(self) -> Mapping[str, sensor_definitions.SensorDefinition]:
         return {one.name: one for one in reversed(problems.sensors_of(self))}
+
+
+def _listed(name: str, items: Iterable[Any] | None) -> tuple[Any, ...]:
+    if items is None:
+        return ()
+    if isinstance(items, str) or not hasattr(items, "__iter__"):
+        raise errors.InvalidDefinitionError(
+            f"The {name} are a list, got {items!r}. Put it into brackets."
+        )
+    return tuple(items)
 
 
 def _unique(items: Iterable[Any]) -> list[Any]:

@@ -23,13 +23,13 @@ Error
 ```
 """
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from atoll._definitions import records
 
-@dataclasses.dataclass(frozen=True)
-class Problem:
+
+class Problem(records.Record):
     """One thing that is wrong with a set of definitions, and where.
 
     Attributes:

@@ -6,15 +6,17 @@ carry them. An
 `LOG_MESSAGE`.
 """
 
-import dataclasses
 import enum
-import logging
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from atoll._definitions import asset_events, failures, keys, records
 from atoll._definitions import metadata as metadata_values
+
+# The numbers of `logging`, whose import would be a good part of what `import atoll` costs.
+_LOG_DEBUG = 10
+_LOG_INFO = 20
 
 _NO_METADATA: Mapping[str, metadata_values.MetadataValue[Any]] = MappingProxyType({})
 
@@ -144,7 +146,7 @@ class AssetObservationData(records.Record):
 class LogMessageData(records.Record):
     """The severity, as the numbers of `logging`, and the logger of a message."""
 
-    level: int = logging.INFO
+    level: int = _LOG_INFO
     logger_name: str = ""
 
 
@@ -175,8 +177,7 @@ EventSpecificData: TypeAlias = (
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Event:
+class Event(records.Record):
     """One fact about a run or an asset.
 
     Attributes:
@@ -249,8 +250,7 @@ class Event:
         return self.step_key is not None
 
 
-@dataclasses.dataclass(frozen=True)
-class EventLogEntry:
+class EventLogEntry(records.Record):
     """An entry of the log: an event or a log message, and the run it belongs to.
 
     Attributes:
@@ -280,7 +280,7 @@ class EventLogEntry:
         is_message = isinstance(data, LogMessageData)
         return EventLogEntry(
             error_info=event.failure,
-            level=data.level if isinstance(data, LogMessageData) else logging.DEBUG,
+            level=data.level if isinstance(data, LogMessageData) else _LOG_DEBUG,
             user_message=event.message,
             run_id=event.run_id,
             timestamp=event.timestamp,
@@ -321,8 +321,7 @@ class EventLogEntry:
         return self.event.observation if self.event is not None else None
 
 
-@dataclasses.dataclass(frozen=True)
-class EventLogRecord:
+class EventLogRecord(records.Record):
     """An entry of the log at its position.
 
     Attributes:
@@ -371,8 +370,7 @@ class EventLogRecord:
         return self.event_log_entry.asset_observation
 
 
-@dataclasses.dataclass(frozen=True)
-class EventRecordsResult:
+class EventRecordsResult(records.Record):
     """A page of records.
 
     Attributes:
@@ -386,8 +384,7 @@ class EventRecordsResult:
     has_more: bool
 
 
-@dataclasses.dataclass(frozen=True)
-class AssetRecordsFilter:
+class AssetRecordsFilter(records.Record):
     """Chooses records of one asset.
 
     Attributes:

@@ -6,12 +6,11 @@ is imported by name when it is first needed; so the arrow between the layers kee
 and whoever only defines does not pay for it.
 """
 
-import dataclasses
 import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from atoll._definitions import asset_events, errors, events, failures, keys, runs
+from atoll._definitions import asset_events, errors, events, failures, keys, records, runs
 
 
 class ExecuteInProcessResult:
@@ -36,6 +35,12 @@ class ExecuteInProcessResult:
         self._events = tuple(event_list)
         self._outputs = dict(outputs)
         self._step_keys = dict(step_keys)
+
+    def __repr__(self) -> str:
+        return (
+            f"ExecuteInProcessResult(run_id={self.run_id!r}, job_name={self._run.job_name!r}, "
+            f"success={self.success})"
+        )
 
     @property
     def success(self) -> bool:
@@ -97,8 +102,15 @@ class ExecuteInProcessResult:
     def asset_value(self, asset_key: keys.CoercibleToAssetKey) -> Any:
         """Return the value that an asset was given in this run."""
         key = keys.AssetKey.from_coercible(asset_key)
-        step_key, output_name = self._step_keys.get(key, (keys.op_name_of(key), ""))
-        return self.output_for_node(step_key, output_name)
+        if key not in self._step_keys:
+            known = ", ".join(repr(one.to_user_string()) for one in sorted(self._step_keys))
+            raise errors.StepOutputNotFoundError(
+                f"This run does not make the asset {key.to_user_string()!r}. It makes "
+                f"{known or 'none'}.",
+                keys.op_name_of(key),
+                asset_events.DEFAULT_OUTPUT_NAME,
+            )
+        return self.output_for_node(*self._step_keys[key])
 
     def asset_materializations_for_node(
         self, node_name: str
@@ -141,8 +153,7 @@ class ExecuteInProcessResult:
         return None
 
 
-@dataclasses.dataclass(frozen=True)
-class JobExecution:
+class JobExecution(records.Record):
     """What is to run in this process.
 
     Attributes:

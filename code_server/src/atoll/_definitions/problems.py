@@ -184,6 +184,14 @@ def _missing_resources(definitions: Inspected) -> Iterable[errors.Problem]:
             source,
         )
     for sensor in sensors_of(definitions):
+        unknown = ", ".join(sensor.unknown_parameters(resources))
+        if unknown:
+            yield placed(
+                f"The function of the sensor {sensor.name!r} takes too much: {unknown}. Take the "
+                "parameter away, or provide a resource of that name with "
+                "Definitions(resources={...}).",
+                sensor.source,
+            )
         for key in sorted(sensor.required_resource_keys - set(resources)):
             yield placed(
                 f"The sensor {sensor.name!r} needs the resource {key!r}, which nobody provides. "

@@ -3,19 +3,17 @@
 Called by users from sensors. Holds data only; what a combination of them means stands in `ticks`.
 """
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from atoll._definitions import asset_events as events_of_assets
-from atoll._definitions import errors, keys
+from atoll._definitions import errors, keys, records
 from atoll._definitions import run_config as run_configs
 
 SENSOR_NAME_TAG = "atoll/sensor_name"
 
 
-@dataclasses.dataclass(frozen=True, init=False)
-class RunRequest:
+class RunRequest(records.Record):
     """Asks for one run.
 
     Attributes:
@@ -64,12 +62,11 @@ class RunRequest:
 
     def with_replaced_attrs(self, **attributes: Any) -> "RunRequest":
         """Return the request with some attributes replaced."""
-        known = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        known = {name: getattr(self, name) for name in self.record_fields}
         return RunRequest(**{**known, **attributes})
 
 
-@dataclasses.dataclass(frozen=True)
-class SkipReason:
+class SkipReason(records.Record):
     """Says why a sensor asks for nothing.
 
     Attributes:
@@ -82,8 +79,7 @@ class SkipReason:
 AssetEvent: TypeAlias = events_of_assets.AssetMaterialization | events_of_assets.AssetObservation
 
 
-@dataclasses.dataclass(frozen=True, init=False)
-class SensorResult:
+class SensorResult(records.Record):
     """Everything that one evaluation of a sensor decides.
 
     Attributes:

@@ -4,9 +4,10 @@ Called by users.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from types import FunctionType
 from typing import Any
 
-from atoll._definitions import asset_selection, keys, sensors, specs
+from atoll._definitions import asset_selection, errors, keys, sensors, specs
 from atoll._definitions import metadata as metadata_values
 
 Decorator = Callable[[sensors.SensorFunction], Any]
@@ -48,6 +49,7 @@ def sensor(
     Returns:
         A decorator that makes the sensor.
     """
+    _refuse_function("@sensor()", job_name)
 
     def decorate(function: sensors.SensorFunction) -> sensors.SensorDefinition:
         return sensors.SensorDefinition(
@@ -105,6 +107,7 @@ def asset_sensor(
     Returns:
         A decorator that makes the sensor. The function takes any of context, event and resources.
     """
+    _refuse_function("@asset_sensor(asset_key=..., job=...)", asset_key)
     watched = asset_key.single_key() if isinstance(asset_key, specs.HasKey) else asset_key
 
     def decorate(function: sensors.SensorFunction) -> sensors.AssetSensorDefinition:
@@ -162,6 +165,7 @@ def multi_asset_sensor(
     Returns:
         A decorator that makes the sensor.
     """
+    _refuse_function("@multi_asset_sensor(monitored_assets=[...], job=...)", monitored_assets)
 
     def decorate(function: sensors.SensorFunction) -> sensors.MultiAssetSensorDefinition:
         return sensors.MultiAssetSensorDefinition(
@@ -181,3 +185,15 @@ def multi_asset_sensor(
         )
 
     return decorate
+
+
+def _refuse_function(written: str, first: object) -> None:
+    """Refuse what a decorator without parentheses is given: the function itself.
+
+    Raises:
+        InvalidDefinitionError: It is a function.
+    """
+    if isinstance(first, FunctionType):
+        raise errors.InvalidDefinitionError(
+            f"The decorator of the sensor {first.__name__!r} needs parentheses. Write {written}."
+        )

@@ -7,9 +7,8 @@ says.
 
 import enum
 import inspect
-import logging
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from atoll._definitions import (
     asset_events,
@@ -23,6 +22,9 @@ from atoll._definitions import (
     ticks,
 )
 from atoll._definitions import metadata as metadata_values
+
+if TYPE_CHECKING:
+    import logging
 
 DEFAULT_MINIMUM_INTERVAL_S = 30.0
 SensorFunction: TypeAlias = Callable[..., Any]
@@ -61,13 +63,17 @@ class TickContext(Protocol):
         ...
 
     @property
-    def log(self) -> logging.Logger:
+    def log(self) -> "logging.Logger":
         """The log of the tick."""
         ...
 
     @property
     def resources_by_key(self) -> Mapping[str, Any]:
         """The resources by key."""
+        ...
+
+    def update_cursor_after_evaluation(self) -> None:
+        """Settle the cursor once the function has returned."""
         ...
 
     def next_materialization(
@@ -98,6 +104,7 @@ class SensorDefinition:
     """
 
     sensor_type = SensorType.STANDARD
+    _arguments_max = 1
 
     def __init__(
         self,
@@ -126,12 +133,7 @@ class SensorDefinition:
                 f"The sensor {self.name!r} names its targets twice. Give one of job_name, job, "
                 "jobs and target."
             )
-        if minimum_interval_seconds is not None and not minimum_interval_seconds > 0:
-            raise errors.InvalidDefinitionError(
-                f"The minimum interval of the sensor {self.name!r} is a positive number of "
-                "seconds, "
-                f"got {minimum_interval_seconds!r}."
-            )
+        _check_interval(self.name, minimum_interval_seconds)
         target_jobs, target_assets = _split_target(target)
         self._function = evaluation_fn
         self.jobs: tuple[JobTarget, ...] = tuple([job] if job is not None else jobs or target_jobs)
@@ -143,7 +145,7 @@ class SensorDefinition:
         self.description = description or (
             inspect.cleandoc(evaluation_fn.__doc__) if evaluation_fn.__doc__ else None
         )
-        self.default_status = DefaultSensorStatus(default_status)
+        self.default_status = _status_of(self.name, default_status)
         self.required_resource_keys = frozenset(required_resource_keys or ())
         self.tags = asset_events.checked_tags(tags)
         self.metadata = metadata_values.normalize(metadata)
@@ -172,6 +174,15 @@ class SensorDefinition:
         if self.minimum_interval_seconds is not None:
             return float(self.minimum_interval_seconds)
         return DEFAULT_MINIMUM_INTERVAL_S if self.sensor_type is SensorType.STANDARD else 0.0
+
+    def unknown_parameters(self, resource_keys: Collection[str]) -> Sequence[str]:
+        """Return the parameters of the function that nothing is known to give to.
+
+        Args:
+            resource_keys: The resources that there are.
+        """
+        free = [name for name in self._parameters if name not in resource_keys]
+        return free[self._arguments_max :]
 
     def evaluate_tick(self, context: TickContext) -> ticks.TickResult:
         """Evaluate the sensor once.
@@ -280,6 +291,7 @@ class AssetSensorDefinition(SensorDefinition):
     """
 
     sensor_type = SensorType.ASSET
+    _arguments_max = 2
 
     def __init__(
         self,
@@ -377,6 +389,10 @@ class MultiAssetSensorDefinition(SensorDefinition):
         **options: Any,
     ) -> None:
         super().__init__(name, evaluation_fn=asset_materialization_fn, job_name=job_name, **options)
+        if isinstance(monitored_assets, (str, asset_selection.AssetSelection)):
+            raise errors.InvalidDefinitionError(
+                f"The sensor {self.name!r} watches {monitored_assets!r}. Give a list of asset keys."
+            )
         self._monitored = tuple(
             dict.fromkeys(keys.AssetKey.from_coercible(key) for key in monitored_assets)
         )
@@ -416,7 +432,27 @@ class MultiAssetSensorDefinition(SensorDefinition):
                 "again. "
                 "Call context.advance_cursor or context.advance_all_cursors."
             )
+        context.update_cursor_after_evaluation()
         return self._tick_result(result, context.cursor)
+
+
+def _check_interval(sensor_name: str, interval: object) -> None:
+    if interval is None or (isinstance(interval, (int, float)) and interval > 0):
+        return
+    raise errors.InvalidDefinitionError(
+        f"The minimum interval of the sensor {sensor_name!r} is a positive number of seconds, "
+        f"got {interval!r}."
+    )
+
+
+def _status_of(sensor_name: str, status: DefaultSensorStatus) -> DefaultSensorStatus:
+    try:
+        return DefaultSensorStatus(status)
+    except ValueError:
+        raise errors.InvalidDefinitionError(
+            f"The default status of the sensor {sensor_name!r} is {status!r}. Give "
+            "DefaultSensorStatus.RUNNING or DefaultSensorStatus.STOPPED."
+        ) from None
 
 
 def _split_target(

@@ -4,7 +4,6 @@ Called by users for external assets and by the decorators. Checks what can be ch
 asset alone.
 """
 
-import copy
 import dataclasses
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -182,8 +181,8 @@ class AssetSpec(HasKey):
 
     def at(self, source: sources.SourcePosition | None) -> "AssetSpec":
         """Return the spec as standing at this line of the user's code."""
-        placed = copy.copy(self)
-        _assign(placed, source=source)
+        placed = object.__new__(AssetSpec)
+        _assign(placed, **{**vars(self), "source": source})
         return placed
 
     def _like(self, **attributes: Any) -> "AssetSpec":
@@ -234,9 +233,7 @@ def mapped_spec(func: Callable[[AssetSpec], AssetSpec], spec: AssetSpec) -> Asse
     return mapped
 
 
-def dependencies(
-    deps: Iterable[CoercibleToAssetDep] | None, key: keys.AssetKey
-) -> list[AssetDep]:
+def dependencies(deps: Iterable[CoercibleToAssetDep] | None, key: keys.AssetKey) -> list[AssetDep]:
     """Make dependencies of what stands for them.
 
     Args:
@@ -257,7 +254,8 @@ def dependencies(
 
 
 def _assign(target: object, **values: Any) -> None:
-    # The instance is frozen for everybody but its constructor.
+    # The instance is frozen for everybody but its constructor. One by one, so that instances share
+    # the names of their attributes: there may be tens of thousands.
     for name, value in values.items():
         object.__setattr__(target, name, value)
 

@@ -3,16 +3,14 @@
 Called by `metadata` and by users. Holds data only.
 """
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from atoll._definitions import errors
+from atoll._definitions import errors, records
 
 Scalar = str | int | float | bool | None
 
 
-@dataclasses.dataclass(frozen=True)
-class TableConstraints:
+class TableConstraints(records.Record):
     """Constraints on a whole table.
 
     Attributes:
@@ -22,8 +20,7 @@ class TableConstraints:
     other: Sequence[str]
 
 
-@dataclasses.dataclass(frozen=True)
-class TableColumnConstraints:
+class TableColumnConstraints(records.Record):
     """Constraints on one column.
 
     Attributes:
@@ -37,8 +34,7 @@ class TableColumnConstraints:
     other: Sequence[str] | None = None
 
 
-@dataclasses.dataclass(frozen=True)
-class TableColumn:
+class TableColumn(records.Record):
     """One column of a table.
 
     Attributes:
@@ -50,20 +46,28 @@ class TableColumn:
     """
 
     name: str
-    type: str = "string"
-    description: str | None = None
-    constraints: TableColumnConstraints = TableColumnConstraints()
-    tags: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
+    type: str
+    description: str | None
+    constraints: TableColumnConstraints
+    tags: Mapping[str, str]
 
-    def __post_init__(self) -> None:
-        if self.constraints is None:  # pyright: ignore[reportUnnecessaryComparison]
-            object.__setattr__(self, "constraints", TableColumnConstraints())
-        if self.tags is None:  # pyright: ignore[reportUnnecessaryComparison]
-            object.__setattr__(self, "tags", {})
+    def __init__(
+        self,
+        name: str,
+        type: str = "string",
+        description: str | None = None,
+        constraints: TableColumnConstraints | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        assign = object.__setattr__
+        assign(self, "name", name)
+        assign(self, "type", type)
+        assign(self, "description", description)
+        assign(self, "constraints", constraints or TableColumnConstraints())
+        assign(self, "tags", {} if tags is None else tags)
 
 
-@dataclasses.dataclass(frozen=True)
-class TableSchema:
+class TableSchema(records.Record):
     """The columns of a table.
 
     Attributes:
@@ -72,12 +76,13 @@ class TableSchema:
     """
 
     columns: Sequence[TableColumn]
-    constraints: TableConstraints = TableConstraints(other=())
+    constraints: TableConstraints
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "columns", tuple(self.columns))
-        if self.constraints is None:  # pyright: ignore[reportUnnecessaryComparison]
-            object.__setattr__(self, "constraints", TableConstraints(other=()))
+    def __init__(
+        self, columns: Iterable[TableColumn], constraints: TableConstraints | None = None
+    ) -> None:
+        object.__setattr__(self, "columns", tuple(columns))
+        object.__setattr__(self, "constraints", constraints or TableConstraints(other=()))
 
     @staticmethod
     def from_name_type_dict(name_type_dict: Mapping[str, str]) -> "TableSchema":

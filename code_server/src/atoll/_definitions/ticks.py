@@ -5,18 +5,16 @@ Called by sensor definitions. Turns whatever a sensor function returned or yield
 """
 
 import contextlib
-import dataclasses
 from collections.abc import Generator, Iterable, Sequence
 from typing import Any
 
-from atoll._definitions import errors
+from atoll._definitions import errors, records
 from atoll._definitions import run_requests as requests_of_sensors
 
 EMPTY_RESULT_MESSAGE = "Sensor function returned an empty result"
 
 
-@dataclasses.dataclass(frozen=True)
-class TickResult:
+class TickResult(records.Record):
     """What one evaluation of a sensor decided.
 
     Attributes:

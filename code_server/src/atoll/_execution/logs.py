@@ -11,6 +11,8 @@ from atoll._definitions import events
 from atoll._execution import events as event_sinks
 
 USER_LOGGER_NAME = "atoll"
+# Where, in the standard tree of loggers, people find what is logged in their own process.
+CONTEXT_LOGGER_NAME = "atoll.context"
 
 
 class LogManager(logging.Logger):
@@ -68,7 +70,7 @@ class _Forwarding(logging.Handler):
     """Hands records on to the standard tree of loggers, for contexts that stand alone in tests."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        logger = logging.getLogger("atoll.context")
+        logger = logging.getLogger(CONTEXT_LOGGER_NAME)
         if logger.isEnabledFor(record.levelno):
             logger.handle(record)
 

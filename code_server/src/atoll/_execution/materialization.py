@@ -5,6 +5,7 @@ Called by users in scripts and tests. Importing this module makes it the executo
 """
 
 import dataclasses
+import logging
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,12 +13,14 @@ from typing import Any
 from atoll._definitions import asset_selection as asset_selections
 from atoll._definitions import assets as asset_definitions
 from atoll._definitions import definitions as all_definitions
-from atoll._definitions import errors, in_process, jobs, keys, runs, specs
+from atoll._definitions import errors, events, in_process, jobs, keys, runs, specs
 from atoll._definitions import run_config as run_configs
 from atoll._execution import events as event_sinks
-from atoll._execution import io_managers
+from atoll._execution import io_managers, logs
 from atoll._execution import runs as run_execution
 from atoll._instance import instance as instances
+
+_user_logger = logging.getLogger(logs.CONTEXT_LOGGER_NAME)
 
 MaterializableAssets = Sequence[asset_definitions.AssetsDefinition | specs.AssetSpec]
 
@@ -104,7 +107,7 @@ def materialize_to_memory(  # noqa: PLR0913 - the field's signature
             )
     memory = io_managers.InMemoryIOManager()
     named = {"io_manager"}
-    for one in assets:
+    for one in all_definitions.Definitions(assets=assets).assets:
         if isinstance(one, asset_definitions.AssetsDefinition):
             named |= {output.io_manager_key for output in one.computation.outputs}
     return materialize(
@@ -147,7 +150,7 @@ class InProcessExecutor:
             tags={**job.run_tags, **execution.tags},
         )
         backend = instances.recording_backend(instance.backend)
-        sink = event_sinks.ListSink(backend)
+        sink = _SpokenSink(backend)
         captured: dict[tuple[str, str], Any] = {}
         if backend is not None:
             backend.record_run(run)
@@ -200,6 +203,18 @@ class InProcessExecutor:
         if python_type is not None:
             context.python_type = python_type
         return manager.load_input(context)
+
+
+class _SpokenSink(event_sinks.ListSink):
+    """Also hands what is logged on to `logging`, where scripts and notebooks look for it."""
+
+    def emit(self, event: events.Event) -> None:
+        """Take one event."""
+        super().emit(event)
+        data = event.event_specific_data
+        if isinstance(data, events.LogMessageData):
+            about = f"{event.step_key}: " if event.step_key else ""
+            _user_logger.log(data.level, "%s%s", about, event.message)
 
 
 EXECUTOR = InProcessExecutor()

@@ -138,7 +138,6 @@ class MultiAssetSensorEvaluationContext(sensor_contexts.SensorEvaluationContext)
             key = self._watched(asset_key)
             if record is not None:
                 self._cursors[key] = self._advanced(key, record)
-        self._cursor = write_cursor(self._cursors)
         self._cursor_updated = True
 
     def advance_all_cursors(self) -> None:
@@ -149,8 +148,12 @@ class MultiAssetSensorEvaluationContext(sensor_contexts.SensorEvaluationContext)
                 self._cursors[key] = AssetCursor(record.partition_key, record.storage_id)
             elif self._consumed(key).unconsumed:
                 self._cursors[key] = dataclasses.replace(self._cursors[key], unconsumed={})
-        self._cursor = write_cursor(self._cursors)
         self._cursor_updated = True
+
+    def update_cursor_after_evaluation(self) -> None:
+        """Make what was noted the cursor; during the evaluation it stays the old one."""
+        if self._cursor_updated:
+            self._cursor = write_cursor(self._cursors)
 
     def _watched(self, asset_key: keys.CoercibleToAssetKey) -> keys.AssetKey:
         key = keys.AssetKey.from_coercible(asset_key)

@@ -16,7 +16,7 @@ import platform
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from atoll._definitions import definitions, events, failures, keys, runs
+from atoll._definitions import definitions, events, failures, keys, raised, runs
 from atoll._execution import events as event_sinks
 from atoll._execution import planning, steps, storing
 from atoll._instance import instance as instances
@@ -121,7 +121,7 @@ class RunExecution:
             scope = self._scope(plan)
         except Exception as error:  # noqa: BLE001 - boundary: what cannot be planned is recorded as the run's failure
             self.first_error = error
-            self._fail(str(error), failures.user_failure(error))
+            self._fail(str(error), raised.user_failure(error))
             return False
         for key in sorted(plan.asset_keys):
             self._emitter.emit(
@@ -134,7 +134,7 @@ class RunExecution:
             self._emitter.emit(events.EventType.RUN_SUCCESS, f"{self._run.job_name} succeeded.")
             return True
         message = f"Steps failed: {', '.join(failed)}."
-        cause = failures.describe(self.first_error) if self.first_error is not None else None
+        cause = raised.describe(self.first_error) if self.first_error is not None else None
         self._fail(message, failures.FailureInfo("atoll.StepsFailed", message, cause=cause))
         return False
 

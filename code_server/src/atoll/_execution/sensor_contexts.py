@@ -91,6 +91,9 @@ class SensorEvaluationContext:
         self._cursor = cursor
         self._cursor_updated = True
 
+    def update_cursor_after_evaluation(self) -> None:
+        """Settle the cursor once the function has returned; here it is settled already."""
+
     @property
     def last_run_key(self) -> str | None:
         """The run key of the last run that the sensor requested."""

@@ -21,8 +21,8 @@ from atoll._definitions import (
     assets,
     errors,
     events,
-    failures,
     keys,
+    raised,
     runs,
 )
 from atoll._execution import asset_context, io_managers, logs, planning, resources
@@ -113,6 +113,9 @@ class StepRun:
             if isinstance(error, (RunCanceledError, KeyboardInterrupt)):
                 raise
             raise StepFailedError(self._step.key) from error
+        finally:
+            # The context holds this object: let go of it, so that nothing waits for the collector.
+            self._context = None
         took = events.StepSuccessData((time.perf_counter() - began) * 1000)
         self._emit(events.EventType.STEP_SUCCESS, f"Step {self._step.key} succeeded.", took)
         return materialized
@@ -351,7 +354,7 @@ class StepRun:
 
     def _fail(self, error: BaseException, began: float) -> None:
         took_ms = (time.perf_counter() - began) * 1000
-        data = events.StepFailureData(failures.user_failure(error), took_ms)
+        data = events.StepFailureData(raised.user_failure(error), took_ms)
         reason = (
             "was canceled"
             if isinstance(error, RunCanceledError)

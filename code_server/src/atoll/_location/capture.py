@@ -38,11 +38,12 @@ class StepCapture:
 
     def __init__(self, directory: run_directory.RunDirectory) -> None:
         self._directory = directory
-        self._step_key = run_directory.OUTSIDE_STEPS
+        self._outside = self._files(run_directory.OUTSIDE_STEPS)
+        self._current = self._outside
 
     def begin(self) -> None:
         """Capture what is written outside any step from here on."""
-        self._point_at(run_directory.OUTSIDE_STEPS)
+        self._point_at(self._outside)
 
     @contextlib.contextmanager
     def step(self, step_key: str) -> Generator[None]:
@@ -51,8 +52,8 @@ class StepCapture:
         Args:
             step_key: The step.
         """
-        outer = self._step_key
-        self._point_at(step_key)
+        outer = self._current
+        self._point_at(self._files(step_key))
         try:
             yield
         finally:
@@ -61,18 +62,25 @@ class StepCapture:
     def end(self) -> None:
         """Write out what is buffered and enforce the bound. What follows is still captured."""
         flush_standard_streams()
-        self._enforce(self._step_key)
+        self._enforce()
 
-    def _point_at(self, step_key: str) -> None:
+    def _files(self, step_key: str) -> dict[int, pathlib.Path]:
+        """Return the file of each descriptor."""
+        return {
+            descriptor: self._directory.output_file(step_key, stream)
+            for stream, descriptor in _DESCRIPTORS.items()
+        }
+
+    def _point_at(self, files: dict[int, pathlib.Path]) -> None:
         flush_standard_streams()
-        for stream, descriptor in _DESCRIPTORS.items():
-            redirect(descriptor, self._directory.output_file(step_key, stream))
-        self._enforce(self._step_key)
-        self._step_key = step_key
+        for descriptor, path in files.items():
+            redirect(descriptor, path)
+        self._enforce()
+        self._current = files
 
-    def _enforce(self, step_key: str) -> None:
-        for stream in _DESCRIPTORS:
-            enforce_bound(self._directory.output_file(step_key, stream))
+    def _enforce(self) -> None:
+        for path in self._current.values():
+            enforce_bound(path)
 
 
 def redirect(descriptor: int, path: pathlib.Path) -> None:
@@ -97,24 +105,30 @@ def flush_standard_streams() -> None:
     _LIBC.fflush(None)
 
 
-def enforce_bound(path: pathlib.Path) -> None:
+def enforce_bound(path: pathlib.Path) -> int:
     """Cut a captured stream that has grown past its bound, leaving a note. May be repeated.
 
     Who still writes goes on behind the note, and is cut off there the next time.
 
     Args:
         path: The file; it may be missing.
+
+    Returns:
+        How much of the file is to be kept: its size, but for what was written behind the note
+        meanwhile.
     """
     try:
         size = path.stat().st_size
     except FileNotFoundError:
-        return
-    if size <= STREAM_BYTES_MAX + len(CUT_NOTE):
-        return
+        return 0
+    size_max = STREAM_BYTES_MAX + len(CUT_NOTE)
+    if size <= size_max:
+        return size
     with path.open("r+b", buffering=0) as file:
         file.seek(STREAM_BYTES_MAX)
         file.write(CUT_NOTE)
         file.truncate()
+    return size_max
 
 
 def tail(path: pathlib.Path, bytes_max: int) -> str:

@@ -50,7 +50,7 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 from atoll._definitions import definitions as definitions_module
 from atoll._location import (
@@ -148,21 +148,23 @@ def _definitions_role(parameters: launch.LaunchParameters) -> int:
     # An import that never returns must not outlive the code server; nothing is due on the socket
     # until it is done.
     lifeline.die_with(channel.fileno())
-    try:
-        with _collecting_seldom():
+    with contextlib.ExitStack() as until_settled:
+        until_settled.enter_context(_collecting_seldom())
+        try:
             definitions = loading.load_definitions(parameters.target)
             loaded = _describe(definitions, parameters)
-    except loading.LoadError as error:
+        except loading.LoadError as error:
+            lifeline.live_on(channel.fileno())
+            failed = process_pb2.LoadFailed(failure=error.failure)
+            channel.send(process_pb2.ProcessMessage(load_failed=failed))
+            return EXIT_LOAD_FAILED
         lifeline.live_on(channel.fileno())
-        failed = process_pb2.LoadFailed(failure=error.failure)
-        channel.send(process_pb2.ProcessMessage(load_failed=failed))
-        return EXIT_LOAD_FAILED
-    lifeline.live_on(channel.fileno())
-    try:
-        return _DefinitionsProcess(parameters, definitions, loaded, channel).serve()
-    except (OSError, errors.FramingError):
-        # The code server is gone or out of its mind; either way there is nobody to serve.
-        return 0
+        process = _DefinitionsProcess(parameters, definitions, loaded, channel)
+        try:
+            return process.serve(until_settled.close)
+        except (OSError, errors.FramingError):
+            # The code server is gone or out of its mind; either way there is nobody to serve.
+            return 0
 
 
 @contextlib.contextmanager
@@ -212,18 +214,23 @@ class _DefinitionsProcess:
     def _child_body(self, parameters: launch.LaunchParameters) -> int:
         return run_child(parameters, lambda: self._definitions, start_method="fork")
 
-    def serve(self) -> int:
-        """Tell that the code is loaded, then make processes until the code server is gone."""
+    def serve(self, settled: Callable[[], None]) -> int:
+        """Tell that the code is loaded, then make processes until the code server is gone.
+
+        Args:
+            settled: Called as soon as the garbage collector has nothing to do with what was loaded.
+        """
         wakeup = self._watch_children()
         self._children.keep_private(self._channel.fileno())
-        # What is alive now is shared with every fork: the collector must not touch, and so copy,
-        # its pages.
-        gc.collect()
-        gc.freeze()
         message = process_pb2.ProcessMessage(loaded=self._loaded)
         self._channel.send(message, _SNAPSHOT_SEND_TIMEOUT_S)
         self._loaded.Clear()
         message.Clear()
+        # What is alive now is shared with every fork: the collector must not touch, and so copy,
+        # its pages. Told first, since this takes a while and the code server has to read meanwhile.
+        gc.collect()
+        gc.freeze()
+        settled()
         try:
             self._serve_until_end(wakeup)
         finally:

@@ -20,6 +20,8 @@ from __future__ import annotations
 
 import pathlib
 
+from atoll._definitions import errors
+
 
 class LocationError(Exception):
     """Base of everything raised by `atoll._location` and not by user code."""
@@ -104,5 +106,5 @@ class LaunchParametersError(LocationError):
     """The launch parameters of a process are missing or unusable."""
 
 
-class LoadTargetError(LocationError):
+class LoadTargetError(LocationError, errors.Error):
     """The module, file or package that holds the definitions cannot be found."""

@@ -15,7 +15,7 @@ from google.protobuf import duration_pb2
 from atoll._definitions import definitions as definitions_module
 from atoll._execution import ticks
 from atoll._instance import instance as instance_module
-from atoll._location import capture, errors, loading, relay, tick_log
+from atoll._location import capture, errors, loading, priority, relay, tick_log
 from atoll._wire import failures
 from atoll._wire import ticks as tick_messages
 from atoll.location.v1 import location_pb2
@@ -39,6 +39,7 @@ def serve(introduction: relay.Introduction, load: loading.Load) -> int:
     except OSError as error:
         sys.stderr.write(f"The code server does not answer: {error}\n")
         return EXIT_UNREACHABLE
+    priority.give_way(priority.TICKS)
     try:
         evaluator = Evaluator(load(), relay.ServerLink(introduction, channel))
     except loading.LoadError as error:

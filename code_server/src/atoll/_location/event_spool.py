@@ -22,7 +22,19 @@ from atoll.process.v1 import process_pb2
 
 _HINT_INTERVAL_S = 0.005
 
-_NOT_URGENT = frozenset({events.EventType.LOG_MESSAGE, events.EventType.ENGINE_EVENT})
+# Others follow them closely, or nobody waits for them. One wake-up of the code server and the host
+# for each would cost a short step more than its work does.
+_NOT_URGENT = frozenset(
+    {
+        events.EventType.ASSET_MATERIALIZATION_PLANNED,
+        events.EventType.ENGINE_EVENT,
+        events.EventType.HANDLED_OUTPUT,
+        events.EventType.LOADED_INPUT,
+        events.EventType.LOGS_CAPTURED,
+        events.EventType.LOG_MESSAGE,
+        events.EventType.STEP_OUTPUT,
+    }
+)
 
 
 class EventSpool:

@@ -106,7 +106,7 @@ def _import_named(target: launch.Target) -> types.ModuleType:
             f"There is no {target.kind.value} {target.value!r}: {missing!r} is neither in the "
             f"working directory {target.working_directory!r} nor installed for {sys.executable}."
         )
-        raise errors.LoadTargetError(text) from error
+        raise errors.LoadTargetError(text) from None
 
 
 def _with_submodules(package: types.ModuleType, name: str) -> types.ModuleType:

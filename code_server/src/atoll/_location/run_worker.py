@@ -20,7 +20,7 @@ import types
 from collections.abc import Generator
 
 from atoll._definitions import definitions as definitions_module
-from atoll._definitions import events, failures
+from atoll._definitions import events, failures, raised
 from atoll._execution import runs as execution
 from atoll._instance import instance as instance_module
 from atoll._location import (
@@ -28,6 +28,7 @@ from atoll._location import (
     errors,
     event_spool,
     loading,
+    priority,
     relay,
     run_directory,
     spool,
@@ -120,6 +121,7 @@ class _RunWorker:
         try:
             signal.signal(signal.SIGTERM, self._on_terminate)
             self._emit(events.EventType.RUN_START, "The run has started.", self._start_data())
+            priority.give_way(priority.RUNS)
             if directory.cancel_requested:
                 self._cancel()
             backend = relay.RelayBackend(link, patience_s=_INSTANCE_PATIENCE_S)
@@ -131,7 +133,7 @@ class _RunWorker:
         except loading.LoadError as error:
             self._end_failed(failure_messages.to_info(error.failure))
         except BaseException as error:  # noqa: BLE001 - the boundary of the run: recorded as its end
-            self._end_failed(failures.describe(error))
+            self._end_failed(raised.describe(error))
         # A late signal must not interrupt what is left.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
 

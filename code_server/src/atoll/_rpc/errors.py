@@ -39,6 +39,8 @@ ERROR_INFO_TYPE_URL = "type.googleapis.com/google.rpc.ErrorInfo"
 
 # Trailers share one small budget (8 KiB with many clients); the message travels twice and escaped.
 _MESSAGE_BYTES_MAX = 1500
+# How gRPC begins to tell that no connection came about.
+_NOT_CONNECTED = "failed to connect to all addresses"
 _METADATA_VALUE_BYTES_MAX = 128
 _METADATA_ENTRIES_MAX = 8
 
@@ -249,6 +251,9 @@ def from_call(error: grpc.aio.AioRpcError, *, peer: str = "") -> RpcError:
         return kind(details, reason=info.reason, metadata=info.metadata)
     if kind is UnavailableError:
         where = f" at {peer}" if peer else ""
+        if details.startswith(_NOT_CONNECTED):
+            # What follows tells of every layer on the way; the last says what happened.
+            details = details.rpartition(": ")[2]
         return UnavailableError(
             f"No server answers{where}: {details}. Check the address and that it runs."
         )

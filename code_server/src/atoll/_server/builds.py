@@ -139,8 +139,11 @@ class Builds(services.Service):
             launched = self._launch(build_id or server_settings.generate_build_id())
             await self._load(launched)
 
-    async def usable(self) -> HeldBuild:
+    async def usable(self, within_s: float = _RESTART_WAIT_S) -> HeldBuild:
         """Return the current build once its process can make processes.
+
+        Args:
+            within_s: How long to wait for that.
 
         Raises:
             NoBuildError: There is none.
@@ -148,11 +151,11 @@ class Builds(services.Service):
         """
         if self.current is None:
             if not self.first_load_over.is_set():
-                await services.wait_for_event(self.first_load_over, _RESTART_WAIT_S)
+                await services.wait_for_event(self.first_load_over, within_s)
             if self.current is None:
                 reason = self.load_failure.message if self.load_failure is not None else ""
                 raise errors.NoBuildError(self._settings.location_name, reason)
-        if not await services.wait_for_event(self._usable, _RESTART_WAIT_S):
+        if not await services.wait_for_event(self._usable, within_s):
             raise errors.ProcessUnavailableError("A process", "the code is being loaded again")
         return self.current
 

@@ -44,6 +44,8 @@ class Feed:
     def rewind(self) -> None:
         """Begin again behind the last acknowledged event."""
         self._reader = spool.Reader(self._folder)
+        # Up to the damage everything is there still, and may have to be sent again.
+        self._damaged = False
         self.sent_seq = self.acknowledged_seq
         self.dirty = True
 
@@ -56,7 +58,15 @@ class Feed:
         """
         taken: list[spool.Spooled] = []
         while not taken:
-            found = self._read(events_max, bytes_max)
+            try:
+                found = self._read(events_max, bytes_max)
+            except OSError as error:
+                # No descriptors left, for example. It stays dirty, so that it is looked at again.
+                _logger.warning(
+                    "The spool of a run cannot be read now",
+                    extra={"action": "read_spool", "run_id": self.run_id, "problem": str(error)},
+                )
+                return []
             if not found:
                 self.dirty = False
                 self._look_whether_done()
@@ -78,8 +88,8 @@ class Feed:
         self.dirty = True
 
     def replace_rest(self, event: events_pb2.Event) -> None:
-        """Have one event stand for everything that cannot be read; its seq is set here."""
-        event.seq = max(self.sent_seq, self._reader.last_seq, self.acknowledged_seq) + 1
+        """Have one event stand for all that cannot be read; its seq is set when it is its turn."""
+        event.seq = 0
         self._replacement = event
         self.dirty = True
 
@@ -87,17 +97,21 @@ class Feed:
         if not self._damaged:
             try:
                 found = self._reader.read(events_max=events_max, bytes_max=bytes_max)
-            except (location_errors.SpoolError, OSError) as error:
+            except (location_errors.SpoolError, FileNotFoundError) as error:
                 self._damaged = True
                 _logger.error(  # noqa: TRY400  # what the file holds is the point, not the stack
                     "The spool of a run cannot be read to its end",
                     extra={"action": "read_spool", "run_id": self.run_id, "problem": str(error)},
                 )
                 found = []
-            if found or not self._damaged:
+            if found:
                 return found
         event = self._replacement
-        if event is None or event.seq <= self.sent_seq:
+        if event is None:
+            return []
+        if not event.seq:
+            event.seq = max(self.sent_seq, self._reader.last_seq, self.acknowledged_seq) + 1
+        if event.seq <= self.sent_seq:
             return []
         return [spool.Spooled(event=event, size_bytes=event.ByteSize())]
 

@@ -2,10 +2,12 @@
 
     spool --Feed.take--> batch --AppendEvents--> host --acknowledgement--> Feed.acknowledge
 
-Several batches are in flight; the host answers each in the order they were sent. After any break
-everything unacknowledged is sent again and the host drops the repeats. A run whose events the host
-refuses for good (fenced) is handed to `on_fenced`. Nothing here knows what a run is beyond its
-feed.
+Several batches are in flight; the host answers each in the order they were sent. While batches are
+not full only few are, so that what comes in meanwhile goes out together: a batch for each event
+would cost host and database many times the work of the step that wrote it, and come no earlier.
+After any break everything unacknowledged is sent again and the host drops the repeats. A run whose
+events the host refuses for good (fenced) is handed to `on_fenced`. Nothing here knows what a run is
+beyond its feed.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ _logger = logging.getLogger(__name__)
 BATCH_EVENTS_MAX = 500
 BATCH_BYTES_MAX = 512 * 1024
 BATCHES_IN_FLIGHT_MAX = 8
+# One on its way and one that waits for it, so that the host always has something to do.
+SMALL_BATCHES_IN_FLIGHT_MAX = 2
 
 # Workers say when they have written; one whose connection broke is looked at this often.
 _BACKSTOP_S = 0.5
@@ -50,17 +54,21 @@ class _Stream:
         self.sent: collections.deque[tuple[float, dict[str, int]]] = collections.deque()
         self.space = asyncio.Event()
         self.space.set()
+        self._most = BATCHES_IN_FLIGHT_MAX
 
-    def add(self, last_seqs: dict[str, int]) -> None:
+    def add(self, last_seqs: dict[str, int], *, full: bool) -> None:
         self.sent.append((time.monotonic(), last_seqs))
-        if len(self.sent) >= BATCHES_IN_FLIGHT_MAX:
+        # Behind a full batch there is more to send.
+        self._most = BATCHES_IN_FLIGHT_MAX if full else SMALL_BATCHES_IN_FLIGHT_MAX
+        if len(self.sent) >= self._most:
             self.space.clear()
 
     def pop(self) -> dict[str, int]:
         if not self.sent:
             raise _StreamOverError("The host answered more batches than were sent.")
         _, last_seqs = self.sent.popleft()
-        self.space.set()
+        if len(self.sent) < self._most:
+            self.space.set()
         return last_seqs
 
     @property
@@ -159,7 +167,7 @@ class Forwarder(services.LoopService):
                 if stream.overdue:
                     raise _StreamOverError("The host does not acknowledge.")
                 continue
-            batch = self._collect()
+            batch, full = self._collect()
             if not batch:
                 if stream.overdue:
                     raise _StreamOverError("The host does not acknowledge.")
@@ -168,7 +176,7 @@ class Forwarder(services.LoopService):
                     self._look_at_all()
                 continue
             # In flight before it is written: the answer may come before the write returns.
-            stream.add({event.run_id: event.seq for event in batch})
+            stream.add({event.run_id: event.seq for event in batch}, full=full)
             request = mesh_pb2.AppendEventsRequest(
                 location_name=self._link.location_name,
                 server_id=self._link.server_id,
@@ -177,8 +185,8 @@ class Forwarder(services.LoopService):
             )
             await asyncio.wait_for(call.write(request), _WRITE_TIMEOUT_S)
 
-    def _collect(self) -> list[events_pb2.Event]:
-        """Return the next batch: of every run that has something, a fair share."""
+    def _collect(self) -> tuple[list[events_pb2.Event], bool]:
+        """Return the next batch, a fair share of every run, and whether it is full."""
         ready = [feed for feed in self._all() if feed.dirty]
         batch: list[events_pb2.Event] = []
         room_bytes = BATCH_BYTES_MAX
@@ -192,8 +200,8 @@ class Forwarder(services.LoopService):
             if len(batch) >= BATCH_EVENTS_MAX or room_bytes <= 0:
                 # Those that had no room come first the next time.
                 self._feeds = {**{f.run_id: f for f in ready[index + 1 :]}, **self._feeds}
-                break
-        return batch
+                return batch, True
+        return batch, False
 
     async def _receive(self, call: _Call, stream: _Stream, backoff: services.Backoff) -> None:
         while True:

@@ -12,12 +12,14 @@ import socket
 import sys
 
 from atoll._rpc import errors as rpc_errors
+from atoll._rpc import reasons
 from atoll._server import launching, server, state_directory
 from atoll._server import settings as server_settings
 from atoll.definitions.v1 import values_pb2
 from atoll.location.v1 import location_pb2
 
 _STOP_WITHIN_S = 15
+_USAGE_REASONS = frozenset({reasons.INVALID_ADDRESS, reasons.ADDRESS_NOT_LOOPBACK})
 _METHODS = {
     location_pb2.START_METHOD_FORK: "fork",
     location_pb2.START_METHOD_SPAWN: "spawn",
@@ -43,8 +45,12 @@ def run(
         return asyncio.run(_serve(prepared))
     except rpc_errors.RpcError as error:
         # Said here, since whoever called cannot know gRPC's errors yet.
-        _say(f"Error: {error.message}")
-        return 1
+        if error.reason not in _USAGE_REASONS:
+            _say(f"Error: {error.message}")
+            return 1
+        of_host = error.metadata.get("address") == chosen.host_address
+        _say(f"Error: {'--host' if of_host else '--listen'}: {error.message}")
+        return 2
 
 
 async def _serve(prepared: server.Prepared) -> int:
@@ -71,9 +77,11 @@ async def _serve(prepared: server.Prepared) -> int:
         live_runs = code_server.runs.live_count
         await code_server.stop()
     if live_runs:
+        # Whoever started this process may end its runs as well, so nothing is promised here.
+        runs = "1 run was" if live_runs == 1 else f"{live_runs} runs were"
         _say(
-            f"Stopped. {live_runs} run{'s go' if live_runs > 1 else ' goes'} on; "
-            "the next start of this location takes over."
+            f"Stopped. {runs} under way: the next start of this location takes over, "
+            "or tells the end."
         )
     return 0
 
@@ -107,15 +115,13 @@ def _serving(code_server: server.CodeServer, build: location_pb2.Build) -> str:
 def _failed(code_server: server.CodeServer, failure: values_pb2.Failure) -> str:
     """Return why a load failed, with the place in the user's code."""
     kept = code_server.builds.current
-    lines = [f"{code_server.settings.location_name} failed to load: {failure.message}"]
-    if failure.type:
-        lines[0] = (
-            f"{code_server.settings.location_name} failed to load: {failure.type}: "
-            f"{failure.message}"
-        )
+    kind = f"{failure.type.removeprefix('atoll.')}: " if failure.type else ""
+    lines = [f"{code_server.settings.location_name} failed to load: {kind}{failure.message}"]
+    # A frame without a function is the place of a wrong definition, which the message names.
     lines += [
         f"  {frame.file}:{frame.line} in {frame.function}: {frame.source}"
         for frame in failure.frames[-5:]
+        if frame.function
     ]
     if failure.last_output:
         lines += ["  last output:", *(f"    {ln}" for ln in failure.last_output.splitlines()[-10:])]

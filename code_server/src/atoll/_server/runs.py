@@ -43,6 +43,8 @@ _logger = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 1.0
 _UNTOLD_START_S = 10.0
+# Then it is seen whether a run that waits for a worker was canceled.
+_BUILD_WITHIN_S = 3.0
 _MAKE_ATTEMPTS_MAX = 5
 _FENCED_KEPT = 20
 
@@ -70,6 +72,7 @@ class Runs(services.Service):
         self.draining = False
         self.forwarder = forwarding.Forwarder(surroundings.link, self._fence)
         self.output = output.OutputForwarder(surroundings.link)
+        self._output_bounds = output.OutputBounds(self.output)
         self._around = surroundings
         self._held: dict[str, held_runs.HeldRun] = {}
         self._ended = ended_runs.EndedRuns(surroundings.state.path / "ended_runs")
@@ -87,6 +90,7 @@ class Runs(services.Service):
             self._adopt(directory)
         await self.forwarder.start()
         await self.output.start()
+        await self._output_bounds.start()
 
     def _adopt(self, directory: run_directory.RunDirectory) -> None:
         try:
@@ -100,6 +104,7 @@ class Runs(services.Service):
     async def stop(self) -> None:
         """Let go of the runs; their workers live on."""
         await self._tasks.cancel()
+        await self._output_bounds.stop()
         await self.output.stop()
         await self.forwarder.stop()
         for run in self._held.values():
@@ -190,10 +195,27 @@ class Runs(services.Service):
         return run if run is not None and hub.same_secret(run.nonce, nonce) else None
 
     async def _supervise(self, run: held_runs.HeldRun, run_output: output.RunOutput) -> None:
-        """Take a run through its states to the end."""
-        await self._live(run)
-        await self._seal(run)
-        run.sealed = True
+        """Take a run through its states to the end, again while the disk fails."""
+        backoff = services.Backoff()
+        while True:
+            try:
+                await self._bring_to_end(run, run_output)
+            except (location_errors.LocationError, OSError) as error:
+                _logger.warning(
+                    "What is to be done for a run cannot be done yet",
+                    extra={"action": "run", "run_id": run.run_id, "problem": str(error)},
+                    exc_info=error,
+                )
+            else:
+                return
+            await backoff.wait()
+
+    async def _bring_to_end(self, run: held_runs.HeldRun, run_output: output.RunOutput) -> None:
+        """Go through the states from where the run stands; may be repeated."""
+        if not run.sealed:
+            await self._live(run)
+            await self._seal(run)
+            run.sealed = True
         run.feed.end()
         self.forwarder.poke(run.run_id)
         await run.feed.done.wait()
@@ -208,9 +230,9 @@ class Runs(services.Service):
         """Start the worker unless it was started, and return when it is dead."""
         attempts = 0
         while run.directory.worker_state() is run_directory.WorkerState.NEVER_STARTED:
-            if run.directory.cancel_requested or attempts >= _MAKE_ATTEMPTS_MAX:
+            build = await self._make_worker(run) if attempts < _MAKE_ATTEMPTS_MAX else None
+            if build is None:
                 return
-            build = await self._make_worker(run)
             attempts += 1
             build.workers += 1
             try:
@@ -222,16 +244,20 @@ class Runs(services.Service):
             await asyncio.sleep(_LOOK_EVERY_S)
         await self._watch(run)
 
-    async def _make_worker(self, run: held_runs.HeldRun) -> builds.HeldBuild:
-        """Have a worker made, as soon as there is something to make it with."""
+    async def _make_worker(self, run: held_runs.HeldRun) -> builds.HeldBuild | None:
+        """Have a worker made, as soon as there is something to make it with.
+
+        Returns:
+            The build that makes it; None when the run was canceled before.
+        """
         backoff = services.Backoff()
-        while True:
+        while not run.directory.cancel_requested:
             run.expect(launching.make_nonce())
             request = process_pb2.StartRunWorker(
                 nonce=run.nonce, run_directory=str(run.directory.path), run_id=run.run_id
             )
             try:
-                build = await self._around.builds.usable()
+                build = await self._around.builds.usable(within_s=_BUILD_WITHIN_S)
                 await build.process.make(process_pb2.ServerMessage(start_run_worker=request), run)
             except errors.CodeServerError as error:
                 _logger.info(
@@ -242,6 +268,7 @@ class Runs(services.Service):
                 run.build_id = build.build_id
                 return build
             await backoff.wait()
+        return None
 
     async def _watch(self, run: held_runs.HeldRun) -> bool:
         """Watch a worker until it is dead.

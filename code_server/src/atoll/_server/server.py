@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import importlib.metadata
 import pathlib
 import socket
 
+from atoll import _version
 from atoll._rpc import info, serving
 from atoll._server import (
     builds,
@@ -66,7 +66,7 @@ class CodeServer:
     def __init__(self, prepared: Prepared) -> None:
         self.settings = prepared.settings
         self._state = prepared.state
-        self._version = importlib.metadata.version("atoll")
+        self._version = _version.VERSION
         self._hub = hub.Hub(prepared.listener)
         self._link = host_link.HostLink(
             self.settings.host_address, self.settings.location_name, prepared.state.server_id

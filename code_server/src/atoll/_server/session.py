@@ -1,10 +1,11 @@
 r"""The session with the host: registration, lease, updates.
 
     away --register--> registered --(stream lost, lease over, epoch stale)--> away
-                           \--superseded--> over: another server took the name, this one drains
 
 While away it tries again with back-off, for ever: the host may be down for any time, and the code
-server goes on without it. What is told comes from `builds` and `runs`.
+server goes on without it. A server whose name another one took drains, but keeps its session for as
+long as it lives: its runs go on, and the host gives up the runs of servers that it does not hear
+from. What is told comes from `builds` and `runs`.
 """
 
 from __future__ import annotations
@@ -68,17 +69,14 @@ class Session(services.LoopService):
         """Register, keep the lease, register again."""
         backoff = services.Backoff()
         self.started.set()
-        while not self.superseded:
+        while True:
             try:
                 await self._hold(backoff)
             except (grpc.aio.AioRpcError, rpc_errors.RpcError, _SessionOverError) as error:
                 self._tell(error)
             finally:
                 self._link.set_lost()
-            if not self.superseded:
-                await backoff.wait()
-        # What is still to be forwarded goes with the last epoch.
-        self._link.set_registered(self._link.epoch)
+            await backoff.wait()
 
     def _tell(self, error: Exception) -> None:
         """Log the first of a row of failures."""
@@ -92,6 +90,15 @@ class Session(services.LoopService):
             extra={"action": "register", "host": self._link.address, "problem": str(error)},
         )
 
+    def _tell_end(self) -> None:
+        """Log the end of what was logged, just as loud: whoever read that waits for it."""
+        if self._told:
+            self._told = False
+            _logger.warning(
+                "Registered with the host",
+                extra={"action": "register", "host": self._link.address},
+            )
+
     async def _hold(self, backoff: services.Backoff) -> None:
         """Register and stay registered for as long as it goes."""
         await info.check_server(
@@ -101,7 +108,7 @@ class Session(services.LoopService):
         try:
             registered = await self._register(call)
             backoff.reset()
-            self._told = False
+            self._tell_end()
             self._link.set_registered(registered.epoch)
             ttl_s = registered.lease_ttl.ToTimedelta().total_seconds() or _LEASE_TTL_DEFAULT_S
             await self._keep(call, ttl_s)
@@ -122,9 +129,6 @@ class Session(services.LoopService):
             response = await asyncio.wait_for(_next(call), _REGISTER_TIMEOUT_S)
         except asyncio.TimeoutError as error:
             raise _SessionOverError("The host did not answer the registration.") from error
-        if response.WhichOneof("message") == "superseded":
-            self._supersede(response.superseded)
-            raise _SessionOverError("Another code server serves the location.")
         if response.WhichOneof("message") != "registered":
             raise _SessionOverError("The host answered the registration with something else.")
         for conflict in response.registered.conflicts:
@@ -159,7 +163,6 @@ class Session(services.LoopService):
                 raise _SessionOverError("The host did not answer within the lease.") from error
             if response.WhichOneof("message") == "superseded":
                 self._supersede(response.superseded)
-                return
 
     async def _talk(self, call: _Call, every_s: float) -> None:
         while True:
@@ -171,6 +174,8 @@ class Session(services.LoopService):
             await asyncio.wait_for(call.write(ping), options.DEFAULT_DEADLINE_S)
 
     def _supersede(self, superseded: mesh_pb2.Superseded) -> None:
+        if self.superseded:
+            return
         self.superseded = True
         _logger.warning(
             "Another code server serves the location now; this one drains",

@@ -1,7 +1,7 @@
 """Exceptions as messages: what user code raised becomes a `Failure`, which nothing ever unpickles.
 
 Used wherever user code is called: loading, ticks, steps. What an exception is as plain data stands
-in `_definitions.failures`; here it gets the bounds that a message needs, since a failure travels
+in `_definitions.raised`; here it gets the bounds that a message needs, since a failure travels
 inside an event, and the place of a syntax error, which no stack shows. Frames of Atoll and of the
 import machinery are left out unless nothing else remains.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Sequence
 
-from atoll._definitions import errors, failures
+from atoll._definitions import errors, failures, raised
 from atoll._wire import metadata, texts
 from atoll.definitions.v1 import values_pb2
 
@@ -29,10 +29,12 @@ def from_exception(error: BaseException) -> values_pb2.Failure:
     Args:
         error: What was raised.
     """
-    failure = from_info(failures.describe(error))
+    failure = from_info(raised.describe(error))
     if isinstance(error, SyntaxError) and error.filename:
         # The message of Python says the place again; the frame says it better.
         failure.message = texts.bounded(error.msg or "", MESSAGE_CHARACTERS_MAX)
+        if all(_is_machinery(frame.file) for frame in failure.frames):
+            del failure.frames[:]
         failure.frames.append(_syntax_frame(error, error.filename))
     return failure
 
@@ -106,8 +108,11 @@ def summary(failure: values_pb2.Failure) -> str:
 
 
 def _of_interest(frames: Sequence[failures.StackFrame]) -> Sequence[failures.StackFrame]:
-    theirs = [frame for frame in frames if not frame.file.startswith((_ATOLL_FOLDER, *_MACHINERY))]
-    return theirs or frames
+    return [frame for frame in frames if not _is_machinery(frame.file)] or frames
+
+
+def _is_machinery(file: str) -> bool:
+    return file.startswith((_ATOLL_FOLDER, *_MACHINERY))
 
 
 def _frame(frame: failures.StackFrame) -> values_pb2.StackFrame:

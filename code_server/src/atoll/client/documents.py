@@ -17,6 +17,9 @@ from google.protobuf import duration_pb2, message, timestamp_pb2
 
 from atoll.definitions.v1 import values_pb2
 
+# How Atoll's own failures are called, and the one of a run whose steps failed.
+_OWN_TYPES = "atoll."
+_SUMMARY_TYPE = "atoll.StepsFailed"
 JSON_CONTENT_TYPES = frozenset({"application/json", "application/schema+json"})
 
 # Two implementations of protobuf, two classes of descriptors, and no common one in the stubs.
@@ -178,26 +181,52 @@ def seconds(value: duration_pb2.Duration) -> float:
 
 
 def failure_line(failure: values_pb2.Failure) -> str:
-    """Return what went wrong on one line: types and first lines of messages, down to the cause."""
-    first = next(iter(failure.message.splitlines()), "")
-    name = failure.type.rpartition(".")[2]
-    line = f"{name}: {first}" if name and first else first or name or "unknown failure"
-    root = failure
-    while root.HasField("cause"):
-        root = root.cause
-    return line if root is failure else f"{line} Cause: {failure_line(root)}"
+    """Return what went wrong on one line: the type, the first words of the message, the cause."""
+    first = first_words(failure)
+    if _is_summary(failure):
+        return f"{first} {failure_line(failure.cause)}"
+    line = _typed(failure, first)
+    if not failure.HasField("cause"):
+        return line
+    return f"{line} (caused by {_typed(failure.cause, first_words(failure.cause))})"
+
+
+def first_words(failure: values_pb2.Failure) -> str:
+    """Return the first line of a failure's message, with the next where it only announces that."""
+    lines = failure.message.splitlines() or [""]
+    if lines[0].endswith(":") and len(lines) > 1:
+        rest = " …" if len(lines) > 2 else ""  # noqa: PLR2004 - the two that are shown
+        return f"{lines[0]} {lines[1].strip()}{rest}"
+    return lines[0]
 
 
 def failure_text(failure: values_pb2.Failure) -> str:
     """Return what went wrong with its stack and its causes, as Python would print it."""
+    if _is_summary(failure):
+        return f"{failure.message}\n\n{failure_text(failure.cause)}"
     lines: list[str] = []
     if failure.HasField("cause"):
         lines += [failure_text(failure.cause), "", "That was the cause of:", ""]
     for frame in failure.frames:
+        if not frame.function:
+            # The place of a definition that is wrong: the message names it.
+            continue
         lines.append(f'  File "{frame.file}", line {frame.line}, in {frame.function}')
         if frame.source:
             lines.append(f"    {frame.source.strip()}")
-    lines.append(f"{failure.type}: {failure.message}" if failure.type else failure.message)
+    name = failure.type.removeprefix(_OWN_TYPES)
+    lines.append(f"{name}: {failure.message}" if name else failure.message)
+    lines += [f"  {key} = {value}" for key, value in metadata(failure.metadata).items()]
     if failure.last_output:
         lines += ["", "Last output:", failure.last_output.rstrip()]
     return "\n".join(lines)
+
+
+def _is_summary(failure: values_pb2.Failure) -> bool:
+    """Tell whether a failure only says that there is one, and its cause says which."""
+    return failure.type == _SUMMARY_TYPE and failure.HasField("cause")
+
+
+def _typed(failure: values_pb2.Failure, first: str) -> str:
+    name = failure.type.rpartition(".")[2]
+    return f"{name}: {first}" if name and first else first or name or "unknown failure"

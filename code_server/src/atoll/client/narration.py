@@ -9,11 +9,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
 
 from atoll.client import documents
+from atoll.definitions.v1 import values_pb2
 from atoll.events.v1 import events_pb2
 
 Severity = Literal["plain", "good", "warning", "bad", "quiet"]
 
 RUN_ID_SHOWN: Final = 8
+# A step that ended because its run was canceled did not go wrong.
+_CANCELED: Final = "RunCanceledError"
 
 _SEVERITIES: Final[Mapping[str, Severity]] = {
     "run_succeeded": "good",
@@ -56,9 +59,22 @@ def tell(event: events_pb2.Event) -> Told:
     words = event.message or _WORDS.get(kind, _no_words)(body)
     failure = getattr(body, "failure", None) or getattr(body, "load_failure", None)
     if failure is not None and (failure.type or failure.message):
-        line = documents.failure_line(failure)
-        words = words if line in words else f"{words}: {line}"
+        if failure.type.endswith(_CANCELED):
+            return Told(kind, "warning", words)
+        words = _with_failure(words, failure)
     return Told(kind, _severity(kind, event), words)
+
+
+def _with_failure(words: str, failure: values_pb2.Failure) -> str:
+    """Return what a producer said with the type and the cause of the failure, and nothing twice."""
+    line = documents.failure_line(failure)
+    if line in words:
+        return words
+    message = failure.message.partition("\n")[0]
+    if message and message in words:
+        before, _, _ = words.partition(message)
+        return before + line
+    return f"{words.rstrip('.')}: {line}"
 
 
 def short_run_id(run_id: str) -> str:

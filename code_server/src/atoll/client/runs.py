@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import json
+import re
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final, cast
@@ -28,6 +29,11 @@ FINAL_KINDS: Final = ("run_succeeded", "run_failed", "run_canceled")
 OUTPUT_DEADLINE_S: Final = 60.0
 # Should a final event ever be pruned while somebody waits, the state of the run still tells.
 _LOOK_EVERY_S: Final = 5.0
+# How long a host may be away while somebody waits for a run.
+_PATIENCE_S: Final = 60.0
+# The beginning of a run's id, as lines for people show it, and how far back it is looked up.
+_BEGINNING: Final = re.compile(r"[0-9a-f][0-9a-f-]{3,34}")
+_LOOKED_THROUGH_MAX: Final = 1000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +87,29 @@ class Runs:
         """Return one run."""
         request = runs_pb2.GetRunRequest(run_id=run_id)
         return (await self._caller.unary(self._stub.GetRun, request)).run
+
+    async def full_id(self, text: str) -> str:
+        """Return the id of the run that a text names: all of the id, or enough of its beginning.
+
+        Args:
+            text: The id or its beginning. Only the newest runs are known by the beginning.
+
+        Returns:
+            The id; the text itself where no such run is known, so that the host can say so.
+
+        Raises:
+            errors.InvalidArgumentError: Several runs begin with the text.
+        """
+        if not _BEGINNING.fullmatch(text):
+            return text
+        newest = self.list(limit=_LOOKED_THROUGH_MAX)
+        found = [run.run_id async for run in newest if run.run_id.startswith(text)]
+        if len(found) > 1:
+            raise errors.InvalidArgumentError(
+                f"{len(found)} runs begin with {text!r}, {found[0]} and {found[1]} among them. "
+                "Give more of the id."
+            )
+        return found[0] if found else text
 
     def list(
         self,
@@ -152,7 +181,7 @@ class Runs:
             call.cancel()
 
     async def _wait(self, run_id: str) -> runs_pb2.Run:
-        run = await self.get(run_id)
+        run = await self._get_patiently(run_id)
         if run.status in FINAL_STATUSES:
             return run
         query = events_pb2.EventFilter(run_id=run_id, kinds=FINAL_KINDS)
@@ -163,9 +192,24 @@ class Runs:
                     await asyncio.wait({ended}, timeout=_LOOK_EVERY_S)
                     if ended.done():
                         ended.result()
-                    run = await self.get(run_id)
+                    run = await self._get_patiently(run_id)
             finally:
                 ended.cancel()
                 with contextlib.suppress(asyncio.CancelledError, Exception):
                     await ended
         return run
+
+    async def _get_patiently(self, run_id: str) -> runs_pb2.Run:
+        """Return a run as it is; a host that is started anew is waited for."""
+        now = asyncio.get_running_loop().time
+        ends_at = now() + _PATIENCE_S
+        attempt = 0
+        while True:
+            attempt += 1
+            pause_s = calls.backoff_s(attempt)
+            try:
+                return await self.get(run_id)
+            except errors.UnavailableError:
+                if now() + pause_s > ends_at:
+                    raise
+            await asyncio.sleep(pause_s)

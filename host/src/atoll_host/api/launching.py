@@ -7,7 +7,6 @@ sensors use too.
 import uuid
 
 from atoll.api.v1 import runs_pb2
-from atoll_host import changes as host_changes
 from atoll_host import errors
 from atoll_host.locations import registry as registries
 from atoll_host.runs import requests
@@ -23,11 +22,9 @@ class Launching:
         self,
         runs: run_store.RunStore,
         registry: registries.Registry,
-        changes: host_changes.Changes,
     ) -> None:
         self._runs = runs
         self._registry = registry
-        self._changes = changes
 
     async def launch(self, message: runs_pb2.LaunchRunRequest) -> records.RunRecord:
         """Check a launch and queue its run; the same request id returns the first run.
@@ -43,9 +40,6 @@ class Launching:
         record = await self._runs.create(run)
         if record.run_id != run.run_id:
             _check_repeated(record, run)
-        else:
-            self._changes.runs.set()
-            self._changes.events.set()
         return record
 
     def _checked(self, message: runs_pb2.LaunchRunRequest) -> records.NewRun:

@@ -59,12 +59,16 @@ def run(record: records.RunRecord, *, waiting_reason: str = "") -> runs_pb2.Run:
     )
 
 
-def location(view: registries.LocationView) -> locations_pb2.Location:
+def location(
+    view: registries.LocationView, *, with_job_names: bool = False
+) -> locations_pb2.Location:
     """Return a location."""
     counts = locations_pb2.DefinitionCounts()
+    job_names: list[str] = []
     if view.snapshot is not None:
+        job_names = [job.name for job in view.snapshot.jobs if not job.implicit]
         counts.assets = len(view.snapshot.assets)
-        counts.jobs = len(view.snapshot.jobs)
+        counts.jobs = len(job_names)
         counts.sensors = len(view.snapshot.sensors)
     return locations_pb2.Location(
         name=view.name,
@@ -82,6 +86,7 @@ def location(view: registries.LocationView) -> locations_pb2.Location:
             )
             for path, owner in sorted(view.conflicts.items())
         ],
+        job_names=sorted(job_names) if with_job_names else (),
     )
 
 

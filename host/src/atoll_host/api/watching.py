@@ -106,20 +106,12 @@ class Watching:
         failures = 0
         while True:
             try:
-                # What is not found up to the head of this moment never appears later.
-                head = await self._event_log.head() if query is not None else 0
-                events = await self._event_log.read(position, limit=BATCH_EVENTS_MAX, query=query)
+                return await self._event_log.follow(position, limit=BATCH_EVENTS_MAX, query=query)
             except storage_errors.Compacted as error:
                 raise errors.EventsCompacted(error.oldest_id) from error
             except storage_errors.StorageUnavailable:
                 failures += 1
                 await self._clock.sleep(_RETRY.delay_s(failures))
-                continue
-            if events:
-                position = events[-1].id
-            if len(events) < BATCH_EVENTS_MAX:
-                position = max(position, head)
-            return events, position
 
 
 async def before_oldest(log: event_log.EventLog) -> int:

@@ -18,7 +18,6 @@ from atoll.api.v1 import automation_pb2
 from atoll.definitions.v1 import snapshot_pb2
 from atoll.events.v1 import events_pb2
 from atoll.location.v1 import location_pb2
-from atoll_host import changes as host_changes
 from atoll_host import clock as clocks
 from atoll_host import errors, services, signals
 from atoll_host.automation import deciding, due
@@ -110,7 +109,6 @@ class Evaluator:
         self,
         store: database.Database,
         locations: Locations,
-        changes: host_changes.Changes,
         clock: clocks.Clock,
         *,
         timeout_s: float,
@@ -120,13 +118,11 @@ class Evaluator:
         Args:
             store: Where events are read and ticks are committed.
             locations: Where sensors are defined and evaluated.
-            changes: Is poked when a tick made runs or events.
             clock: Tells the time.
             timeout_s: How long user code may take.
         """
         self._store = store
         self._locations = locations
-        self._changes = changes
         self._clock = clock
         self._timeout_s = timeout_s
 
@@ -245,14 +241,9 @@ class Evaluator:
         except storage_errors.StaleTick:
             # Somebody stopped the sensor, another leader was faster, or an earlier try was stored
             # after all.
-            self._changes.runs.set()
             return Outcome(Ending.RELOADED, await self._store.sensors.state(key))
         except storage_errors.UnknownSensor:
             return Outcome(Ending.RELOADED, None)
-        if tick.run_ids:
-            self._changes.runs.set()
-        if commit.asset_events:
-            self._changes.events.set()
         state = deciding.state_after(case.evaluation.state, commit, tick)
         if tick.status == automation_pb2.TICK_STATUS_FAILURE:
             return Outcome(Ending.FAILED, state)

@@ -3,7 +3,7 @@
 Made by `dispatching` when leadership was won, and thrown away when it is lost: everything in it can
 be read again from the stores with a handful of queries. Four followers feed the agenda:
 
-    log         Changes.events  -> materializations after the own position -> Agenda.arrived
+    log         Changes.tail    -> materializations after the own position -> Agenda.arrived
     locations   Registry        -> definitions and availability            -> Agenda.set_location,
         set_available
     states      Changes.sensors -> starts and stops                        -> Agenda.set_state
@@ -22,7 +22,7 @@ from typing import TypeVar
 from atoll.definitions.v1 import snapshot_pb2
 from atoll_host import changes as host_changes
 from atoll_host import clock as clocks
-from atoll_host import services, signals
+from atoll_host import services, signals, tails
 from atoll_host.automation import due, evaluating
 from atoll_host.locations import registry as registries
 from atoll_storage import database, records
@@ -96,14 +96,14 @@ class Term:
         self._clock = surroundings.clock
         self._agenda = due.Agenda(limits)
         self._evaluator = evaluating.Evaluator(
-            self._store, self._locations, self._changes, self._clock, timeout_s=tick_timeout_s
+            self._store, self._locations, self._clock, timeout_s=tick_timeout_s
         )
         self._timer = signals.Poke()
         self._evaluations: set[asyncio.Task[None]] = set()
         self._digests: dict[str, str] = {}
         self._position = 0
         # Subscribed before the first look, so that nothing falls between.
-        self._events = self._changes.events.subscribe()
+        self._tail = self._changes.tail()
         self._states = self._changes.sensors.subscribe()
         self._views = self._locations.subscribe()
 
@@ -124,8 +124,16 @@ class Term:
 
     async def _follow_log(self) -> None:
         while True:
-            await self._events.wait(LOG_BACKSTOP_S)
-            await self._persist(self._read_log)
+            await self._tail.wait(LOG_BACKSTOP_S)
+            found, self._position, more = self._tail.take(self._position)
+            self._hear(found)
+            if more:
+                await self._persist(self._read_log)
+
+    def _hear(self, found: Sequence[tails.Materialization]) -> None:
+        if found:
+            self._agenda.arrived(found, self._clock.monotonic())
+            self._advance()
 
     async def _read_log(self) -> None:
         while True:
@@ -138,9 +146,7 @@ class Term:
                 self._position = error.oldest_id - 1
                 await self._look_up(tuple(self._agenda.watched()))
                 continue
-            if found:
-                self._agenda.arrived(found, self._clock.monotonic())
-                self._advance()
+            self._hear(found)
             if len(found) < LOG_PAGE:
                 return
 

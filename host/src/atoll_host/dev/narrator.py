@@ -54,6 +54,9 @@ class Narrator:
         self._ticks: dict[tuple[str, str], str] = {}
         self._skips: dict[tuple[str, str], str] = {}
         self._jobs: dict[str, str] = {}
+        self._away: set[str] = set()
+        # Location -> the assets that it claims although others own them, and who does.
+        self._conflicts: dict[str, dict[str, str]] = {}
         self._resume_token = ""
 
     async def start(self) -> None:
@@ -94,9 +97,8 @@ class Narrator:
         event = stored.event
         told = narration.tell(event)
         if told.kind == "location_changed":
-            self._out.line(
-                event.location_changed.location_name, told.text, *_COLOURS[told.severity]
-            )
+            self._show_location(event.location_changed, told)
+            await self._show_conflicts(client, event.location_changed.location_name)
             return
         name = stored.location_name or console.ATOLL
         subject = f"run {narration.short_run_id(event.run_id)}" if event.run_id else "event"
@@ -112,6 +114,30 @@ class Narrator:
         about = f"{subject} of {job}" if job else subject
         step = f"{event.step_key}: " if event.step_key else ""
         self._out.line(name, f"{about}: {step}{told.text}", *_COLOURS[told.severity])
+
+    def _show_location(self, change: events_pb2.LocationChanged, told: narration.Told) -> None:
+        """Show that a location went away, and that it is back: how it loads, it says itself."""
+        name = change.location_name
+        if change.state == events_pb2.LOCATION_STATE_UNREACHABLE:
+            self._away.add(name)
+        elif name in self._away:
+            self._away.discard(name)
+        else:
+            return
+        self._out.line(name, told.text, *_COLOURS[told.severity])
+
+    async def _show_conflicts(self, client: connection.Client, name: str) -> None:
+        """Show which assets a location claims in vain, whenever these are others than before."""
+        location = await client.locations.get(name)
+        claimed = {
+            documents.format_asset_key(each.asset_key): each.owner_location_name
+            for each in location.conflicts
+        }
+        if claimed != self._conflicts.get(name, {}):
+            self._conflicts[name] = claimed
+            for key, owner in claimed.items():
+                text = f"asset {key} belongs to location {owner}: it is not materialized here"
+                self._out.line(name, text, "yellow")
 
     async def _follow_ticks(self, client: connection.Client) -> None:
         first = not self._ticks

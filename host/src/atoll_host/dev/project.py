@@ -15,11 +15,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
+from atoll._rpc import addresses
+from atoll._rpc import errors as rpc_errors
+
 PROJECT_FILE_NAME: Final = "atoll.toml"
 LISTEN_DEFAULT: Final = "127.0.0.1:4700"
 DATA_DIR_DEFAULT: Final = ".atoll"
 LOCATION_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
-PORT_MAX: Final = 65_535
 
 CodeKind = Literal["module", "file", "package"]
 _CODE_KINDS: Final[tuple[CodeKind, ...]] = ("module", "file", "package")
@@ -133,8 +135,11 @@ def load(path: Path, *, listen: str | None = None) -> Project:
     _refuse_unknown(document, _TABLES, path=path, table="")
     host = _table(document, "host", path=path, table="")
     _check_keys(host, _HOST_KEYS, path=path, table="host")
+    in_file = listen is None
     listen = listen or str(host.get("listen", LISTEN_DEFAULT))
-    _check_listen(listen, path)
+    _check_listen(
+        listen, path, table="host" if in_file else "", key="listen" if in_file else "--listen"
+    )
     tables = _table(document, "locations", path=path, table="")
     if not tables:
         raise ProjectError(
@@ -255,16 +260,11 @@ def _interpreter(value: str, *, path: Path, table: str) -> Path:
     return interpreter
 
 
-def _check_listen(listen: str, path: Path) -> None:
-    name, separator, port = listen.rpartition(":")
-    if not separator or not name or not port.isdigit() or int(port) > PORT_MAX:
-        raise ProjectError(
-            f"{listen!r} is no address. Write host:port, such as {LISTEN_DEFAULT}; "
-            "port 0 takes any free one.",
-            path=path,
-            table="host",
-            key="listen",
-        )
+def _check_listen(listen: str, path: Path, *, table: str, key: str) -> None:
+    try:
+        addresses.parse_loopback(listen)
+    except rpc_errors.InvalidArgumentError as error:
+        raise ProjectError(error.message, path=path, table=table, key=key) from error
 
 
 def _table(values: Mapping[str, Any], name: str, *, path: Path, table: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from atoll._cli import rendering
+from atoll._rpc import addresses
 from atoll.api.v1 import locations_pb2
 from atoll.client import connection, documents, errors
 from atoll.events.v1 import events_pb2
@@ -55,6 +56,8 @@ class Session:
         self._out = out
         self._address = _fixed_address(settings.listen)
         self._interpreters: dict[str, interpreters.Interpreter] = {}
+        self._begun = False
+        self._host_came_up = False
         self._host = self._process(_host_program(settings, self._address))
         self._servers = [
             self._process(_location_program(settings, location, self._address))
@@ -91,8 +94,11 @@ class Session:
     async def _begin(self) -> None:
         locations = self._project.locations
         self._interpreters = await interpreters.check(locations, path=self._project.path)
+        _check_free(self._address)
         self._project.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._say(f"Starting the host at {self._address} and {len(locations)} locations.")
+        number = rendering.count(len(locations), "location")
+        self._say(f"Starting the host at {self._address} and {number}.")
+        self._begun = True
         self._host.start()
         await self._host_ready()
         await self._narrator.start()
@@ -111,14 +117,17 @@ class Session:
                         # Somebody else's host on the port would answer, too; ours would have died.
                         await asyncio.wait({died}, timeout=LOOK_EVERY_S)
                         if not died.done():
+                            self._host_came_up = True
                             return
                 except errors.ConnectError:
                     await asyncio.wait({died}, timeout=LOOK_EVERY_S)
         finally:
             died.cancel()
-        said = "\n".join(self._host.tail[-5:])
-        problem = "ended" if died.done() and not died.cancelled() else "is not ready"
-        message = f"The host {problem}; its last words: {said}"
+        if died.done() and not died.cancelled():
+            # Its last words, printed above, say why.
+            message = "The host could not start."
+        else:
+            message = f"The host was not ready within {HOST_READY_TIMEOUT_S:g} s."
         raise SessionError(message)
 
     async def _locations_ready(self) -> None:
@@ -134,6 +143,7 @@ class Session:
                 if names <= settled:
                     break
                 await asyncio.sleep(LOOK_EVERY_S)
+            job = await self._a_job(client)
         rows = [
             self._row(location, found.get(location.name)) for location in self._project.locations
         ]
@@ -144,7 +154,18 @@ class Session:
             if found[name].HasField("load_failure"):
                 # Its code server has printed the whole of it above.
                 self._out.line(name, documents.failure_line(found[name].load_failure), "red")
-        self._say(f"Ready. Try: atoll runs launch --host {self._address} --job JOB. Stop: Ctrl-C.")
+        # The commands look there by themselves, unless told otherwise.
+        at = "" if self._address == project.LISTEN_DEFAULT else f" --host {self._address}"
+        self._say(f"Ready. Try: atoll runs launch{at} --job {job} --wait. Stop: Ctrl-C.")
+
+    async def _a_job(self, client: connection.Client) -> str:
+        """Return a job that can be tried: the first of the first location that has one."""
+        for location in self._project.locations:
+            with contextlib.suppress(errors.NotFoundError):
+                found = await client.locations.get(location.name)
+                if found.job_names:
+                    return found.job_names[0]
+        return "JOB"
 
     def _row(
         self, settings: project.LocationSettings, location: locations_pb2.Location | None
@@ -164,6 +185,8 @@ class Session:
         ]
 
     async def _stop(self) -> None:
+        if not self._begun:
+            return
         self._say("Stopping.")
         await self._narrator.stop()
         await asyncio.gather(*(server.stop() for server in self._servers))
@@ -177,6 +200,9 @@ class Session:
             self._out.line(name, line)
 
         def on_death(code: int, pause_s: float) -> None:
+            if name == console.HOST and not self._host_came_up:
+                # The session ends with what it said last.
+                return
             how = f"signal {-code}" if code < 0 else f"exit code {code}"
             again = rendering.duration(pause_s)
             self._out.line(name, f"The process ended ({how}); starting again in {again}.", "red")
@@ -224,14 +250,39 @@ def _is_settled(location: locations_pb2.Location) -> bool:
     }
 
 
+def _check_free(address: str) -> None:
+    """Check that nobody listens at an address: another host there would pass for this one.
+
+    Raises:
+        SessionError: Somebody does.
+    """
+    where = addresses.parse(address)
+    with contextlib.closing(_unbound(where)) as probe:
+        # As the host will: connections that a host before this one had do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((where.host, where.port))
+        except OSError as error:
+            message = (
+                f"The host cannot listen on {address}: {error.strerror}. Does another 'atoll dev' "
+                "or 'atoll host' run? Stop it, or choose another port with --listen."
+            )
+            raise SessionError(message) from error
+
+
 def _fixed_address(listen: str) -> str:
     """Return the address with a port: the host must come back at the same one when it restarts."""
-    name, _, port = listen.rpartition(":")
-    if port != "0":
+    where = addresses.parse(listen)
+    if where.port:
         return listen
-    with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
-        probe.bind((name.strip("[]"), 0))
-        return f"{name}:{probe.getsockname()[1]}"
+    with contextlib.closing(_unbound(where)) as probe:
+        probe.bind((where.host, 0))
+        return str(dataclasses.replace(where, port=probe.getsockname()[1]))
+
+
+def _unbound(where: addresses.Address) -> socket.socket:
+    family = socket.AF_INET6 if ":" in where.host else socket.AF_INET
+    return socket.socket(family, socket.SOCK_STREAM)
 
 
 def _host_program(settings: project.Project, address: str) -> processes.Program:

@@ -15,7 +15,6 @@ import logging
 from collections.abc import Sequence
 
 from atoll.events.v1 import events_pb2
-from atoll_host import changes as host_changes
 from atoll_host import errors, services, signals
 from atoll_host.intake import fair_queue
 from atoll_storage import errors as storage_errors
@@ -31,23 +30,20 @@ _COMMIT_EVENTS_MIN = 500
 _COMMIT_EVENTS_MAX = 2_000
 _COMMIT_TARGET_S = 0.020
 _RETRY = services.Backoff(first_s=0.05, max_s=1.0)
-_FINAL_KINDS = frozenset({"run_succeeded", "run_failed", "run_canceled"})
 
 
 @dataclasses.dataclass(slots=True, eq=False)
 class _Submission:
     batch: records.EventBatch
-    ends_runs: bool
     done: asyncio.Future[records.BatchOutcome]
 
 
 class Intake(services.Loop):
     """Appends events with group commit. See the module."""
 
-    def __init__(self, log: event_log.EventLog, changes: host_changes.Changes) -> None:
+    def __init__(self, log: event_log.EventLog) -> None:
         super().__init__("intake", drain_s=2.0)
         self._event_log = log
-        self._changes = changes
         self._queue: fair_queue.FairQueue[_Submission] = fair_queue.FairQueue(
             lane_size_max=_LANE_EVENTS_MAX
         )
@@ -81,8 +77,7 @@ class Intake(services.Loop):
     async def _submit_slice(
         self, batch: records.EventBatch
     ) -> asyncio.Future[records.BatchOutcome]:
-        newest = {event.run_id: event for event in batch.events}
-        if "" in newest:
+        if any(not event.run_id for event in batch.events):
             raise errors.InvalidRequest(
                 f"Location {batch.location_name!r} appended an event without a run id. Events of "
                 "code servers belong to runs.",
@@ -90,7 +85,6 @@ class Intake(services.Loop):
             )
         submission = _Submission(
             batch=batch,
-            ends_runs=any(event.WhichOneof("body") in _FINAL_KINDS for event in newest.values()),
             done=asyncio.get_running_loop().create_future(),
         )
         submission.done.add_done_callback(_take_exception)  # the stream may be gone by then
@@ -178,20 +172,13 @@ class Intake(services.Loop):
         )
         self._fail(taken, error)
 
+    @staticmethod
     def _acknowledge(
-        self, taken: Sequence[_Submission], outcomes: Sequence[records.BatchOutcome]
+        taken: Sequence[_Submission], outcomes: Sequence[records.BatchOutcome]
     ) -> None:
-        newest_id = 0
-        run_ended = False
         for submission, outcome in zip(taken, outcomes, strict=True):
             if not submission.done.done():
                 submission.done.set_result(outcome)
-            newest_id = max(newest_id, outcome.last_event_id)
-            run_ended = run_ended or (submission.ends_runs and outcome.last_event_id > 0)
-        if newest_id:
-            self._changes.events_stored(newest_id)
-        if run_ended:
-            self._changes.runs.set()  # a slot is free
 
     def _adapt(self, events: int, took_s: float) -> None:
         """Keep transactions about as long as the target, whatever the machine."""

@@ -147,7 +147,11 @@ class ControlClient:
             yield
         except grpc.aio.AioRpcError as error:
             raise self._typed(rpc_errors.from_call(error, peer=self._address)) from error
-        except grpc.aio.UsageError as error:  # the connection was closed under the call
+        except (grpc.aio.UsageError, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise
+            # Nobody cancelled the caller: the connection was closed under the call.
             closed = rpc_errors.UnavailableError(f"The connection to {self._address} was closed.")
             raise self._typed(closed) from error
 

@@ -160,9 +160,9 @@ class Registry(services.Loop):
         server = self.location(target).server if isinstance(target, str) else target
         return self._channels.client(server.location_name, server.address)
 
-    def subscribe(self) -> signals.Poke:
-        """Return a poke that is set whenever anything here changed."""
-        return self._broadcast.subscribe()
+    def subscribe(self, poke: signals.Poke | None = None) -> signals.Poke:
+        """Return a poke, or the given one, that is set whenever anything here changed."""
+        return self._broadcast.subscribe(poke)
 
     def on_registered(self, callback: OnRegistered) -> None:
         """Have `callback` awaited at each registration with this host, before it is answered.

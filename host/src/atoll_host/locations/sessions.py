@@ -155,6 +155,10 @@ class Sessions(services.Loop):
         replaced = self._held_by_another(session.location_name, session.server_id)
         if defined is not None and not replaced and not update.draining:
             await self._registry.claim(session.location_name, defined)
+            # Before anybody sees the build: its new sensors miss nothing from then on.
+            await self._store.sensors.ensure(
+                [records.SensorKey(session.location_name, name) for name in defined.sensors]
+            )
         await self._store_state(session.location_name, session.server_id, session.epoch, update)
         await self._registry.refresh()
         self._changes.locations.set()
@@ -387,7 +391,6 @@ class Sessions(services.Loop):
                     [_location_changed(view, self._clock)], name
                 )
                 self._announced[name] = facts
-                self._changes.events.set()
 
 
 def _check(registration: mesh_pb2.Registration) -> int:

@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable
 
 from atoll_host import changes as host_changes
 from atoll_host import clock as clocks
-from atoll_host import errors, services, signals
+from atoll_host import errors, services
 from atoll_host.runs import handover, places
 from atoll_storage import errors as storage_errors
 from atoll_storage import records, run_store
@@ -80,12 +80,11 @@ class Launcher(services.Loop):
         super().__init__("launcher", expected=(storage_errors.StorageUnavailable,))
         self._runs = runs
         self._servers = servers
-        self._changes = changes
         self._clock = clock
         self._limits = limits
         self._lanes: dict[str, _Lane] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._poke = changes.runs.subscribe()
+        self._poke = servers.subscribe(changes.runs.subscribe())
 
     @property
     def claim_limits(self) -> records.ClaimLimits:
@@ -96,15 +95,16 @@ class Launcher(services.Loop):
         """Say whether this host is handing the run over right now."""
         return run_id in self._tasks
 
-    def adopt(self, run: records.RunRecord) -> bool:
+    def adopt(self, run: records.RunRecord, server: records.ServerRecord) -> bool:
         """Hand over a run that is STARTING already, because whoever did it before is gone.
+
+        Args:
+            run: The run.
+            server: The code server that it is bound to; one that drains sends the run back.
 
         Returns:
             Whether it is being handed over now.
         """
-        server = self._servers.reachable().get(run.location_name)
-        if server is None or server.server_id != run.server_id:
-            return False
         lane = self._lane(run.location_name)
         if self.hands_over(run.run_id) or self._room(lane) <= 0:
             return False
@@ -113,14 +113,11 @@ class Launcher(services.Loop):
 
     async def run(self) -> None:
         """Claim and hand over until stopped."""
-        views = self._servers.subscribe()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._forward(views))
-            while True:
-                while await self._claim():
-                    pass
-                self.did_well()
-                await self._poke.wait(host_changes.BACKSTOP_S)
+        while True:
+            while await self._claim():
+                pass
+            self.did_well()
+            await self._poke.wait(host_changes.BACKSTOP_S)
 
     async def clean_up(self) -> None:
         """Leave the hand-overs: whether they arrived is asked again by the next host."""
@@ -128,11 +125,6 @@ class Launcher(services.Loop):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _forward(self, views: signals.Poke) -> None:
-        while True:
-            await views.wait(None)
-            self._poke.set()
 
     async def _claim(self) -> bool:
         """Claim once and begin the hand-overs; return whether there may be more to claim."""
@@ -221,9 +213,7 @@ class Launcher(services.Loop):
         self, verdict: handover.Verdict, run: records.RunRecord, error: errors.LocationError
     ) -> None:
         if verdict is handover.Verdict.REQUEUE:
-            lane = self._lane(run.location_name)
-            lane.refusals += 1
-            lane.rests_until = self._clock.monotonic() + _REST.delay_s(lane.refusals)
+            self._let_rest(run)
             await self._store(
                 lambda: self._runs.requeue(run.run_id, attempt=run.attempt, reason=str(error))
             )
@@ -232,7 +222,14 @@ class Launcher(services.Loop):
             await self._store(
                 lambda: self._runs.fail(run.run_id, handover.failure(error), expected=starting)
             )
-            self._changes.runs.set()
+
+    def _let_rest(self, run: records.RunRecord) -> None:
+        """Leave a location alone for a while, unless another code server serves it by now."""
+        current = self._servers.reachable().get(run.location_name)
+        if current is None or current.server_id == run.server_id:
+            lane = self._lane(run.location_name)
+            lane.refusals += 1
+            lane.rests_until = self._clock.monotonic() + _REST.delay_s(lane.refusals)
 
     async def _store(self, write: Callable[[], Awaitable[bool]]) -> None:
         """Write a verdict, again and again while storage is away; repeating it is safe."""

@@ -42,6 +42,6 @@ class Servers(Protocol):
         """Return a client for a code server."""
         ...
 
-    def subscribe(self) -> signals.Poke:
-        """Return a poke that is set when anything changed."""
+    def subscribe(self, poke: signals.Poke | None = None) -> signals.Poke:
+        """Return a poke, or the given one, that is set when anything changed."""
         ...

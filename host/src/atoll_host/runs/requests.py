@@ -278,7 +278,7 @@ def _checked(
     _check_config(place, job, requested.run_config, selection)
     _check_text("run_key", requested.run_key)
     _check_text("partition_key", requested.partition_key)
-    tags = {**(job.run_tags or job.tags), **_checked_tags(requested.tags)}
+    tags = {**job.run_tags, **_checked_tags(requested.tags)}
     if requested.partition_key:
         tags[PARTITION_TAG] = requested.partition_key
     config = requested.run_config

@@ -6,7 +6,7 @@ once. At each look:
     CANCELING                       CancelRun, again and again until the final event is here
     STARTING, handed over by nobody  hand it over again (the host that did is gone, or gave up)
     any, code server away too long  the run fails with that reason
-    lost (see `registered`)         asked for once more; then requeued or failed
+    lost (see `registered`)         handed over again, or asked for once more and then failed
 
 An unknown answer never kills or fails a run: only a definite one, or an absence that was watched
 all the while.
@@ -54,7 +54,7 @@ class Watcher(services.Loop):
             store: Where runs and code servers are remembered.
             servers: The code servers.
             launcher: Hands runs over.
-            changes: Tells that runs changed.
+            changes: Tells that runs were asked to stop.
             clock: Tells the time.
             orphan_timeout_s: How long a run outlives its code server.
         """
@@ -62,15 +62,15 @@ class Watcher(services.Loop):
         self._store = store
         self._servers = servers
         self._launcher = launcher
-        self._changes = changes
         self._clock = clock
         self._absences = orphans.AbsenceWatch(
             timeout_s=orphan_timeout_s, gap_max_s=max(10 * LOOK_EVERY_S, 0.1 * orphan_timeout_s)
         )
         self._orphan_timeout_s = orphan_timeout_s
         self._next_absence_look = 0.0
-        self._poke = changes.runs.subscribe()
+        self._poke = changes.cancels.subscribe()
         self._starting_since: dict[tuple[str, int], float] = {}
+        self._not_held: set[tuple[str, int]] = set()
         self._suspects: dict[str, records.RunRecord] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -79,9 +79,10 @@ class Watcher(services.Loop):
     ) -> None:
         """Compare the runs that a code server holds with those it was given.
 
-        For `Registry.on_registered`. A run that is STARTING and not held never began: it goes back
-        into the queue. One that began and is not held is looked into before anything is decided,
-        since it may have been accepted after the code server wrote its list.
+        For `Registry.on_registered`. A run that is not held may have been accepted after the code
+        server wrote its list, by way of this host or of another. So one that is STARTING is handed
+        over again to the same code server, which changes nothing for a run that it holds; and one
+        that began is looked into before anything is decided.
         """
         held = {run.run_id for run in held_runs}
         for run in await self._store.runs.active():
@@ -90,21 +91,17 @@ class Watcher(services.Loop):
             if run.run_id in held or self._launcher.hands_over(run.run_id):
                 continue
             if run.status is records.RunStatus.STARTING:
-                await self._store.runs.requeue(
-                    run.run_id,
-                    attempt=run.attempt,
-                    reason=f"Code server {server.server_id!r} registered without the run.",
-                )
+                self._not_held.add((run.run_id, run.attempt))
             elif run.status is records.RunStatus.STARTED:
                 self._suspects[run.run_id] = run
-        self._changes.runs.set()
+        self._poke.set()
 
     async def run(self) -> None:
-        """Look at the active runs on every change, and every few seconds."""
+        """Look at the active runs when some are to stop, and every few seconds."""
         while True:
             await self._look()
             self.did_well()
-            # Every event of a run pokes; the pause bounds what many runs at once spend on looking.
+            # The pause bounds what many cancellations at once spend on looking.
             await self._clock.sleep(LOOK_PAUSE_S)
             await self._poke.wait(LOOK_EVERY_S)
 
@@ -124,7 +121,7 @@ class Watcher(services.Loop):
         for run in self._suspects.values():
             self._begin(run, self._look_into)
         now = self._clock.monotonic()
-        self._adopt_strays(active.values(), now)
+        await self._adopt_strays(active.values(), now)
         if now >= self._next_absence_look:
             self._next_absence_look = now + LOOK_EVERY_S
             await self._give_up_orphans(active.values(), now)
@@ -150,17 +147,45 @@ class Watcher(services.Loop):
         finally:
             self._tasks.pop(run.run_id, None)
 
-    def _adopt_strays(self, active: Iterable[records.RunRecord], now: float) -> None:
+    async def _adopt_strays(self, active: Iterable[records.RunRecord], now: float) -> None:
         """Hand over again what is STARTING for a while though nobody here hands it over."""
         since: dict[tuple[str, int], float] = {}
+        due: list[records.RunRecord] = []
         for run in active:
             if run.status is not records.RunStatus.STARTING:
                 continue
             key = (run.run_id, run.attempt)
             since[key] = self._starting_since.get(key, now)
-            if now - since[key] >= ADOPT_AFTER_S and self._launcher.adopt(run):
-                since[key] = now
+            if now - since[key] >= ADOPT_AFTER_S or key in self._not_held:
+                due.append(run)
         self._starting_since = since
+        self._not_held &= since.keys()
+        servers = await self._servers_of(due)
+        for run in due:
+            key = (run.run_id, run.attempt)
+            server = servers.get((run.location_name, run.server_id))
+            # One that is away comes back, or its absence decides.
+            if server is None or self._launcher.adopt(run, server):
+                since[key] = now
+                self._not_held.discard(key)
+
+    async def _servers_of(
+        self, runs: Collection[records.RunRecord]
+    ) -> dict[orphans.ServerKey, records.ServerRecord]:
+        """Return the code servers that runs are bound to, as far as they can be asked.
+
+        One that drains takes nothing new, but only it can say that it does not have a run.
+        """
+        found = {
+            (server.location_name, server.server_id): server
+            for server in self._servers.reachable().values()
+        }
+        if any((run.location_name, run.server_id) not in found for run in runs):
+            now = self._clock.now()
+            for server in await self._store.locations.servers():
+                if server.lease_expire_time > now:
+                    found.setdefault((server.location_name, server.server_id), server)
+        return found
 
     async def _give_up_orphans(self, active: Collection[records.RunRecord], now: float) -> None:
         bound = {(run.location_name, run.server_id) for run in active}
@@ -200,7 +225,6 @@ class Watcher(services.Loop):
                     "cause": kind,
                 },
             )
-            self._changes.runs.set()
 
     async def _cancel(self, run: records.RunRecord) -> None:
         """Tell the code server to stop the run until the run has ended."""
@@ -213,7 +237,6 @@ class Watcher(services.Loop):
             # Twice, because another host may be handing the run over this very moment.
             if not_found >= NOT_FOUND_MIN and not self._launcher.hands_over(run.run_id):
                 await self._store.runs.finish_cancel(run.run_id)
-                self._changes.runs.set()
                 return
             tries += 1
             await self._clock.sleep(_CANCEL_BACKOFF.delay_s(tries))

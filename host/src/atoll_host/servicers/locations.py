@@ -39,7 +39,8 @@ class LocationsServicer(locations_pb2_grpc.LocationsServiceServicer):
     ) -> locations_pb2.GetLocationResponse:
         """Return one location."""
         view = self._registry.location(request.name)
-        return locations_pb2.GetLocationResponse(location=rendering.location(view))
+        location = rendering.location(view, with_job_names=True)
+        return locations_pb2.GetLocationResponse(location=location)
 
     async def ReloadLocation(
         self, request: locations_pb2.ReloadLocationRequest, context: contexts.Context

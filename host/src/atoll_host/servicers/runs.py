@@ -4,7 +4,6 @@ import datetime as dt
 from collections.abc import AsyncIterator, Sequence
 
 from atoll.api.v1 import runs_pb2, runs_pb2_grpc
-from atoll_host import changes as host_changes
 from atoll_host import errors
 from atoll_host import settings as host_settings
 from atoll_host.api import launching, pages, rendering
@@ -24,14 +23,12 @@ class RunsServicer(runs_pb2_grpc.RunsServiceServicer):
         self,
         store: database.Database,
         registry: registries.Registry,
-        changes: host_changes.Changes,
         settings: host_settings.Settings,
     ) -> None:
         self._store = store
         self._registry = registry
-        self._changes = changes
         self._limits = records.ClaimLimits(settings.active_max, settings.active_per_location_max)
-        self._launching = launching.Launching(store.runs, registry, changes)
+        self._launching = launching.Launching(store.runs, registry)
 
     async def LaunchRun(
         self, request: runs_pb2.LaunchRunRequest, context: contexts.Context
@@ -77,8 +74,6 @@ class RunsServicer(runs_pb2_grpc.RunsServiceServicer):
         record = await self._store.runs.request_cancel(request.run_id, reason)
         if record is None:
             raise errors.UnknownRun(request.run_id)
-        self._changes.runs.set()
-        self._changes.events.set()
         return runs_pb2.CancelRunResponse(run=await self._rendered_one(record))
 
     async def GetRunOutput(

@@ -32,6 +32,7 @@ class Location(google.protobuf.message.Message):
     REGISTER_TIME_FIELD_NUMBER: builtins.int
     COUNTS_FIELD_NUMBER: builtins.int
     CONFLICTS_FIELD_NUMBER: builtins.int
+    JOB_NAMES_FIELD_NUMBER: builtins.int
     name: builtins.str
     """The name."""
     state: atoll.events.v1.events_pb2.LocationState.ValueType
@@ -62,6 +63,10 @@ class Location(google.protobuf.message.Message):
     def conflicts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Conflict]:
         """Assets that it claims to execute although another location owns them."""
 
+    @property
+    def job_names(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The jobs that can be launched by name, sorted. GetLocation gives them, ListLocations leaves them out."""
+
     def __init__(
         self,
         *,
@@ -75,9 +80,10 @@ class Location(google.protobuf.message.Message):
         register_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         counts: global___DefinitionCounts | None = ...,
         conflicts: collections.abc.Iterable[global___Conflict] | None = ...,
+        job_names: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["build", b"build", "counts", b"counts", "load_failure", b"load_failure", "register_time", b"register_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["address", b"address", "build", b"build", "conflicts", b"conflicts", "counts", b"counts", "load_failure", b"load_failure", "name", b"name", "register_time", b"register_time", "server_id", b"server_id", "state", b"state", "version", b"version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["address", b"address", "build", b"build", "conflicts", b"conflicts", "counts", b"counts", "job_names", b"job_names", "load_failure", b"load_failure", "name", b"name", "register_time", b"register_time", "server_id", b"server_id", "state", b"state", "version", b"version"]) -> None: ...
 
 global___Location = Location
 
@@ -118,7 +124,7 @@ class DefinitionCounts(google.protobuf.message.Message):
     assets: builtins.int
     """The number of assets."""
     jobs: builtins.int
-    """The number of jobs."""
+    """The number of jobs, without the one that Atoll makes for any selection of assets."""
     sensors: builtins.int
     """The number of sensors."""
     def __init__(

@@ -393,7 +393,7 @@ class JobDefinition(google.protobuf.message.Message):
 
     @property
     def run_tags(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
-        """Labels of the runs alone. Once given, tags no longer reach the runs."""
+        """Labels that its runs get: those given for runs alone, else the tags."""
 
     def __init__(
         self,
