@@ -119,6 +119,7 @@ class CodeLocation(location_pb2_grpc.CodeLocationServiceServicer):
         self._channel: grpc.aio.Channel | None = None
         self._session = None
         self._events = None
+        self._appending = asyncio.Lock()
         self._tasks: set[asyncio.Task] = set()
         self.load(defined)
 
@@ -240,6 +241,11 @@ class CodeLocation(location_pb2_grpc.CodeLocationServiceServicer):
 
     async def append(self, *batches: Sequence[events_pb2.Event], **changes):
         """Send batches on one stream, all before reading; return the acknowledgements of each."""
+        # One exchange at a time: a stream carries one read and one write, and answers in order.
+        async with self._appending:
+            return await self._append(batches, changes)
+
+    async def _append(self, batches, changes):
         if self._events is None or self._events.done():
             self._events = self.mesh.AppendEvents()
         stream = self._events

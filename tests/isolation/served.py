@@ -55,15 +55,15 @@ class Location:
         await self.until_said(run_id, AT_THE_GATE)
         return run_id
 
-    async def until_said(self, run_id: str, message: str) -> None:
-        """Wait until user code of a run has logged something."""
+    async def until_said(self, run_id: str, words: str) -> str:
+        """Wait until user code of a run has logged something, and return the message."""
         query = events_pb2.EventFilter(run_id=run_id, kinds=["log_message"])
 
-        async def said(client: connection.Client) -> bool:
+        async def said(client: connection.Client) -> str:
             found = [stored.event.message async for stored in client.events.list(query)]
-            return message in found
+            return next((message for message in found if words in message), "")
 
-        await self.mesh.until(said)
+        return await self.mesh.until(said)
 
     async def until_status(
         self, run_id: str, *statuses: "runs_pb2.RunStatus.ValueType"

@@ -195,6 +195,33 @@ async def test_a_tick_during_a_reload_is_the_old_builds_and_its_run_the_new_buil
             assert await version_of(location, run_id) == "two"
 
 
+async def test_another_code_server_takes_over_and_the_first_ends_after_its_runs(
+    host: mesh.Mesh, tmp_path: pathlib.Path
+) -> None:
+    with gates.gate(tmp_path, "run-gate") as gate:
+        async with served.location(host, tmp_path, SOURCE, "--build-id", "one") as location:
+            await host.serving(location.name)
+            running = await location.begin("patient_job")
+            location.deploy("two")
+            next_one = f"{location.name}_next"
+            options = ("--name", location.name, "--build-id", "two")
+            host.add(next_one, tmp_path / "definitions.py", options=options)
+            host.start_location(next_one)
+            try:
+                assert await until_build(location, other_than="one") == "two"
+                run = await location.run("quick_job")
+                assert (run.build_id, await version_of(location, run.run_id)) == ("two", "two")
+                assert host.is_running(location.name)
+
+                gate.open()
+                run = await location.ended(running)
+                assert (run.status, run.build_id) == (runs_pb2.RUN_STATUS_SUCCESS, "one")
+                assert mesh.gone(host.pid(location.name))
+                assert (await location.run("quick_job")).build_id == "two"
+            finally:
+                host.terminate(next_one)
+
+
 async def test_the_hangup_signal_loads_the_code_anew(
     host: mesh.Mesh, tmp_path: pathlib.Path
 ) -> None:

@@ -29,6 +29,7 @@ SOURCE = f"""
 import os
 import pathlib
 import signal
+import subprocess
 import sys
 import atoll as dg
 {gates.WAIT}
@@ -40,6 +41,15 @@ def quick():
 def patient(context):
     print("what it said last", file=sys.stderr, flush=True)
     context.log.info("{served.AT_THE_GATE}")
+    wait_at("gate")
+
+@dg.asset(name="parent_@name@")
+def parent(context):
+    # By itself it lives for longer than anybody here waits for its end.
+    child = subprocess.Popen(
+        [sys.executable, "-c", "import signal; signal.alarm(60); signal.pause()"]
+    )
+    context.log.info("{served.AT_THE_GATE} with %s", child.pid)
     wait_at("gate")
 
 @dg.asset(name="dying_@name@")
@@ -67,7 +77,7 @@ def deaf(context):
     context.log.info("{served.AT_THE_GATE}")
     wait_at("gate")
 
-assets = [quick, patient, dying, leaving, swallowing, deaf]
+assets = [quick, patient, parent, dying, leaving, swallowing, deaf]
 jobs = [dg.define_asset_job(each.key.path[-1].split("_")[0], [each]) for each in assets]
 defs = dg.Definitions(assets, jobs=jobs)
 """
@@ -150,6 +160,16 @@ async def test_a_dead_worker_is_noticed_and_its_last_words_are_kept(
     assert kinds(events)[-2:] == ["step_failed", "run_failed"]
     # And the location goes on.
     assert (await location.run("quick")).status == SUCCESS
+
+
+async def test_what_a_dead_worker_had_started_ends_with_it(location: served.Location) -> None:
+    run_id = await location.launch("parent")
+    message = await location.until_said(run_id, served.AT_THE_GATE)
+    child = int(message.rpartition(" ")[2])
+    (worker,) = location.mesh.run_workers(location.name)
+    os.kill(worker, signal.SIGKILL)
+    assert (await location.ended(run_id, NOTICED_WITHIN_S)).status == FAILURE
+    assert mesh.gone(child)
 
 
 @pytest.mark.parametrize("ends", ["while it is away", "after its return"])

@@ -12,10 +12,12 @@ import asyncio
 import collections
 import contextlib
 import dataclasses
+import datetime as dt
 import logging
 from collections.abc import Sequence
 
 import psycopg
+from psycopg.types import json as psycopg_json
 from sqlalchemy.ext import asyncio as sa_asyncio
 
 from atoll_storage import acceptance, announcing, connections, errors, log_writer, records
@@ -30,14 +32,12 @@ SELECT r.run_id, r.location_name, r.status, p.server_id, coalesce(p.attempt, 0),
 coalesce(p.high_water, 0) FROM runs r LEFT JOIN producers p USING (run_id) WHERE r.run_id =
 ANY(%s::text[])
 """
-_EPOCHS = """
-SELECT location_name, server_id, epoch FROM servers
-WHERE (location_name, server_id) IN (SELECT * FROM unnest(%s::text[], %s::text[]))
-"""
+_EPOCH = "SELECT epoch FROM servers WHERE location_name = %s AND server_id = %s"
+# One parameter for all rows: the driver takes its time over each array.
 _SET_HIGH_WATER = """
 UPDATE producers SET high_water = new.high_water
-FROM unnest(%s::text[], %s::bigint[]) AS new (run_id, high_water) WHERE producers.run_id =
-new.run_id
+FROM jsonb_to_recordset(%s) AS new (run_id text, high_water bigint)
+WHERE producers.run_id = new.run_id
 """
 _SET_RUNS = """
 UPDATE runs SET
@@ -45,9 +45,11 @@ UPDATE runs SET
     start_time = coalesce(new.start_time, runs.start_time),
     end_time = coalesce(new.end_time, runs.end_time),
     build_id = coalesce(new.build_id, runs.build_id),
-    failure = coalesce(new.failure, runs.failure)
-FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::text[], %b::bytea[])
-    AS new (run_id, status, start_time, end_time, build_id, failure)
+    failure = coalesce(decode(new.failure, 'hex'), runs.failure)
+FROM jsonb_to_recordset(%s) AS new (
+    run_id text, status text, start_time timestamptz, end_time timestamptz, build_id text,
+    failure text
+)
 WHERE runs.run_id = new.run_id
 """
 
@@ -189,35 +191,45 @@ async def _begin(
     known = sorted(run_id for run_id in run_ids if run_id and "\0" not in run_id)
     sources = sorted({(batch.location_name, batch.server_id) for batch in batches})
     sources = [source for source in sources if "\0" not in "".join(source)]
-    locations, servers = [name for name, _ in sources], [server_id for _, server_id in sources]
     async with raw.pipeline():
         head_cursor = await log_writer.request_lock(raw)
         producer_cursor = await raw.execute(_PRODUCERS, [known], prepare=True)
-        epoch_cursor = await raw.execute(_EPOCHS, [locations, servers], prepare=True)
+        epoch_cursors = [await raw.execute(_EPOCH, source, prepare=True) for source in sources]
     writer = await log_writer.LogWriter.of(raw, head_cursor)
     producers = {
         row[0]: acceptance.Producer(row[0], row[1], records.RunStatus(row[2]), *row[3:])
         for row in await producer_cursor.fetchall()
     }
-    epochs = {(row[0], row[1]): row[2] for row in await epoch_cursor.fetchall()}
+    epochs: dict[tuple[str, str], int] = {}
+    for source, cursor in zip(sources, epoch_cursors, strict=True):
+        row = await cursor.fetchone()
+        if row is not None:
+            epochs[source] = row[0]
     return writer, producers, epochs
 
 
 def _move_on(advanced: Sequence[acceptance.Producer], writer: log_writer.LogWriter) -> None:
     """Store with the commit how far the events of runs go now, and what they made of the runs."""
     if advanced:
-        marks = [[p.run_id for p in advanced], [p.high_water for p in advanced]]
-        writer.also(_SET_HIGH_WATER, marks)
+        marks = [{"run_id": run.run_id, "high_water": run.high_water} for run in advanced]
+        writer.also(_SET_HIGH_WATER, [psycopg_json.Jsonb(marks)])
     changed = [producer for producer in advanced if producer.changed]
     if changed:
-        columns = [
-            [p.run_id for p in changed],
-            [p.status.value for p in changed],
-            [p.start_time for p in changed],
-            [p.end_time for p in changed],
-            [p.build_id for p in changed],
-            [p.failure for p in changed],
-        ]
-        writer.also(_SET_RUNS, columns)
+        writer.also(_SET_RUNS, [psycopg_json.Jsonb([_changes_of(run) for run in changed])])
     for producer in changed:
         writer.tell_status(producer.status)
+
+
+def _changes_of(run: acceptance.Producer) -> dict[str, str | None]:
+    return {
+        "run_id": run.run_id,
+        "status": run.status.value,
+        "start_time": _text_of(run.start_time),
+        "end_time": _text_of(run.end_time),
+        "build_id": run.build_id,
+        "failure": None if run.failure is None else run.failure.hex(),
+    }
+
+
+def _text_of(moment: dt.datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()

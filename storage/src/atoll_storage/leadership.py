@@ -65,9 +65,12 @@ class Leadership:
         while True:
             try:
                 await self._serve_one_connection()
-            except Exception as error:  # noqa: BLE001 - the boundary of a term: whatever ended it, candidates go on
+            except Exception as error:
+                # Whatever it was: a candidate that gave up would be missed by nobody.
+                expected = isinstance(error, (psycopg.Error, OSError, TimeoutError))
                 logger.warning(
                     "lost the connection that leadership depends on",
+                    exc_info=not expected,
                     extra={
                         "action": "leadership_lost",
                         "leader": self._name,

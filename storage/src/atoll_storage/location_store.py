@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from psycopg.types import json as psycopg_json
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext import asyncio as sa_asyncio
 
@@ -49,7 +50,7 @@ _GET_ALL = connections.compiled(
 )
 _RENEW = """
 UPDATE servers SET lease_expire_time = now() + make_interval(secs => %s)
-FROM unnest(%b::text[], %b::text[], %b::bigint[]) AS held (location_name, server_id, epoch)
+FROM jsonb_to_recordset(%s) AS held (location_name text, server_id text, epoch bigint)
 WHERE servers.location_name = held.location_name AND servers.server_id = held.server_id
     AND servers.epoch = held.epoch
 """
@@ -139,10 +140,13 @@ class LocationStore:
         """Renew the leases of (location, server id, epoch) at once; stale epochs are left alone."""
         if not servers:
             return
-        columns = [list(column) for column in zip(*servers, strict=True)]
+        held = [
+            {"location_name": name, "server_id": server_id, "epoch": epoch}
+            for name, server_id, epoch in servers
+        ]
         doing = "renewing leases"
         async with connections.driver_connection(self._engine, doing) as raw, raw.pipeline():
-            await raw.execute(_RENEW, [lease_ttl_s, *columns], prepare=True)
+            await raw.execute(_RENEW, [lease_ttl_s, psycopg_json.Jsonb(held)], prepare=True)
             await raw.execute("COMMIT", prepare=False)
 
     async def release(self, location_name: str, server_id: str, epoch: int) -> None:

@@ -12,8 +12,10 @@ A transaction costs two round trips: one that takes the lock and reads what must
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import psycopg
+from psycopg.types import numeric
 
 from atoll.events.v1 import events_pb2
 from atoll_storage import (
@@ -36,16 +38,19 @@ _INSERTED_MAX = 8
 _LOCK = "SELECT pg_advisory_xact_lock(%s)"
 # A statement of its own: its snapshot must be taken after the lock.
 _HEAD = "SELECT head, partitioned_to, clock_timestamp() FROM log_head"
-_SET_HEAD = "UPDATE log_head SET head = %s"
-_SET_ASSET_STATE = """
-INSERT INTO asset_state AS state (asset_key, materialization_id, location_name, stored_time,
-payload) SELECT asset_key, id, location_name, %s, payload FROM unnest(%s::text[], %s::bigint[],
-%s::text[], %b::bytea[]) AS new (asset_key, id, location_name, payload) ON CONFLICT (asset_key) DO
-UPDATE SET
+_SET_STATE = """
+INSERT INTO asset_state AS state (asset_key, materialization_id, location_name, payload,
+stored_time) {} ON CONFLICT (asset_key) DO UPDATE SET
     materialization_id = excluded.materialization_id, location_name = excluded.location_name,
     stored_time = excluded.stored_time, payload = excluded.payload
 """
-_NOTIFY = "SELECT pg_notify(%s, %s)"
+_SET_ASSET_STATE = _SET_STATE.format("VALUES (%s, %s, %s, %b, %s)").encode()
+_SET_ASSET_STATES = _SET_STATE.format(
+    "SELECT asset_key, id, location_name, payload, %s FROM unnest(%s::text[], %s::bigint[], "
+    "%s::text[], %b::bytea[]) AS new (asset_key, id, location_name, payload)"
+).encode()
+_SET_HEAD = "WITH moved AS (UPDATE log_head SET head = %s) SELECT pg_notify(%s, %s)"
+_SET_HEAD_OF_RUNS = f"{_SET_HEAD}, pg_notify(%s, %s)".encode()
 
 HeadCursor = psycopg.AsyncCursor[tuple[int, int, dt.datetime]]
 
@@ -127,8 +132,6 @@ class LogWriter:
             await self._store_events()
             async with self._raw.pipeline():
                 await self._finish(announcer)
-                # Not `commit()`, which would wait for an answer of its own.
-                await self._raw.execute("COMMIT", prepare=False)
         except BaseException:
             announcer.tell(records.STORED_UNKNOWN)
             raise
@@ -177,21 +180,35 @@ class LogWriter:
 
     async def _finish(self, announcer: announcing.Announcer) -> None:
         """Send what goes with the commit. Runs in a pipeline."""
+        cursor = self._raw.cursor()  # nobody looks at the results
         for row in self._rows:
-            await self._raw.execute(event_rows.INSERT_STATEMENT, row, prepare=True)
+            await cursor.execute(event_rows.INSERT_STATEMENT, row, prepare=True)
         for statement, parameters in self._statements:
-            await self._raw.execute(statement, parameters, prepare=True)
-        if self._latest:
-            # In one order everywhere, although the append lock lets no two of these run at once.
-            keys = sorted(self._latest)
-            latest = [self._latest[key] for key in keys]
-            columns = [list(column) for column in zip(*latest, strict=True)]
-            await self._raw.execute(_SET_ASSET_STATE, [self.now, keys, *columns], prepare=True)
+            await cursor.execute(statement, parameters, prepare=True)
+        await self._set_asset_states(cursor)
         if self._added:
-            await self._raw.execute(_SET_HEAD, [self.head], prepare=True)
-            await self._notify(announcer, notifications.EVENTS, str(self.head))
-        if self._statuses:
-            await self._notify(announcer, notifications.RUNS, ",".join(sorted(self._statuses)))
+            told: list[object] = [
+                numeric.Int8(self.head),
+                notifications.EVENTS,
+                announcer.payload(str(self.head)),
+            ]
+            if self._statuses:
+                hint = announcer.payload(",".join(sorted(self._statuses)))
+                told += [notifications.RUNS, hint]
+            statement = _SET_HEAD_OF_RUNS if self._statuses else _SET_HEAD
+            await cursor.execute(statement, told, prepare=True)
+        # Not `commit()`, which would wait for an answer of its own.
+        await cursor.execute("COMMIT", prepare=False)
 
-    async def _notify(self, announcer: announcing.Announcer, channel: str, hint: str) -> None:
-        await self._raw.execute(_NOTIFY, [channel, announcer.payload(hint)], prepare=True)
+    async def _set_asset_states(self, cursor: psycopg.AsyncCursor[tuple[Any, ...]]) -> None:
+        # In one order everywhere, although the append lock lets no two of these run at once.
+        keys = sorted(self._latest)
+        if len(keys) <= _INSERTED_MAX:
+            for key in keys:
+                event_id, *rest = self._latest[key]
+                values = [key, numeric.Int8(event_id), *rest, self.now]
+                await cursor.execute(_SET_ASSET_STATE, values, prepare=True)
+            return
+        rows = [self._latest[key] for key in keys]
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        await cursor.execute(_SET_ASSET_STATES, [self.now, keys, *columns], prepare=True)

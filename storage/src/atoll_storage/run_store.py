@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import sqlalchemy as sa
+from psycopg.types import json as psycopg_json
 from sqlalchemy.ext import asyncio as sa_asyncio
 
 from atoll.definitions.v1 import values_pb2
@@ -41,9 +42,12 @@ _GET_ACTIVE = f"{_SELECT} WHERE {_ACTIVE} ORDER BY queue_order".encode()
 _COUNT = "SELECT location_name, count(*) FROM runs WHERE {} GROUP BY location_name"
 _COUNT_ACTIVE = _COUNT.format(_ACTIVE).encode()
 _COUNT_QUEUED = _COUNT.format(_QUEUED).encode()
-_IS_QUEUED = (
-    f"SELECT EXISTS (SELECT FROM runs WHERE {_QUEUED} AND location_name = ANY(%s))".encode()
+_IS_QUEUED = f"""
+SELECT EXISTS (
+    SELECT FROM runs WHERE {_QUEUED}
+    AND location_name = ANY(ARRAY(SELECT jsonb_array_elements_text(%s)))
 )
+""".encode()
 _LOCK_CLAIM = "SELECT pg_advisory_xact_lock(%s)"
 
 # The queue of each location by itself, so that a long one hides no other. A run's turn is its place
@@ -57,7 +61,7 @@ room AS MATERIALIZED (
 lane AS (
     SELECT server.name, server.id, coalesce(active.count, 0) AS active,
         greatest(0, least(room.total, %s - coalesce(active.count, 0))) AS room
-    FROM unnest(%s::text[], %s::text[]) AS server (name, id)
+    FROM jsonb_to_recordset(%s) AS server (name text, id text)
     CROSS JOIN room LEFT JOIN active ON active.location_name = server.name
 ),
 chosen AS (
@@ -80,7 +84,7 @@ RETURNING chosen.turn, {run_rows.NAMES}
 _BIND = """
 INSERT INTO producers (run_id, server_id, attempt, high_water)
 SELECT run_id, server_id, attempt, 0
-FROM unnest(%s::text[], %s::text[], %s::int[]) AS bound (run_id, server_id, attempt)
+FROM jsonb_to_recordset(%s) AS bound (run_id text, server_id text, attempt int)
 """
 _UNBIND = "DELETE FROM producers WHERE run_id = %s"
 _GET_TO_CHANGE = (
@@ -161,19 +165,18 @@ class RunStore:
         """
         if not servers or batch_max <= 0:
             return []
-        names = list(servers)
         # Most of the time nothing waits: that is found out without holding anybody up.
         doing = "claiming runs"
+        names = psycopg_json.Jsonb(list(servers))
         if (await connections.fetch(self._engine, doing, _IS_QUEUED, [names])) == [(False,)]:
             return []
+        takers = psycopg_json.Jsonb([{"name": name, "id": servers[name]} for name in servers])
         bounds = [batch_max, limits.active_max, limits.active_per_location_max]
         async with connections.driver_connection(self._engine, doing) as raw:
             async with raw.pipeline():
                 await raw.execute(_LOCK_CLAIM, [locks.CLAIM], prepare=True)
                 head = await log_writer.request_lock(raw)
-                chosen = await raw.execute(
-                    _CLAIM, [*bounds, names, [servers[name] for name in names]], prepare=True
-                )
+                chosen = await raw.execute(_CLAIM, [*bounds, takers], prepare=True)
             rows = sorted(await chosen.fetchall(), key=lambda row: row[0])
             claimed = [run_rows.record_of(row[1:]) for row in rows]
             if not claimed:
@@ -331,13 +334,11 @@ class _Change:
 
 def _hand_over(claimed: Collection[records.RunRecord], writer: log_writer.LogWriter) -> None:
     """Bind claimed runs to their servers, and tell of it."""
-    runs = sorted(claimed, key=lambda run: run.run_id)
-    columns: builtins.list[object] = [
-        [run.run_id for run in runs],
-        [run.server_id for run in runs],
-        [run.attempt for run in runs],
+    bound = [
+        {"run_id": run.run_id, "server_id": run.server_id, "attempt": run.attempt}
+        for run in claimed
     ]
-    writer.also(_BIND, columns)
+    writer.also(_BIND, [psycopg_json.Jsonb(bound)])
     for run in claimed:
         event = run_rows.event_about(
             run.run_id,

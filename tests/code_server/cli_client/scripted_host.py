@@ -51,6 +51,8 @@ class ScriptedHost(
         self.page_sizes: list[int] = []
         # How often the next launches are answered with "away" after they were carried out.
         self.launch_answers_lost = 0
+        # How often the next looks at a run are answered with "away".
+        self.looks_lost = 0
         # How many events a watch sends before its connection breaks; None means all.
         self.watch_breaks_after: int | None = None
         self.watch_error: errors.RpcError | None = None
@@ -63,6 +65,12 @@ class ScriptedHost(
         return locations_pb2.ListLocationsResponse(
             locations=self.locations[begin:end], next_page_token=more
         )
+
+    async def GetLocation(self, request, context):
+        for location in self.locations:
+            if location.name == request.name:
+                return locations_pb2.GetLocationResponse(location=location)
+        raise errors.NotFoundError("No such location.", reason=reasons.UNKNOWN_LOCATION)
 
     async def ListAssets(self, request, context):
         return assets_pb2.ListAssetsResponse()
@@ -99,6 +107,9 @@ class ScriptedHost(
         return runs_pb2.LaunchRunResponse(run=run)
 
     async def GetRun(self, request, context):
+        if self.looks_lost:
+            self.looks_lost -= 1
+            raise away()
         if request.run_id not in self.runs:
             raise errors.NotFoundError(
                 f"There is no run {request.run_id!r}. See them with 'atoll runs list'.",

@@ -5,7 +5,7 @@ import pytest
 
 from atoll.api.v1 import events_pb2 as api_pb2
 from atoll.api.v1 import locations_pb2, runs_pb2
-from atoll.client import connection, errors, runs
+from atoll.client import calls, connection, errors, runs
 from atoll.events.v1 import events_pb2
 from atoll.rpc.v1 import server_info_pb2
 from tests.code_server.cli_client import scripted_host
@@ -112,6 +112,17 @@ async def test_a_watch_gives_up_when_its_patience_ends(host):
         async with client.events.watch(from_beginning=True, patience_s=0.2) as watch:
             with pytest.raises(errors.UnavailableError):
                 await anext(watch)
+
+
+@pytest.mark.slow
+async def test_waiting_outlives_a_host_that_is_started_anew(host):
+    host.runs["r1"] = runs_pb2.Run(run_id="r1", status=runs_pb2.RUN_STATUS_SUCCESS)
+    # More often than one call is repeated.
+    host.looks_lost = calls.ATTEMPTS_MAX + 1
+    async with scripted_host.serving_host(host) as address, connection.connect(address) as client:
+        run = await client.runs.wait("r1")
+    assert run.status == runs_pb2.RUN_STATUS_SUCCESS
+    assert host.looks_lost == 0
 
 
 async def test_waiting_ends_with_the_run(host):

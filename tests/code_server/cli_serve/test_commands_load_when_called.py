@@ -37,7 +37,7 @@ def test_help_lists_everything_and_imports_nothing():
 def test_the_first_steps_of_serving_need_neither_grpc_nor_asyncio():
     loaded = loaded_by("import atoll._cli.serve")
     assert "atoll._server.bootstrap" in loaded
-    assert not loaded & {"grpc", "pydantic", "asyncio"}
+    assert not loaded & {"grpc", "pydantic", "asyncio", "importlib.metadata"}
 
 
 def test_the_version_is_that_of_the_distribution():

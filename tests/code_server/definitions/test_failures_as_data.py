@@ -90,6 +90,25 @@ def test_an_error_of_atoll_itself_keeps_its_stack():
     assert info.frames
 
 
+def test_what_atoll_raises_for_users_says_it_all_without_a_stack():
+    @dg.asset
+    def reads(never_there): ...
+
+    failure = dg.materialize([reads], raise_on_error=False).failure_data_for_node("reads")
+    assert failure is not None
+    assert (failure.type, failure.frames) == ("atoll.ValueNotFoundError", ())
+
+
+def test_errors_have_the_names_that_users_know():
+    class Own(Exception): ...
+
+    assert raised.describe(dg.InvalidConfigError("wrong", (), None)).type == (
+        "atoll.InvalidConfigError"
+    )
+    assert raised.describe(ValueError()).type == "ValueError"
+    assert raised.describe(Own()).type.startswith(f"{__name__}.")
+
+
 def test_records_compare_hash_and_travel():
     one = events.StepOutputData("result", {"a": dg.IntMetadataValue(1)})
     assert one == events.StepOutputData(

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from atoll_host import services
 from atoll_host.runs import launching
 from atoll_storage import database as databases
 from atoll_storage import records
@@ -122,6 +123,57 @@ async def test_a_refusal_for_now_puts_the_run_back_and_lets_the_location_rest(
         await fresh.until(lambda: run_id in fresh.held)
     assert [plan.attempt for plan in fresh.plans] == [2]
     assert len(draining.plans) == 1
+
+
+@pytest.mark.slow
+async def test_runs_refused_together_let_the_location_rest_once(mesh: simulated.Mesh) -> None:
+    server = await mesh.serve("east")
+
+    async def refuse_the_first() -> None:
+        if server.plans[-1].attempt == 1:
+            raise simulated.refused("NO_BUILD")
+
+    server.on_start = refuse_the_first
+    async with simulated.running(launcher_of(mesh)):
+        run_ids = await mesh.queue("east", 8)
+        # Half a second of rest; eight refusals in a row would have made it half a minute.
+        await server.until(lambda: set(server.held) == set(run_ids), timeout_s=8)
+
+
+async def test_a_location_that_registers_anew_rests_no_longer(
+    mesh: simulated.Mesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launching, "_REST", services.Backoff(first_s=3600, max_s=3600))
+    server = await mesh.serve("east")
+
+    async def refuse() -> None:
+        raise simulated.refused("STATE_DIRECTORY_UNUSABLE")
+
+    server.on_start = refuse
+    async with simulated.running(launcher_of(mesh)):
+        (run_id,) = await mesh.queue("east")
+        await server.until(lambda: len(server.plans) == 1)
+        await until_status(mesh, run_id, STATUS.QUEUED)
+        again = await mesh.serve("east")
+        await again.until(lambda: run_id in again.held)
+    assert len(server.plans) == 1
+
+
+@pytest.mark.slow
+async def test_a_run_that_stays_in_doubt_holds_up_no_other(mesh: simulated.Mesh) -> None:
+    server = await mesh.serve("east")
+    (doubtful,) = await mesh.queue("east")
+
+    async def doubt_one() -> None:
+        if server.plans[-1].run_id == doubtful:
+            raise simulated.unavailable()
+
+    server.on_start = doubt_one
+    async with simulated.running(launcher_of(mesh)):
+        await server.until(lambda: len(server.plans) == 1)
+        others = await mesh.queue("east", 20)
+        await server.until(lambda: set(server.held) == set(others), timeout_s=8)
+        assert await mesh.status(doubtful) is STATUS.STARTING
 
 
 @pytest.mark.slow

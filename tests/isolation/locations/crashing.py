@@ -5,7 +5,7 @@ import os
 import atoll as dg
 
 
-@dg.asset
+@dg.asset(name=f"crash_{os.environ['NAME_OF_LOCATION']}")
 def crash() -> None:
     os._exit(3)
 

@@ -1,9 +1,11 @@
 """Runs that log as fast as they can until they are canceled."""
 
+import os
+
 import atoll as dg
 
 
-@dg.asset
+@dg.asset(name=f"flood_{os.environ['NAME_OF_LOCATION']}")
 def flood(context: dg.AssetExecutionContext) -> None:
     number = 0
     while True:

@@ -2,12 +2,13 @@
 burn a core each. They are so many that whenever one is killed the next one takes its place.
 """
 
+import os
 import threading
 
 import atoll as dg
 
 
-@dg.asset
+@dg.asset(name=f"unreached_{os.environ['NAME_OF_LOCATION']}")
 def unreached() -> None:
     """What the sensors would ask for, if they ever did."""
 

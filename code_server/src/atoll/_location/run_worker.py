@@ -106,6 +106,7 @@ class _RunWorker:
         self._sink = sink
         self._output = output
         self._canceled = False
+        self._gives_way = False
 
     def run(
         self,
@@ -121,10 +122,12 @@ class _RunWorker:
         try:
             signal.signal(signal.SIGTERM, self._on_terminate)
             self._emit(events.EventType.RUN_START, "The run has started.", self._start_data())
-            priority.give_way(priority.RUNS)
             if directory.cancel_requested:
                 self._cancel()
             backend = relay.RelayBackend(link, patience_s=_INSTANCE_PATIENCE_S)
+            if self._worker.start_method == "spawn":
+                # The import is the user's code, too.
+                self._give_way()
             self._execute(load(), instance_module.Instance(backend))
         except execution.RunCanceledError:
             self._end_canceled()
@@ -164,7 +167,14 @@ class _RunWorker:
                     event_specific_data=events.LogsCapturedData((key,)),
                 )
             )
+            self._give_way()
             yield
+
+    def _give_way(self) -> None:
+        # Not before the user's code begins: on a busy machine it would begin a lot later.
+        if not self._gives_way:
+            self._gives_way = True
+            priority.give_way(priority.RUNS)
 
     def _on_terminate(self, _signal: int, _frame: types.FrameType | None) -> None:
         # Once: the unwinding and its clean-up are not interrupted again. Who has no patience kills.

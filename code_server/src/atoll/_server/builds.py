@@ -307,7 +307,6 @@ class Builds(services.Service):
             return False
         except errors.ProcessUnavailableError:
             return False
-        await old.close()
         if _digest(loaded.snapshot) != build.info.definitions_digest:
             await process.close()
             _logger.warning(
@@ -316,6 +315,7 @@ class Builds(services.Service):
             )
             await self._load(self._launch(server_settings.generate_build_id()))
             return self.current is not build
+        # Before anything is awaited: a stop in between must find the process that lives.
         pool, build.process = build.pool, process
         self._give_pool(build)
         if pool is not None:
@@ -324,6 +324,7 @@ class Builds(services.Service):
             self.load_failure = None
             self._changed()
         self._usable.set()
+        await old.close()
         return False
 
     async def _close(self, build: HeldBuild) -> None:

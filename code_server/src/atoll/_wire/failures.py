@@ -8,6 +8,7 @@ import machinery are left out unless nothing else remains.
 
 from __future__ import annotations
 
+import importlib
 import pathlib
 from collections.abc import Sequence
 
@@ -20,7 +21,7 @@ SOURCE_CHARACTERS_MAX = 500
 LAST_OUTPUT_CHARACTERS_MAX = 16 * 1024
 
 _ATOLL_FOLDER = str(pathlib.Path(__file__).resolve().parents[1]) + "/"
-_MACHINERY = ("<frozen importlib", "<frozen runpy")
+_MACHINERY = ("<frozen importlib", "<frozen runpy", str(importlib.__file__))
 
 
 def from_exception(error: BaseException) -> values_pb2.Failure:

@@ -9,8 +9,9 @@ when runs are queued or end and when a location comes back, and once a second as
        +-----------------+--> refused for now; the location rests
 
 A location that does not answer holds up nobody else: each has its own few hand-overs, and while one
-of them is in doubt no more of its runs are claimed. Hand-overs that are given up leave the run
-STARTING; `watching` finds and adopts them.
+of them is in doubt its other runs are claimed one by one. One that refuses rests for a while, and
+for longer if it goes on refusing, but no longer than until it registers anew or has another build.
+Hand-overs that are given up leave the run STARTING; `watching` finds and adopts them.
 """
 
 import asyncio
@@ -36,12 +37,37 @@ _REST = services.Backoff(first_s=0.5, max_s=30.0)
 
 @dataclasses.dataclass(slots=True)
 class _Lane:
-    """The hand-overs to one location. `rests_until` is in monotonic seconds."""
+    """The hand-overs to one location.
+
+    Attributes:
+        in_flight: The runs that are being handed over.
+        in_doubt: Those of them that had no clear answer so far.
+        refused_by: What refused last; None when the last answer was another.
+        refusals: How often it refused in a row. Refusals of runs handed over together count once.
+        rests_until: No run is claimed before, in monotonic seconds.
+    """
 
     in_flight: set[str] = dataclasses.field(default_factory=set[str])
     in_doubt: set[str] = dataclasses.field(default_factory=set[str])
+    refused_by: tuple[str, int, str] | None = None
     refusals: int = 0
     rests_until: float = 0.0
+
+    def rests(self, server: records.ServerRecord, now: float) -> bool:
+        """Say whether the location is to be left alone."""
+        return now < self.rests_until and self.refused_by == _identity(server)
+
+    def note_refusal(self, server: records.ServerRecord, now: float) -> None:
+        """Have the location left alone for a while."""
+        if self.rests(server, now):
+            return
+        self.refusals = self.refusals + 1 if self.refused_by == _identity(server) else 1
+        self.refused_by = _identity(server)
+        self.rests_until = now + _REST.delay_s(self.refusals)
+
+    def note_acceptance(self) -> None:
+        """Forget earlier refusals."""
+        self.refused_by = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -128,15 +154,20 @@ class Launcher(services.Loop):
 
     async def _claim(self) -> bool:
         """Claim once and begin the hand-overs; return whether there may be more to claim."""
-        open_lanes = {
-            name: server
-            for name, server in self._servers.reachable().items()
-            if self._is_open(self._lane(name))
-        }
+        now = self._clock.monotonic()
+        open_lanes: dict[str, records.ServerRecord] = {}
+        batch_max = self._limits.handovers_per_location
+        for name, server in self._servers.reachable().items():
+            lane = self._lane(name)
+            room = self._room(lane)
+            if lane.in_doubt:
+                room = min(room, 1 + len(lane.in_doubt) - len(lane.in_flight))
+            if room > 0 and not lane.rests(server, now):
+                open_lanes[name] = server
+                # However the queue is made up, no location gets more than it has room for.
+                batch_max = min(batch_max, room)
         if not open_lanes:
             return False
-        # However the queue is made up, no location gets more than it has room for.
-        batch_max = min(self._room(self._lane(name)) for name in open_lanes)
         claimed = await self._runs.claim(
             {name: server.server_id for name, server in open_lanes.items()},
             self._limits.claims,
@@ -152,10 +183,6 @@ class Launcher(services.Loop):
     def _room(self, lane: _Lane) -> int:
         return self._limits.handovers_per_location - len(lane.in_flight)
 
-    def _is_open(self, lane: _Lane) -> bool:
-        rested = lane.rests_until <= self._clock.monotonic()
-        return rested and not lane.in_doubt and self._room(lane) > 0
-
     def _begin(self, run: records.RunRecord, server: records.ServerRecord) -> None:
         self._lane(run.location_name).in_flight.add(run.run_id)
         task = asyncio.create_task(self._hand_over(run, server))
@@ -168,7 +195,7 @@ class Launcher(services.Loop):
         except Exception:  # noqa: BLE001 - the run stays STARTING and is adopted
             _log.exception("hand-over broke off", extra=_about(run, "handover_broke"))
         finally:
-            was_full = self._room(lane) <= 0 or run.run_id in lane.in_doubt
+            was_full = self._room(lane) <= 0 or bool(lane.in_doubt)
             lane.in_flight.discard(run.run_id)
             lane.in_doubt.discard(run.run_id)
             self._tasks.pop(run.run_id, None)
@@ -186,12 +213,13 @@ class Launcher(services.Loop):
                     await self._carry_out(verdict, run, error)
                     return
                 lane.in_doubt.add(run.run_id)
+                self._poke.set()  # the next may go
                 _log.warning(
                     "hand-over in doubt, asking again",
                     extra={**_about(run, "handover_in_doubt"), "tries": tries},
                 )
             else:
-                lane.refusals = 0
+                lane.note_acceptance()
                 return
             await self._clock.sleep(_TRY_BACKOFF.delay_s(tries))
             current = self._servers.reachable().get(run.location_name)
@@ -226,10 +254,8 @@ class Launcher(services.Loop):
     def _let_rest(self, run: records.RunRecord) -> None:
         """Leave a location alone for a while, unless another code server serves it by now."""
         current = self._servers.reachable().get(run.location_name)
-        if current is None or current.server_id == run.server_id:
-            lane = self._lane(run.location_name)
-            lane.refusals += 1
-            lane.rests_until = self._clock.monotonic() + _REST.delay_s(lane.refusals)
+        if current is not None and current.server_id == run.server_id:
+            self._lane(run.location_name).note_refusal(current, self._clock.monotonic())
 
     async def _store(self, write: Callable[[], Awaitable[bool]]) -> None:
         """Write a verdict, again and again while storage is away; repeating it is safe."""
@@ -242,6 +268,11 @@ class Launcher(services.Loop):
                 await self._clock.sleep(_STORE_BACKOFF.delay_s(failures))
             else:
                 return
+
+
+def _identity(server: records.ServerRecord) -> tuple[str, int, str]:
+    """Return what tells a code server that may answer otherwise than before."""
+    return server.server_id, server.epoch, "" if server.build is None else server.build.build_id
 
 
 def _about(run: records.RunRecord, action: str) -> dict[str, object]:
