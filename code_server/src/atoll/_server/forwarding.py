@@ -32,7 +32,7 @@ BATCH_EVENTS_MAX = 500
 BATCH_BYTES_MAX = 512 * 1024
 BATCHES_IN_FLIGHT_MAX = 8
 # One on its way and one that waits for it, so that the host always has something to do.
-SMALL_BATCHES_IN_FLIGHT_MAX = 1
+SMALL_BATCHES_IN_FLIGHT_MAX = 2
 
 # Workers say when they have written; one whose connection broke is looked at this often.
 _BACKSTOP_S = 0.5
