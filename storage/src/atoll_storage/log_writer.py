@@ -32,8 +32,8 @@ from atoll_storage import (
 # Rows are encoded while Postgres stores the ones before: small enough to keep both busy and the
 # event loop free.
 _CHUNK_ROWS = 128
-# Up to so many events, an INSERT each in the pipeline is quicker than the round trips of a COPY.
-_INSERTED_MAX = 8
+INSERTED_MAX = 8
+"""Up to so many events, an INSERT each in the pipeline is quicker than a COPY's round trips."""
 
 _LOCK = "SELECT pg_advisory_xact_lock(%s)"
 # A statement of its own: its snapshot must be taken after the lock.
@@ -149,7 +149,7 @@ class LogWriter:
         if not self._added:
             return
         await self.ensure_partitions()
-        if len(self._added) <= _INSERTED_MAX:
+        if len(self._added) <= INSERTED_MAX:
             for event_id, (event, location_name) in enumerate(self._added, self._first_id):
                 payload = event.SerializeToString()
                 row = event_rows.values(event_id, event, location_name, payload)
@@ -203,7 +203,7 @@ class LogWriter:
     async def _set_asset_states(self, cursor: psycopg.AsyncCursor[tuple[Any, ...]]) -> None:
         # In one order everywhere, although the append lock lets no two of these run at once.
         keys = sorted(self._latest)
-        if len(keys) <= _INSERTED_MAX:
+        if len(keys) <= INSERTED_MAX:
             for key in keys:
                 event_id, *rest = self._latest[key]
                 values = [key, numeric.Int8(event_id), *rest, self.now]
