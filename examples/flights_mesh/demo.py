@@ -69,9 +69,6 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-# --- environments ---------------------------------------------------------------------------------
-
-
 def create_environment(name: str, left_s: float) -> None:
     """Create the environment of a location, unless it is there with the very same contents."""
     folder = ENVIRONMENTS / name
@@ -97,9 +94,6 @@ def create_environment(name: str, left_s: float) -> None:
         if done.returncode:
             raise DemoError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
     stamp.write_text(wanted.hexdigest())
-
-
-# --- the mesh -------------------------------------------------------------------------------------
 
 
 def free_port() -> int:
@@ -224,9 +218,6 @@ async def collect(host, launched, locations, run_ids, seen) -> Observed:
         tick=ticks[0],
         asset=await host.assets.get(documents.parse_asset_key(ASSET)),
     )
-
-
-# --- what is shown --------------------------------------------------------------------------------
 
 
 def moments(observed: Observed) -> list[tuple[dt.datetime, str, str, str]]:
@@ -383,9 +374,6 @@ def report(observed: Observed, claims: list[tuple[str, bool]]) -> str:
         mark = terminal.paint("ok ", "green") if holds else terminal.paint("NO ", "red")
         lines.append(f"verified  {mark} {text}")
     return "\n".join(lines)
-
-
-# --- the whole ------------------------------------------------------------------------------------
 
 
 async def show(mesh: subprocess.Popen, address: str) -> None:

@@ -85,8 +85,6 @@ class Mesh:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    # --- Postgres ---
-
     def start_postgres(self) -> None:
         self.postgres = embedded.EmbeddedPostgres.start_blocking(
             self.folder / "postgres", durable=self._durable
@@ -97,8 +95,6 @@ class Mesh:
             self.postgres.stop_blocking()
             self.postgres = None
 
-    # --- the host ---
-
     def start_host(self) -> None:
         environment = dict(os.environ) | self._environment
         if self.postgres is not None:
@@ -106,8 +102,6 @@ class Mesh:
         options = ["--listen", self.address, "--data-dir", str(self.folder / "host")]
         command = [sys.executable, *CLI, "host", *options, *self._host_options]
         self._start("host", command, environment, self.folder)
-
-    # --- locations ---
 
     def add(self, name: str, code: pathlib.Path, **setup: object) -> None:
         """Add a location that serves a file; `setup` holds further fields of LocationSetup."""
@@ -143,8 +137,6 @@ class Mesh:
     def definitions_processes(self, name: str) -> list[int]:
         """The ids of the children of a location's code server."""
         return children(self.pid(name))
-
-    # --- any process, "host" or a location's name ---
 
     def pid(self, name: str) -> int:
         return self._running[name].pid
@@ -191,8 +183,6 @@ class Mesh:
             for pid in self.run_workers(name):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-
-    # --- looking at it ---
 
     @contextlib.asynccontextmanager
     async def client(self) -> AsyncGenerator[connection.Client]:
@@ -255,8 +245,6 @@ class Mesh:
     def cli(self, *arguments: str, timeout_s: float = WITHIN_S) -> subprocess.CompletedProcess:
         """Run `atoll` against the host."""
         return run_cli(*arguments, environment={"ATOLL_HOST": self.address}, timeout_s=timeout_s)
-
-    # --- inside ---
 
     def _names(self) -> list[str]:
         return ["host", *self.locations]

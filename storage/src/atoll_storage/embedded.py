@@ -177,10 +177,6 @@ class EmbeddedPostgres:
         self._lock.close()
 
 
-# -- where, and as whom
-# --------------------------------------------------------------------------------------------
-
-
 def _find_place(data_dir: pathlib.Path) -> _Place:
     data_dir = data_dir.expanduser().absolute().resolve()
     uid, gid = _server_identity(data_dir)
@@ -317,10 +313,6 @@ def _copy_binaries(bin_dir: pathlib.Path) -> pathlib.Path:
                 if not target.exists():
                     raise
     return target / "bin"
-
-
-# -- the life of a server
-# ------------------------------------------------------------------------------------------
 
 
 def _lock_place(place: _Place) -> IO[bytes]:

@@ -131,8 +131,6 @@ def test_a_location_never_sees_the_database(monkeypatch):
     assert environment["A"] == "b"
 
 
-# --- the guardian ---------------------------------------------------------------------------------
-
 GUARDED = """
 import sys
 from atoll_host.dev import guardian
