@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import os
 import pathlib
 import re
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from atoll.api.v1 import runs_pb2
-from atoll.client import connection, runs
+from atoll.client import connection, errors, runs
 from tests.e2e import mesh
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
@@ -157,3 +158,22 @@ def test_a_killed_dev_takes_everything_along(start_dev):
     below = dev.descendants()
     dev.process.kill()
     assert mesh.gone(*below, within_s=20)
+
+
+async def publish_through_an_outage(address: str) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            with contextlib.suppress(errors.RpcError, errors.ConnectError):
+                assert (await publish(address)).status == runs_pb2.RUN_STATUS_SUCCESS
+                return
+            await asyncio.sleep(mesh.LOOK_EVERY_S)  # Storage tells nobody outside that it is back.
+
+
+def test_a_killed_postgres_comes_back_and_work_goes_on(start_dev):
+    dev = start_dev()
+    dev.line("Ready")
+    assert asyncio.run(publish(dev.address)).status == runs_pb2.RUN_STATUS_SUCCESS
+    pid_file = dev.project / ".atoll" / "postgres" / "postmaster.pid"
+    os.kill(int(pid_file.read_text().split()[0]), signal.SIGKILL)
+    dev.line("embedded Postgres ended and is started again")
+    asyncio.run(publish_through_an_outage(dev.address))

@@ -20,7 +20,7 @@ from atoll._rpc import errors as rpc_errors
 from atoll._rpc import serving as rpc_serving
 from atoll_host import changes as host_changes
 from atoll_host import clock as clocks
-from atoll_host import services
+from atoll_host import postgres, services
 from atoll_host import settings as host_settings
 from atoll_host.api import watching
 from atoll_host.automation import dispatching, leading
@@ -40,7 +40,7 @@ from atoll_host.servicers import (
     sensors,
     serving,
 )
-from atoll_storage import database, embedded, records
+from atoll_storage import database, records
 
 _log = logging.getLogger(__name__)
 
@@ -113,9 +113,10 @@ class Host:
         url = self._settings.database_url
         if not url:
             folder = self._settings.data_dir / POSTGRES_DIR_NAME
-            server = await embedded.EmbeddedPostgres.start(folder)
-            self._exits.push_async_callback(server.stop)
-            url = server.url
+            keeper = postgres.Keeper(folder, self._clock)
+            await keeper.start()
+            self._exits.push_async_callback(keeper.stop)
+            url = keeper.url
         store = await database.Database.connect(url, pool_size=self._settings.database_pool_size)
         self._exits.push_async_callback(store.close)
         await store.migrate()

@@ -162,6 +162,11 @@ class EmbeddedPostgres:
             raise
         return server
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the server lives; one that was killed does not."""
+        return self._guard.poll() is None
+
     async def stop(self) -> None:
         """Stop the server in good order. Stopping twice does nothing."""
         await asyncio.shield(asyncio.to_thread(self.stop_blocking))
