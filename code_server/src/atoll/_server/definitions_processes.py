@@ -168,6 +168,8 @@ class DefinitionsProcess:
         await self._tasks.cancel()
         self._close_output()
         self._handle.close()
+        # The end was seen without asking for it; asking is what takes note of the exit code.
+        self._launched.process.poll()
 
     def connected(self, connection: hub.Connection) -> None:
         """The process has connected."""
