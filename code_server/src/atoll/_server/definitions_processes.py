@@ -153,6 +153,15 @@ class DefinitionsProcess:
 
     async def close(self) -> None:
         """End the process, by force if need be. May be repeated."""
+        try:
+            await self._end()
+        finally:
+            self._close_output()
+            self._handle.close()
+            # The end was seen without asking for it; asking is what takes note of the exit code.
+            self._launched.process.poll()
+
+    async def _end(self) -> None:
         self._hub.forget(self._launched.nonce)
         if self._connection is not None:
             self._connection.close()
@@ -166,10 +175,6 @@ class DefinitionsProcess:
             self._handle.kill()
         await services.wait_for_event(self.gone, _CLOSE_TIMEOUT_S)
         await self._tasks.cancel()
-        self._close_output()
-        self._handle.close()
-        # The end was seen without asking for it; asking is what takes note of the exit code.
-        self._launched.process.poll()
 
     def connected(self, connection: hub.Connection) -> None:
         """The process has connected."""
