@@ -3,6 +3,8 @@
 isort:skip_file
 Locations, as the host shows them to everyone."""
 
+import atoll.definitions.v1.nodes_pb2
+import atoll.definitions.v1.snapshot_pb2
 import atoll.definitions.v1.values_pb2
 import atoll.events.v1.events_pb2
 import atoll.location.v1.location_pb2
@@ -89,14 +91,17 @@ global___Location = Location
 
 @typing.final
 class Conflict(google.protobuf.message.Message):
-    """Conflict tells that an executable asset has another owner."""
+    """Conflict tells that an executable asset, or a check of an asset, has another owner."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ASSET_KEY_FIELD_NUMBER: builtins.int
     OWNER_LOCATION_NAME_FIELD_NUMBER: builtins.int
+    CHECK_NAME_FIELD_NUMBER: builtins.int
     owner_location_name: builtins.str
     """The location that owns it."""
+    check_name: builtins.str
+    """The check of the asset that has another owner; empty where the asset itself has."""
     @property
     def asset_key(self) -> atoll.definitions.v1.values_pb2.AssetKey:
         """The asset."""
@@ -106,9 +111,10 @@ class Conflict(google.protobuf.message.Message):
         *,
         asset_key: atoll.definitions.v1.values_pb2.AssetKey | None = ...,
         owner_location_name: builtins.str = ...,
+        check_name: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["asset_key", b"asset_key"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["asset_key", b"asset_key", "owner_location_name", b"owner_location_name"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["asset_key", b"asset_key", "check_name", b"check_name", "owner_location_name", b"owner_location_name"]) -> None: ...
 
 global___Conflict = Conflict
 
@@ -121,20 +127,28 @@ class DefinitionCounts(google.protobuf.message.Message):
     ASSETS_FIELD_NUMBER: builtins.int
     JOBS_FIELD_NUMBER: builtins.int
     SENSORS_FIELD_NUMBER: builtins.int
+    ASSET_CHECKS_FIELD_NUMBER: builtins.int
+    RESOURCES_FIELD_NUMBER: builtins.int
     assets: builtins.int
     """The number of assets."""
     jobs: builtins.int
     """The number of jobs, without the one that Atoll makes for any selection of assets."""
     sensors: builtins.int
     """The number of sensors."""
+    asset_checks: builtins.int
+    """The checks of assets."""
+    resources: builtins.int
+    """The resources."""
     def __init__(
         self,
         *,
         assets: builtins.int = ...,
         jobs: builtins.int = ...,
         sensors: builtins.int = ...,
+        asset_checks: builtins.int = ...,
+        resources: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["assets", b"assets", "jobs", b"jobs", "sensors", b"sensors"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["asset_checks", b"asset_checks", "assets", b"assets", "jobs", b"jobs", "resources", b"resources", "sensors", b"sensors"]) -> None: ...
 
 global___DefinitionCounts = DefinitionCounts
 
@@ -271,3 +285,62 @@ class ReloadLocationResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["current_build", b"current_build", "load_failure", b"load_failure"]) -> None: ...
 
 global___ReloadLocationResponse = ReloadLocationResponse
+
+@typing.final
+class GetJobRequest(google.protobuf.message.Message):
+    """GetJobRequest asks for one job."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LOCATION_NAME_FIELD_NUMBER: builtins.int
+    JOB_NAME_FIELD_NUMBER: builtins.int
+    location_name: builtins.str
+    """The location; may be empty where only one location has a job of that name."""
+    job_name: builtins.str
+    """The job."""
+    def __init__(
+        self,
+        *,
+        location_name: builtins.str = ...,
+        job_name: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["job_name", b"job_name", "location_name", b"location_name"]) -> None: ...
+
+global___GetJobRequest = GetJobRequest
+
+@typing.final
+class GetJobResponse(google.protobuf.message.Message):
+    """GetJobResponse holds one job."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LOCATION_NAME_FIELD_NUMBER: builtins.int
+    JOB_FIELD_NUMBER: builtins.int
+    GRAPHS_FIELD_NUMBER: builtins.int
+    OPS_FIELD_NUMBER: builtins.int
+    location_name: builtins.str
+    """The location that defines it."""
+    @property
+    def job(self) -> atoll.definitions.v1.snapshot_pb2.JobDefinition:
+        """The definition."""
+
+    @property
+    def graphs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[atoll.definitions.v1.nodes_pb2.GraphDefinition]:
+        """The graph that it runs and the graphs in it, sorted by name; none for a job of assets and checks."""
+
+    @property
+    def ops(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[atoll.definitions.v1.nodes_pb2.OpDefinition]:
+        """The ops in these graphs, each once, sorted by name."""
+
+    def __init__(
+        self,
+        *,
+        location_name: builtins.str = ...,
+        job: atoll.definitions.v1.snapshot_pb2.JobDefinition | None = ...,
+        graphs: collections.abc.Iterable[atoll.definitions.v1.nodes_pb2.GraphDefinition] | None = ...,
+        ops: collections.abc.Iterable[atoll.definitions.v1.nodes_pb2.OpDefinition] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["job", b"job"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["graphs", b"graphs", "job", b"job", "location_name", b"location_name", "ops", b"ops"]) -> None: ...
+
+global___GetJobResponse = GetJobResponse

@@ -45,6 +45,11 @@ class LocationsServiceStub(object):
                 request_serializer=atoll_dot_api_dot_v1_dot_locations__pb2.GetLocationRequest.SerializeToString,
                 response_deserializer=atoll_dot_api_dot_v1_dot_locations__pb2.GetLocationResponse.FromString,
                 _registered_method=True)
+        self.GetJob = channel.unary_unary(
+                '/atoll.api.v1.LocationsService/GetJob',
+                request_serializer=atoll_dot_api_dot_v1_dot_locations__pb2.GetJobRequest.SerializeToString,
+                response_deserializer=atoll_dot_api_dot_v1_dot_locations__pb2.GetJobResponse.FromString,
+                _registered_method=True)
         self.ReloadLocation = channel.unary_unary(
                 '/atoll.api.v1.LocationsService/ReloadLocation',
                 request_serializer=atoll_dot_api_dot_v1_dot_locations__pb2.ReloadLocationRequest.SerializeToString,
@@ -70,6 +75,13 @@ class LocationsServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetJob(self, request, context):
+        """GetJob returns one job with the graphs and ops that it is made of.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReloadLocation(self, request, context):
         """ReloadLocation makes a location load its code anew.
         """
@@ -89,6 +101,11 @@ def add_LocationsServiceServicer_to_server(servicer, server):
                     servicer.GetLocation,
                     request_deserializer=atoll_dot_api_dot_v1_dot_locations__pb2.GetLocationRequest.FromString,
                     response_serializer=atoll_dot_api_dot_v1_dot_locations__pb2.GetLocationResponse.SerializeToString,
+            ),
+            'GetJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetJob,
+                    request_deserializer=atoll_dot_api_dot_v1_dot_locations__pb2.GetJobRequest.FromString,
+                    response_serializer=atoll_dot_api_dot_v1_dot_locations__pb2.GetJobResponse.SerializeToString,
             ),
             'ReloadLocation': grpc.unary_unary_rpc_method_handler(
                     servicer.ReloadLocation,
@@ -151,6 +168,33 @@ class LocationsService(object):
             '/atoll.api.v1.LocationsService/GetLocation',
             atoll_dot_api_dot_v1_dot_locations__pb2.GetLocationRequest.SerializeToString,
             atoll_dot_api_dot_v1_dot_locations__pb2.GetLocationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.api.v1.LocationsService/GetJob',
+            atoll_dot_api_dot_v1_dot_locations__pb2.GetJobRequest.SerializeToString,
+            atoll_dot_api_dot_v1_dot_locations__pb2.GetJobResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -33,6 +33,12 @@ class LocationsServiceStub:
     ]
     """GetLocation returns one location."""
 
+    GetJob: grpc.UnaryUnaryMultiCallable[
+        atoll.api.v1.locations_pb2.GetJobRequest,
+        atoll.api.v1.locations_pb2.GetJobResponse,
+    ]
+    """GetJob returns one job with the graphs and ops that it is made of."""
+
     ReloadLocation: grpc.UnaryUnaryMultiCallable[
         atoll.api.v1.locations_pb2.ReloadLocationRequest,
         atoll.api.v1.locations_pb2.ReloadLocationResponse,
@@ -53,6 +59,12 @@ class LocationsServiceAsyncStub:
         atoll.api.v1.locations_pb2.GetLocationResponse,
     ]
     """GetLocation returns one location."""
+
+    GetJob: grpc.aio.UnaryUnaryMultiCallable[
+        atoll.api.v1.locations_pb2.GetJobRequest,
+        atoll.api.v1.locations_pb2.GetJobResponse,
+    ]
+    """GetJob returns one job with the graphs and ops that it is made of."""
 
     ReloadLocation: grpc.aio.UnaryUnaryMultiCallable[
         atoll.api.v1.locations_pb2.ReloadLocationRequest,
@@ -78,6 +90,14 @@ class LocationsServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[atoll.api.v1.locations_pb2.GetLocationResponse, collections.abc.Awaitable[atoll.api.v1.locations_pb2.GetLocationResponse]]:
         """GetLocation returns one location."""
+
+    @abc.abstractmethod
+    def GetJob(
+        self,
+        request: atoll.api.v1.locations_pb2.GetJobRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[atoll.api.v1.locations_pb2.GetJobResponse, collections.abc.Awaitable[atoll.api.v1.locations_pb2.GetJobResponse]]:
+        """GetJob returns one job with the graphs and ops that it is made of."""
 
     @abc.abstractmethod
     def ReloadLocation(

@@ -105,6 +105,15 @@ class Run(google.protobuf.message.Message):
     TICK_ID_FIELD_NUMBER: builtins.int
     RUN_KEY_FIELD_NUMBER: builtins.int
     WAITING_REASON_FIELD_NUMBER: builtins.int
+    PARTITION_KEY_FIELD_NUMBER: builtins.int
+    PARTITION_RANGE_START_FIELD_NUMBER: builtins.int
+    PARTITION_RANGE_END_FIELD_NUMBER: builtins.int
+    OP_SELECTION_FIELD_NUMBER: builtins.int
+    ASSET_CHECK_SELECTION_FIELD_NUMBER: builtins.int
+    STEP_KEYS_FIELD_NUMBER: builtins.int
+    PARENT_RUN_ID_FIELD_NUMBER: builtins.int
+    ROOT_RUN_ID_FIELD_NUMBER: builtins.int
+    UPDATE_TIME_FIELD_NUMBER: builtins.int
     run_id: builtins.str
     """The id, a UUID."""
     job_name: builtins.str
@@ -125,6 +134,16 @@ class Run(google.protobuf.message.Message):
     """The run key that the sensor gave."""
     waiting_reason: builtins.str
     """Why it still waits, in words; empty when it does not wait."""
+    partition_key: builtins.str
+    """The partition; empty means none."""
+    partition_range_start: builtins.str
+    """The first partition of a range; empty means none."""
+    partition_range_end: builtins.str
+    """The last partition of a range, itself included; empty means none."""
+    parent_run_id: builtins.str
+    """The run that this one runs again; empty means none."""
+    root_run_id: builtins.str
+    """The first of the runs that were run again one after the other; empty means none."""
     @property
     def tags(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
         """Labels."""
@@ -153,6 +172,22 @@ class Run(google.protobuf.message.Message):
     def failure(self) -> atoll.definitions.v1.values_pb2.Failure:
         """Why it failed."""
 
+    @property
+    def op_selection(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The ops to run, as a selection over the job; empty means all."""
+
+    @property
+    def asset_check_selection(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[atoll.definitions.v1.values_pb2.AssetCheckKey]:
+        """The checks to evaluate; empty leaves it to the assets."""
+
+    @property
+    def step_keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The steps to run; empty means all."""
+
+    @property
+    def update_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When its status last changed."""
+
     def __init__(
         self,
         *,
@@ -173,9 +208,18 @@ class Run(google.protobuf.message.Message):
         tick_id: builtins.str = ...,
         run_key: builtins.str = ...,
         waiting_reason: builtins.str = ...,
+        partition_key: builtins.str = ...,
+        partition_range_start: builtins.str = ...,
+        partition_range_end: builtins.str = ...,
+        op_selection: collections.abc.Iterable[builtins.str] | None = ...,
+        asset_check_selection: collections.abc.Iterable[atoll.definitions.v1.values_pb2.AssetCheckKey] | None = ...,
+        step_keys: collections.abc.Iterable[builtins.str] | None = ...,
+        parent_run_id: builtins.str = ...,
+        root_run_id: builtins.str = ...,
+        update_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["create_time", b"create_time", "end_time", b"end_time", "failure", b"failure", "run_config", b"run_config", "start_time", b"start_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["asset_selection", b"asset_selection", "build_id", b"build_id", "create_time", b"create_time", "end_time", b"end_time", "failure", b"failure", "job_name", b"job_name", "location_name", b"location_name", "requested_build_id", b"requested_build_id", "run_config", b"run_config", "run_id", b"run_id", "run_key", b"run_key", "sensor_name", b"sensor_name", "start_time", b"start_time", "status", b"status", "tags", b"tags", "tick_id", b"tick_id", "waiting_reason", b"waiting_reason"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["create_time", b"create_time", "end_time", b"end_time", "failure", b"failure", "run_config", b"run_config", "start_time", b"start_time", "update_time", b"update_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["asset_check_selection", b"asset_check_selection", "asset_selection", b"asset_selection", "build_id", b"build_id", "create_time", b"create_time", "end_time", b"end_time", "failure", b"failure", "job_name", b"job_name", "location_name", b"location_name", "op_selection", b"op_selection", "parent_run_id", b"parent_run_id", "partition_key", b"partition_key", "partition_range_end", b"partition_range_end", "partition_range_start", b"partition_range_start", "requested_build_id", b"requested_build_id", "root_run_id", b"root_run_id", "run_config", b"run_config", "run_id", b"run_id", "run_key", b"run_key", "sensor_name", b"sensor_name", "start_time", b"start_time", "status", b"status", "step_keys", b"step_keys", "tags", b"tags", "tick_id", b"tick_id", "update_time", b"update_time", "waiting_reason", b"waiting_reason"]) -> None: ...
 
 global___Run = Run
 
@@ -207,12 +251,30 @@ class LaunchRunRequest(google.protobuf.message.Message):
     RUN_CONFIG_FIELD_NUMBER: builtins.int
     TAGS_FIELD_NUMBER: builtins.int
     ASSET_SELECTION_FIELD_NUMBER: builtins.int
+    PARTITION_KEY_FIELD_NUMBER: builtins.int
+    PARTITION_RANGE_START_FIELD_NUMBER: builtins.int
+    PARTITION_RANGE_END_FIELD_NUMBER: builtins.int
+    OP_SELECTION_FIELD_NUMBER: builtins.int
+    ASSET_CHECK_SELECTION_FIELD_NUMBER: builtins.int
+    STEP_KEYS_FIELD_NUMBER: builtins.int
+    PARENT_RUN_ID_FIELD_NUMBER: builtins.int
+    ROOT_RUN_ID_FIELD_NUMBER: builtins.int
     request_id: builtins.str
     """Makes the launch idempotent: a UUID chosen by the caller. Empty means no protection."""
     location_name: builtins.str
     """The location; may be empty where only one location has a job of that name."""
     job_name: builtins.str
     """The job. Empty with an asset selection means the location's implicit job."""
+    partition_key: builtins.str
+    """The partition; empty means none."""
+    partition_range_start: builtins.str
+    """The first partition of a range; empty means none."""
+    partition_range_end: builtins.str
+    """The last partition of a range, itself included; empty means none."""
+    parent_run_id: builtins.str
+    """The run that this one runs again; empty means none."""
+    root_run_id: builtins.str
+    """The first of the runs that were run again one after the other; empty means none."""
     @property
     def run_config(self) -> atoll.definitions.v1.values_pb2.UserData:
         """The run configuration ("application/json"); unset means the job's default."""
@@ -225,6 +287,18 @@ class LaunchRunRequest(google.protobuf.message.Message):
     def asset_selection(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[atoll.definitions.v1.values_pb2.AssetKey]:
         """The assets to materialize; empty means all of the job."""
 
+    @property
+    def op_selection(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The ops to run, as a selection over the job; empty means all."""
+
+    @property
+    def asset_check_selection(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[atoll.definitions.v1.values_pb2.AssetCheckKey]:
+        """The checks to evaluate; empty leaves it to the assets."""
+
+    @property
+    def step_keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The steps to run; empty means all."""
+
     def __init__(
         self,
         *,
@@ -234,9 +308,17 @@ class LaunchRunRequest(google.protobuf.message.Message):
         run_config: atoll.definitions.v1.values_pb2.UserData | None = ...,
         tags: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
         asset_selection: collections.abc.Iterable[atoll.definitions.v1.values_pb2.AssetKey] | None = ...,
+        partition_key: builtins.str = ...,
+        partition_range_start: builtins.str = ...,
+        partition_range_end: builtins.str = ...,
+        op_selection: collections.abc.Iterable[builtins.str] | None = ...,
+        asset_check_selection: collections.abc.Iterable[atoll.definitions.v1.values_pb2.AssetCheckKey] | None = ...,
+        step_keys: collections.abc.Iterable[builtins.str] | None = ...,
+        parent_run_id: builtins.str = ...,
+        root_run_id: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["run_config", b"run_config"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["asset_selection", b"asset_selection", "job_name", b"job_name", "location_name", b"location_name", "request_id", b"request_id", "run_config", b"run_config", "tags", b"tags"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["asset_check_selection", b"asset_check_selection", "asset_selection", b"asset_selection", "job_name", b"job_name", "location_name", b"location_name", "op_selection", b"op_selection", "parent_run_id", b"parent_run_id", "partition_key", b"partition_key", "partition_range_end", b"partition_range_end", "partition_range_start", b"partition_range_start", "request_id", b"request_id", "root_run_id", b"root_run_id", "run_config", b"run_config", "step_keys", b"step_keys", "tags", b"tags"]) -> None: ...
 
 global___LaunchRunRequest = LaunchRunRequest
 

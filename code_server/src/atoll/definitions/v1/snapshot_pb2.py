@@ -22,11 +22,13 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from atoll.definitions.v1 import nodes_pb2 as atoll_dot_definitions_dot_v1_dot_nodes__pb2
+from atoll.definitions.v1 import partitions_pb2 as atoll_dot_definitions_dot_v1_dot_partitions__pb2
 from atoll.definitions.v1 import values_pb2 as atoll_dot_definitions_dot_v1_dot_values__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#atoll/definitions/v1/snapshot.proto\x12\x14\x61toll.definitions.v1\x1a!atoll/definitions/v1/values.proto\x1a\x1egoogle/protobuf/duration.proto\"\xd3\x02\n\x10LocationSnapshot\x12\x35\n\x06\x61ssets\x18\x01 \x03(\x0b\x32%.atoll.definitions.v1.AssetDefinition\x12\x31\n\x04jobs\x18\x02 \x03(\x0b\x32#.atoll.definitions.v1.JobDefinition\x12\x37\n\x07sensors\x18\x03 \x03(\x0b\x32&.atoll.definitions.v1.SensorDefinition\x12\x46\n\x08metadata\x18\x04 \x03(\x0b\x32\x34.atoll.definitions.v1.LocationSnapshot.MetadataEntry\x1aT\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x32\n\x05value\x18\x02 \x01(\x0b\x32#.atoll.definitions.v1.MetadataValue:\x02\x38\x01\"\xe8\x04\n\x0f\x41ssetDefinition\x12+\n\x03key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x12\n\ngroup_name\x18\x03 \x01(\t\x12\x0e\n\x06owners\x18\x04 \x03(\t\x12=\n\x04tags\x18\x05 \x03(\x0b\x32/.atoll.definitions.v1.AssetDefinition.TagsEntry\x12\r\n\x05kinds\x18\x06 \x03(\t\x12\x14\n\x0c\x63ode_version\x18\x07 \x01(\t\x12\x45\n\x08metadata\x18\x08 \x03(\x0b\x32\x33.atoll.definitions.v1.AssetDefinition.MetadataEntry\x12;\n\x0c\x64\x65pendencies\x18\t \x03(\x0b\x32%.atoll.definitions.v1.AssetDependency\x12\x12\n\nexecutable\x18\n \x01(\x08\x12\x0f\n\x07op_name\x18\x0b \x01(\t\x12\x16\n\x0eio_manager_key\x18\x0c \x01(\t\x12\x11\n\tskippable\x18\r \x01(\x08\x12\x34\n\x06source\x18\x0e \x01(\x0b\x32$.atoll.definitions.v1.SourcePosition\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1aT\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x32\n\x05value\x18\x02 \x01(\x0b\x32#.atoll.definitions.v1.MetadataValue:\x02\x38\x01\"X\n\x0f\x41ssetDependency\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x12\n\ninput_name\x18\x02 \x01(\t\",\n\x0eSourcePosition\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\r\"\xf0\x04\n\rJobDefinition\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12;\n\x04tags\x18\x03 \x03(\x0b\x32-.atoll.definitions.v1.JobDefinition.TagsEntry\x12\x32\n\nasset_keys\x18\x04 \x03(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x35\n\rconfig_schema\x18\x05 \x01(\x0b\x32\x1e.atoll.definitions.v1.UserData\x12\x36\n\x0e\x64\x65\x66\x61ult_config\x18\x06 \x01(\x0b\x32\x1e.atoll.definitions.v1.UserData\x12\x43\n\x08metadata\x18\x07 \x03(\x0b\x32\x31.atoll.definitions.v1.JobDefinition.MetadataEntry\x12\x0e\n\x06owners\x18\x08 \x03(\t\x12\x10\n\x08implicit\x18\t \x01(\x08\x12\x42\n\x08run_tags\x18\n \x03(\x0b\x32\x30.atoll.definitions.v1.JobDefinition.RunTagsEntry\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1aT\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x32\n\x05value\x18\x02 \x01(\x0b\x32#.atoll.definitions.v1.MetadataValue:\x02\x38\x01\x1a.\n\x0cRunTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x89\x05\n\x10SensorDefinition\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\x04kind\x18\x02 \x01(\x0e\x32 .atoll.definitions.v1.SensorKind\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x11\n\tjob_names\x18\x04 \x03(\t\x12\x37\n\x0f\x61sset_selection\x18\x05 \x03(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x38\n\x10monitored_assets\x18\x06 \x03(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x33\n\x10minimum_interval\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12:\n\x0e\x64\x65\x66\x61ult_status\x18\x08 \x01(\x0e\x32\".atoll.definitions.v1.SensorStatus\x12>\n\x04tags\x18\t \x03(\x0b\x32\x30.atoll.definitions.v1.SensorDefinition.TagsEntry\x12\x46\n\x08metadata\x18\n \x03(\x0b\x32\x34.atoll.definitions.v1.SensorDefinition.MetadataEntry\x12\x10\n\x08\x63oalesce\x18\x0b \x01(\x08\x12\x0e\n\x06owners\x18\x0c \x03(\t\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1aT\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x32\n\x05value\x18\x02 \x01(\x0b\x32#.atoll.definitions.v1.MetadataValue:\x02\x38\x01*v\n\nSensorKind\x12\x1b\n\x17SENSOR_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13SENSOR_KIND_POLLING\x10\x01\x12\x15\n\x11SENSOR_KIND_ASSET\x10\x02\x12\x1b\n\x17SENSOR_KIND_MULTI_ASSET\x10\x03*c\n\x0cSensorStatus\x12\x1d\n\x19SENSOR_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15SENSOR_STATUS_RUNNING\x10\x01\x12\x19\n\x15SENSOR_STATUS_STOPPED\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#atoll/definitions/v1/snapshot.proto\x12\x14\x61toll.definitions.v1\x1a atoll/definitions/v1/nodes.proto\x1a%atoll/definitions/v1/partitions.proto\x1a!atoll/definitions/v1/values.proto\x1a\x1egoogle/protobuf/duration.proto\"\xe9\x04\n\x10LocationSnapshot\x12\x35\n\x06\x61ssets\x18\x01 \x03(\x0b\x32%.atoll.definitions.v1.AssetDefinition\x12\x31\n\x04jobs\x18\x02 \x03(\x0b\x32#.atoll.definitions.v1.JobDefinition\x12\x37\n\x07sensors\x18\x03 \x03(\x0b\x32&.atoll.definitions.v1.SensorDefinition\x12\x46\n\x08metadata\x18\x04 \x03(\x0b\x32\x34.atoll.definitions.v1.LocationSnapshot.MetadataEntry\x12:\n\x06\x63hecks\x18\x05 \x03(\x0b\x32*.atoll.definitions.v1.AssetCheckDefinition\x12/\n\x03ops\x18\x06 \x03(\x0b\x32\".atoll.definitions.v1.OpDefinition\x12\x35\n\x06graphs\x18\x07 \x03(\x0b\x32%.atoll.definitions.v1.GraphDefinition\x12;\n\tresources\x18\x08 \x03(\x0b\x32(.atoll.definitions.v1.ResourceDefinition\x12\x33\n\x05types\x18\t \x03(\x0b\x32$.atoll.definitions.v1.TypeDefinition\x1aT\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x32\n\x05value\x18\x02 \x01(\x0b\x32#.atoll.definitions.v1.MetadataValue:\x02\x38\x01\"\xa3\x06\n\x0f\x41ssetDefinition\x12+\n\x03key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x12\n\ngroup_name\x18\x03 \x01(\t\x12\x0e\n\x06owners\x18\x04 \x03(\t\x12=\n\x04tags\x18\x05 \x03(\x0b\x32/.atoll.definitions.v1.AssetDefinition.TagsEntry\x12\r\n\x05kinds\x18\x06 \x03(\t\x12\x14\n\x0c\x63ode_version\x18\x07 \x01(\t\x12\x45\n\x08metadata\x18\x08 \x03(\x0b\x32\x33.atoll.definitions.v1.AssetDefinition.MetadataEntry\x12;\n\x0c\x64\x65pendencies\x18\t \x03(\x0b\x32%.atoll.definitions.v1.AssetDependency\x12\x12\n\nexecutable\x18\n \x01(\x08\x12\x0f\n\x07op_name\x18\x0b \x01(\t\x12\x16\n\x0eio_manager_key\x18\x0c \x01(\t\x12\x11\n\tskippable\x18\r \x01(\x08\x12\x34\n\x06source\x18\x0e \x01(\x0b\x32$.atoll.definitions.v1.SourcePosition\x12>\n\npartitions\x18\x0f \x01(\x0b\x32*.atoll.definitions.v1.PartitionsDefinition\x12=\n\x0f\x62\x61\x63kfill_policy\x18\x10 \x01(\x0b\x32$.atoll.definitions.v1.BackfillPolicy\x12\x12\n\nobservable\x18\x11 \x01(\x08\x12\x12\n\ncan_subset\x18\x12 \x01(\x08\x12\x12\n\nis_virtual\x18\x13 \x01(\x08\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1aT\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x32\n\x05value\x18\x02 \x01(\x0b\x32#.atoll.definitions.v1.MetadataValue:\x02\x38\x01\"\xf4\x03\n\x14\x41ssetCheckDefinition\x12\x30\n\x03key\x18\x01 \x01(\x0b\x32#.atoll.definitions.v1.AssetCheckKey\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x10\n\x08\x62locking\x18\x03 \x01(\x08\x12J\n\x08metadata\x18\x04 \x03(\x0b\x32\x38.atoll.definitions.v1.AssetCheckDefinition.MetadataEntry\x12\x46\n\x17\x61\x64\x64itional_dependencies\x18\x05 \x03(\x0b\x32%.atoll.definitions.v1.AssetDependency\x12\x0f\n\x07op_name\x18\x06 \x01(\t\x12\x12\n\nexecutable\x18\x07 \x01(\x08\x12\x34\n\x06source\x18\x08 \x01(\x0b\x32$.atoll.definitions.v1.SourcePosition\x12>\n\npartitions\x18\t \x01(\x0b\x32*.atoll.definitions.v1.PartitionsDefinition\x1aT\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x32\n\x05value\x18\x02 \x01(\x0b\x32#.atoll.definitions.v1.MetadataValue:\x02\x38\x01\"\x9b\x01\n\x0f\x41ssetDependency\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x12\n\ninput_name\x18\x02 \x01(\t\x12\x41\n\x11partition_mapping\x18\x03 \x01(\x0b\x32&.atoll.definitions.v1.PartitionMapping\",\n\x0eSourcePosition\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\r\"\xc7\x06\n\rJobDefinition\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12;\n\x04tags\x18\x03 \x03(\x0b\x32-.atoll.definitions.v1.JobDefinition.TagsEntry\x12\x32\n\nasset_keys\x18\x04 \x03(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x35\n\rconfig_schema\x18\x05 \x01(\x0b\x32\x1e.atoll.definitions.v1.UserData\x12\x36\n\x0e\x64\x65\x66\x61ult_config\x18\x06 \x01(\x0b\x32\x1e.atoll.definitions.v1.UserData\x12\x43\n\x08metadata\x18\x07 \x03(\x0b\x32\x31.atoll.definitions.v1.JobDefinition.MetadataEntry\x12\x0e\n\x06owners\x18\x08 \x03(\t\x12\x10\n\x08implicit\x18\t \x01(\x08\x12\x42\n\x08run_tags\x18\n \x03(\x0b\x32\x30.atoll.definitions.v1.JobDefinition.RunTagsEntry\x12\x37\n\ncheck_keys\x18\x0b \x03(\x0b\x32#.atoll.definitions.v1.AssetCheckKey\x12\x12\n\ngraph_name\x18\x0c \x01(\t\x12>\n\npartitions\x18\r \x01(\x0b\x32*.atoll.definitions.v1.PartitionsDefinition\x12\x15\n\rresource_keys\x18\x0e \x03(\t\x12\x15\n\rexecutor_name\x18\x0f \x01(\t\x12\x1a\n\x12partitioned_config\x18\x10 \x01(\x08\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1aT\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x32\n\x05value\x18\x02 \x01(\x0b\x32#.atoll.definitions.v1.MetadataValue:\x02\x38\x01\x1a.\n\x0cRunTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x89\x05\n\x10SensorDefinition\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\x04kind\x18\x02 \x01(\x0e\x32 .atoll.definitions.v1.SensorKind\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x11\n\tjob_names\x18\x04 \x03(\t\x12\x37\n\x0f\x61sset_selection\x18\x05 \x03(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x38\n\x10monitored_assets\x18\x06 \x03(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x33\n\x10minimum_interval\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12:\n\x0e\x64\x65\x66\x61ult_status\x18\x08 \x01(\x0e\x32\".atoll.definitions.v1.SensorStatus\x12>\n\x04tags\x18\t \x03(\x0b\x32\x30.atoll.definitions.v1.SensorDefinition.TagsEntry\x12\x46\n\x08metadata\x18\n \x03(\x0b\x32\x34.atoll.definitions.v1.SensorDefinition.MetadataEntry\x12\x10\n\x08\x63oalesce\x18\x0b \x01(\x08\x12\x0e\n\x06owners\x18\x0c \x03(\t\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1aT\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x32\n\x05value\x18\x02 \x01(\x0b\x32#.atoll.definitions.v1.MetadataValue:\x02\x38\x01*v\n\nSensorKind\x12\x1b\n\x17SENSOR_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13SENSOR_KIND_POLLING\x10\x01\x12\x15\n\x11SENSOR_KIND_ASSET\x10\x02\x12\x1b\n\x17SENSOR_KIND_MULTI_ASSET\x10\x03*c\n\x0cSensorStatus\x12\x1d\n\x19SENSOR_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15SENSOR_STATUS_RUNNING\x10\x01\x12\x19\n\x15SENSOR_STATUS_STOPPED\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,6 +41,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ASSETDEFINITION_TAGSENTRY']._serialized_options = b'8\001'
   _globals['_ASSETDEFINITION_METADATAENTRY']._loaded_options = None
   _globals['_ASSETDEFINITION_METADATAENTRY']._serialized_options = b'8\001'
+  _globals['_ASSETCHECKDEFINITION_METADATAENTRY']._loaded_options = None
+  _globals['_ASSETCHECKDEFINITION_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_JOBDEFINITION_TAGSENTRY']._loaded_options = None
   _globals['_JOBDEFINITION_TAGSENTRY']._serialized_options = b'8\001'
   _globals['_JOBDEFINITION_METADATAENTRY']._loaded_options = None
@@ -49,36 +53,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SENSORDEFINITION_TAGSENTRY']._serialized_options = b'8\001'
   _globals['_SENSORDEFINITION_METADATAENTRY']._loaded_options = None
   _globals['_SENSORDEFINITION_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_SENSORKIND']._serialized_start=2504
-  _globals['_SENSORKIND']._serialized_end=2622
-  _globals['_SENSORSTATUS']._serialized_start=2624
-  _globals['_SENSORSTATUS']._serialized_end=2723
-  _globals['_LOCATIONSNAPSHOT']._serialized_start=129
-  _globals['_LOCATIONSNAPSHOT']._serialized_end=468
-  _globals['_LOCATIONSNAPSHOT_METADATAENTRY']._serialized_start=384
-  _globals['_LOCATIONSNAPSHOT_METADATAENTRY']._serialized_end=468
-  _globals['_ASSETDEFINITION']._serialized_start=471
-  _globals['_ASSETDEFINITION']._serialized_end=1087
-  _globals['_ASSETDEFINITION_TAGSENTRY']._serialized_start=958
-  _globals['_ASSETDEFINITION_TAGSENTRY']._serialized_end=1001
-  _globals['_ASSETDEFINITION_METADATAENTRY']._serialized_start=384
-  _globals['_ASSETDEFINITION_METADATAENTRY']._serialized_end=468
-  _globals['_ASSETDEPENDENCY']._serialized_start=1089
-  _globals['_ASSETDEPENDENCY']._serialized_end=1177
-  _globals['_SOURCEPOSITION']._serialized_start=1179
-  _globals['_SOURCEPOSITION']._serialized_end=1223
-  _globals['_JOBDEFINITION']._serialized_start=1226
-  _globals['_JOBDEFINITION']._serialized_end=1850
-  _globals['_JOBDEFINITION_TAGSENTRY']._serialized_start=958
-  _globals['_JOBDEFINITION_TAGSENTRY']._serialized_end=1001
-  _globals['_JOBDEFINITION_METADATAENTRY']._serialized_start=384
-  _globals['_JOBDEFINITION_METADATAENTRY']._serialized_end=468
-  _globals['_JOBDEFINITION_RUNTAGSENTRY']._serialized_start=1804
-  _globals['_JOBDEFINITION_RUNTAGSENTRY']._serialized_end=1850
-  _globals['_SENSORDEFINITION']._serialized_start=1853
-  _globals['_SENSORDEFINITION']._serialized_end=2502
-  _globals['_SENSORDEFINITION_TAGSENTRY']._serialized_start=958
-  _globals['_SENSORDEFINITION_TAGSENTRY']._serialized_end=1001
-  _globals['_SENSORDEFINITION_METADATAENTRY']._serialized_start=384
-  _globals['_SENSORDEFINITION_METADATAENTRY']._serialized_end=468
+  _globals['_SENSORKIND']._serialized_start=3828
+  _globals['_SENSORKIND']._serialized_end=3946
+  _globals['_SENSORSTATUS']._serialized_start=3948
+  _globals['_SENSORSTATUS']._serialized_end=4047
+  _globals['_LOCATIONSNAPSHOT']._serialized_start=202
+  _globals['_LOCATIONSNAPSHOT']._serialized_end=819
+  _globals['_LOCATIONSNAPSHOT_METADATAENTRY']._serialized_start=735
+  _globals['_LOCATIONSNAPSHOT_METADATAENTRY']._serialized_end=819
+  _globals['_ASSETDEFINITION']._serialized_start=822
+  _globals['_ASSETDEFINITION']._serialized_end=1625
+  _globals['_ASSETDEFINITION_TAGSENTRY']._serialized_start=1496
+  _globals['_ASSETDEFINITION_TAGSENTRY']._serialized_end=1539
+  _globals['_ASSETDEFINITION_METADATAENTRY']._serialized_start=735
+  _globals['_ASSETDEFINITION_METADATAENTRY']._serialized_end=819
+  _globals['_ASSETCHECKDEFINITION']._serialized_start=1628
+  _globals['_ASSETCHECKDEFINITION']._serialized_end=2128
+  _globals['_ASSETCHECKDEFINITION_METADATAENTRY']._serialized_start=735
+  _globals['_ASSETCHECKDEFINITION_METADATAENTRY']._serialized_end=819
+  _globals['_ASSETDEPENDENCY']._serialized_start=2131
+  _globals['_ASSETDEPENDENCY']._serialized_end=2286
+  _globals['_SOURCEPOSITION']._serialized_start=2288
+  _globals['_SOURCEPOSITION']._serialized_end=2332
+  _globals['_JOBDEFINITION']._serialized_start=2335
+  _globals['_JOBDEFINITION']._serialized_end=3174
+  _globals['_JOBDEFINITION_TAGSENTRY']._serialized_start=1496
+  _globals['_JOBDEFINITION_TAGSENTRY']._serialized_end=1539
+  _globals['_JOBDEFINITION_METADATAENTRY']._serialized_start=735
+  _globals['_JOBDEFINITION_METADATAENTRY']._serialized_end=819
+  _globals['_JOBDEFINITION_RUNTAGSENTRY']._serialized_start=3128
+  _globals['_JOBDEFINITION_RUNTAGSENTRY']._serialized_end=3174
+  _globals['_SENSORDEFINITION']._serialized_start=3177
+  _globals['_SENSORDEFINITION']._serialized_end=3826
+  _globals['_SENSORDEFINITION_TAGSENTRY']._serialized_start=1496
+  _globals['_SENSORDEFINITION_TAGSENTRY']._serialized_end=1539
+  _globals['_SENSORDEFINITION_METADATAENTRY']._serialized_start=735
+  _globals['_SENSORDEFINITION_METADATAENTRY']._serialized_end=819
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,8 @@
 isort:skip_file
 The snapshot of a code location: what it defines, without the code that does it."""
 
+import atoll.definitions.v1.nodes_pb2
+import atoll.definitions.v1.partitions_pb2
 import atoll.definitions.v1.values_pb2
 import builtins
 import collections.abc
@@ -101,6 +103,11 @@ class LocationSnapshot(google.protobuf.message.Message):
     JOBS_FIELD_NUMBER: builtins.int
     SENSORS_FIELD_NUMBER: builtins.int
     METADATA_FIELD_NUMBER: builtins.int
+    CHECKS_FIELD_NUMBER: builtins.int
+    OPS_FIELD_NUMBER: builtins.int
+    GRAPHS_FIELD_NUMBER: builtins.int
+    RESOURCES_FIELD_NUMBER: builtins.int
+    TYPES_FIELD_NUMBER: builtins.int
     @property
     def assets(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___AssetDefinition]:
         """The assets, executable and external, sorted by key."""
@@ -117,6 +124,26 @@ class LocationSnapshot(google.protobuf.message.Message):
     def metadata(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, atoll.definitions.v1.values_pb2.MetadataValue]:
         """What the user attached to the definitions as a whole."""
 
+    @property
+    def checks(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___AssetCheckDefinition]:
+        """The checks, of assets of this location and of others, sorted by asset key and name."""
+
+    @property
+    def ops(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[atoll.definitions.v1.nodes_pb2.OpDefinition]:
+        """The ops of graphs, each once, sorted by name. What an asset or a check of one function is says its own definition."""
+
+    @property
+    def graphs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[atoll.definitions.v1.nodes_pb2.GraphDefinition]:
+        """The graphs of jobs and assets, each once, sorted by name."""
+
+    @property
+    def resources(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[atoll.definitions.v1.nodes_pb2.ResourceDefinition]:
+        """The resources, sorted by key."""
+
+    @property
+    def types(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[atoll.definitions.v1.nodes_pb2.TypeDefinition]:
+        """The types of inputs and outputs, each once, sorted by key."""
+
     def __init__(
         self,
         *,
@@ -124,8 +151,13 @@ class LocationSnapshot(google.protobuf.message.Message):
         jobs: collections.abc.Iterable[global___JobDefinition] | None = ...,
         sensors: collections.abc.Iterable[global___SensorDefinition] | None = ...,
         metadata: collections.abc.Mapping[builtins.str, atoll.definitions.v1.values_pb2.MetadataValue] | None = ...,
+        checks: collections.abc.Iterable[global___AssetCheckDefinition] | None = ...,
+        ops: collections.abc.Iterable[atoll.definitions.v1.nodes_pb2.OpDefinition] | None = ...,
+        graphs: collections.abc.Iterable[atoll.definitions.v1.nodes_pb2.GraphDefinition] | None = ...,
+        resources: collections.abc.Iterable[atoll.definitions.v1.nodes_pb2.ResourceDefinition] | None = ...,
+        types: collections.abc.Iterable[atoll.definitions.v1.nodes_pb2.TypeDefinition] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["assets", b"assets", "jobs", b"jobs", "metadata", b"metadata", "sensors", b"sensors"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["assets", b"assets", "checks", b"checks", "graphs", b"graphs", "jobs", b"jobs", "metadata", b"metadata", "ops", b"ops", "resources", b"resources", "sensors", b"sensors", "types", b"types"]) -> None: ...
 
 global___LocationSnapshot = LocationSnapshot
 
@@ -183,6 +215,11 @@ class AssetDefinition(google.protobuf.message.Message):
     IO_MANAGER_KEY_FIELD_NUMBER: builtins.int
     SKIPPABLE_FIELD_NUMBER: builtins.int
     SOURCE_FIELD_NUMBER: builtins.int
+    PARTITIONS_FIELD_NUMBER: builtins.int
+    BACKFILL_POLICY_FIELD_NUMBER: builtins.int
+    OBSERVABLE_FIELD_NUMBER: builtins.int
+    CAN_SUBSET_FIELD_NUMBER: builtins.int
+    IS_VIRTUAL_FIELD_NUMBER: builtins.int
     description: builtins.str
     """What the asset is."""
     group_name: builtins.str
@@ -197,6 +234,12 @@ class AssetDefinition(google.protobuf.message.Message):
     """The IO manager that stores and loads the asset's value; empty for external assets."""
     skippable: builtins.bool
     """Whether a run may leave the asset out."""
+    observable: builtins.bool
+    """Whether running the asset's function observes it instead of materializing it."""
+    can_subset: builtins.bool
+    """The asset is made at once with all others of the same op name, unless its op can be run for some of them."""
+    is_virtual: builtins.bool
+    """Whether the asset is computed where it is read, such as a view."""
     @property
     def key(self) -> atoll.definitions.v1.values_pb2.AssetKey:
         """The key of the asset."""
@@ -225,6 +268,14 @@ class AssetDefinition(google.protobuf.message.Message):
     def source(self) -> global___SourcePosition:
         """Where the definition stands in the user's code."""
 
+    @property
+    def partitions(self) -> atoll.definitions.v1.partitions_pb2.PartitionsDefinition:
+        """The partitions that the asset consists of; unset where it is a whole."""
+
+    @property
+    def backfill_policy(self) -> atoll.definitions.v1.partitions_pb2.BackfillPolicy:
+        """How many partitions one run of a backfill takes; unset where nobody said."""
+
     def __init__(
         self,
         *,
@@ -242,11 +293,95 @@ class AssetDefinition(google.protobuf.message.Message):
         io_manager_key: builtins.str = ...,
         skippable: builtins.bool = ...,
         source: global___SourcePosition | None = ...,
+        partitions: atoll.definitions.v1.partitions_pb2.PartitionsDefinition | None = ...,
+        backfill_policy: atoll.definitions.v1.partitions_pb2.BackfillPolicy | None = ...,
+        observable: builtins.bool = ...,
+        can_subset: builtins.bool = ...,
+        is_virtual: builtins.bool = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["key", b"key", "source", b"source"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["code_version", b"code_version", "dependencies", b"dependencies", "description", b"description", "executable", b"executable", "group_name", b"group_name", "io_manager_key", b"io_manager_key", "key", b"key", "kinds", b"kinds", "metadata", b"metadata", "op_name", b"op_name", "owners", b"owners", "skippable", b"skippable", "source", b"source", "tags", b"tags"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["backfill_policy", b"backfill_policy", "key", b"key", "partitions", b"partitions", "source", b"source"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["backfill_policy", b"backfill_policy", "can_subset", b"can_subset", "code_version", b"code_version", "dependencies", b"dependencies", "description", b"description", "executable", b"executable", "group_name", b"group_name", "io_manager_key", b"io_manager_key", "is_virtual", b"is_virtual", "key", b"key", "kinds", b"kinds", "metadata", b"metadata", "observable", b"observable", "op_name", b"op_name", "owners", b"owners", "partitions", b"partitions", "skippable", b"skippable", "source", b"source", "tags", b"tags"]) -> None: ...
 
 global___AssetDefinition = AssetDefinition
+
+@typing.final
+class AssetCheckDefinition(google.protobuf.message.Message):
+    """AssetCheckDefinition describes one check of an asset."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class MetadataEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        @property
+        def value(self) -> atoll.definitions.v1.values_pb2.MetadataValue: ...
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: atoll.definitions.v1.values_pb2.MetadataValue | None = ...,
+        ) -> None: ...
+        def HasField(self, field_name: typing.Literal["value", b"value"]) -> builtins.bool: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    KEY_FIELD_NUMBER: builtins.int
+    DESCRIPTION_FIELD_NUMBER: builtins.int
+    BLOCKING_FIELD_NUMBER: builtins.int
+    METADATA_FIELD_NUMBER: builtins.int
+    ADDITIONAL_DEPENDENCIES_FIELD_NUMBER: builtins.int
+    OP_NAME_FIELD_NUMBER: builtins.int
+    EXECUTABLE_FIELD_NUMBER: builtins.int
+    SOURCE_FIELD_NUMBER: builtins.int
+    PARTITIONS_FIELD_NUMBER: builtins.int
+    description: builtins.str
+    """What the check finds out."""
+    blocking: builtins.bool
+    """Whether a failure of severity ERROR stops what is downstream in the run."""
+    op_name: builtins.str
+    """The name that run configuration uses for what evaluates the check; empty where nothing does."""
+    executable: builtins.bool
+    """Whether this location can evaluate the check."""
+    @property
+    def key(self) -> atoll.definitions.v1.values_pb2.AssetCheckKey:
+        """The key of the check."""
+
+    @property
+    def metadata(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, atoll.definitions.v1.values_pb2.MetadataValue]:
+        """What the user attached to the definition."""
+
+    @property
+    def additional_dependencies(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___AssetDependency]:
+        """Further assets that have to come first."""
+
+    @property
+    def source(self) -> global___SourcePosition:
+        """Where the definition stands in the user's code."""
+
+    @property
+    def partitions(self) -> atoll.definitions.v1.partitions_pb2.PartitionsDefinition:
+        """The partitions that the check is evaluated for; unset for none."""
+
+    def __init__(
+        self,
+        *,
+        key: atoll.definitions.v1.values_pb2.AssetCheckKey | None = ...,
+        description: builtins.str = ...,
+        blocking: builtins.bool = ...,
+        metadata: collections.abc.Mapping[builtins.str, atoll.definitions.v1.values_pb2.MetadataValue] | None = ...,
+        additional_dependencies: collections.abc.Iterable[global___AssetDependency] | None = ...,
+        op_name: builtins.str = ...,
+        executable: builtins.bool = ...,
+        source: global___SourcePosition | None = ...,
+        partitions: atoll.definitions.v1.partitions_pb2.PartitionsDefinition | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["key", b"key", "partitions", b"partitions", "source", b"source"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["additional_dependencies", b"additional_dependencies", "blocking", b"blocking", "description", b"description", "executable", b"executable", "key", b"key", "metadata", b"metadata", "op_name", b"op_name", "partitions", b"partitions", "source", b"source"]) -> None: ...
+
+global___AssetCheckDefinition = AssetCheckDefinition
 
 @typing.final
 class AssetDependency(google.protobuf.message.Message):
@@ -256,20 +391,26 @@ class AssetDependency(google.protobuf.message.Message):
 
     ASSET_KEY_FIELD_NUMBER: builtins.int
     INPUT_NAME_FIELD_NUMBER: builtins.int
+    PARTITION_MAPPING_FIELD_NUMBER: builtins.int
     input_name: builtins.str
     """The parameter that receives the loaded value; empty means ordering only."""
     @property
     def asset_key(self) -> atoll.definitions.v1.values_pb2.AssetKey:
         """The upstream asset, in this location or in another."""
 
+    @property
+    def partition_mapping(self) -> atoll.definitions.v1.partitions_pb2.PartitionMapping:
+        """Which partitions of the upstream asset a partition needs; unset where that follows from the partitions of both."""
+
     def __init__(
         self,
         *,
         asset_key: atoll.definitions.v1.values_pb2.AssetKey | None = ...,
         input_name: builtins.str = ...,
+        partition_mapping: atoll.definitions.v1.partitions_pb2.PartitionMapping | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["asset_key", b"asset_key"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["asset_key", b"asset_key", "input_name", b"input_name"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["asset_key", b"asset_key", "partition_mapping", b"partition_mapping"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["asset_key", b"asset_key", "input_name", b"input_name", "partition_mapping", b"partition_mapping"]) -> None: ...
 
 global___AssetDependency = AssetDependency
 
@@ -361,12 +502,24 @@ class JobDefinition(google.protobuf.message.Message):
     OWNERS_FIELD_NUMBER: builtins.int
     IMPLICIT_FIELD_NUMBER: builtins.int
     RUN_TAGS_FIELD_NUMBER: builtins.int
+    CHECK_KEYS_FIELD_NUMBER: builtins.int
+    GRAPH_NAME_FIELD_NUMBER: builtins.int
+    PARTITIONS_FIELD_NUMBER: builtins.int
+    RESOURCE_KEYS_FIELD_NUMBER: builtins.int
+    EXECUTOR_NAME_FIELD_NUMBER: builtins.int
+    PARTITIONED_CONFIG_FIELD_NUMBER: builtins.int
     name: builtins.str
     """The name of the job, unique in the location."""
     description: builtins.str
     """What the job does."""
     implicit: builtins.bool
     """Whether Atoll made the job to materialize any selection of assets."""
+    graph_name: builtins.str
+    """The graph that the job runs; empty for a job of assets and checks."""
+    executor_name: builtins.str
+    """The name of the executor that runs its steps; empty means the default."""
+    partitioned_config: builtins.bool
+    """Whether run configuration for a partition is made by the location: the host cannot know it before."""
     @property
     def tags(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
         """Labels of the job and of its runs."""
@@ -395,6 +548,18 @@ class JobDefinition(google.protobuf.message.Message):
     def run_tags(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
         """Labels that its runs get: those given for runs alone, else the tags."""
 
+    @property
+    def check_keys(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[atoll.definitions.v1.values_pb2.AssetCheckKey]:
+        """The checks that a run of the job evaluates."""
+
+    @property
+    def partitions(self) -> atoll.definitions.v1.partitions_pb2.PartitionsDefinition:
+        """The partitions that runs of the job are for; unset for none."""
+
+    @property
+    def resource_keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The resources that runs of the job need, by key."""
+
     def __init__(
         self,
         *,
@@ -408,9 +573,15 @@ class JobDefinition(google.protobuf.message.Message):
         owners: collections.abc.Iterable[builtins.str] | None = ...,
         implicit: builtins.bool = ...,
         run_tags: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        check_keys: collections.abc.Iterable[atoll.definitions.v1.values_pb2.AssetCheckKey] | None = ...,
+        graph_name: builtins.str = ...,
+        partitions: atoll.definitions.v1.partitions_pb2.PartitionsDefinition | None = ...,
+        resource_keys: collections.abc.Iterable[builtins.str] | None = ...,
+        executor_name: builtins.str = ...,
+        partitioned_config: builtins.bool = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["config_schema", b"config_schema", "default_config", b"default_config"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["asset_keys", b"asset_keys", "config_schema", b"config_schema", "default_config", b"default_config", "description", b"description", "implicit", b"implicit", "metadata", b"metadata", "name", b"name", "owners", b"owners", "run_tags", b"run_tags", "tags", b"tags"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["config_schema", b"config_schema", "default_config", b"default_config", "partitions", b"partitions"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["asset_keys", b"asset_keys", "check_keys", b"check_keys", "config_schema", b"config_schema", "default_config", b"default_config", "description", b"description", "executor_name", b"executor_name", "graph_name", b"graph_name", "implicit", b"implicit", "metadata", b"metadata", "name", b"name", "owners", b"owners", "partitioned_config", b"partitioned_config", "partitions", b"partitions", "resource_keys", b"resource_keys", "run_tags", b"run_tags", "tags", b"tags"]) -> None: ...
 
 global___JobDefinition = JobDefinition
 

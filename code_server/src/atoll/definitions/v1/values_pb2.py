@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!atoll/definitions/v1/values.proto\x12\x14\x61toll.definitions.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x18\n\x08\x41ssetKey\x12\x0c\n\x04path\x18\x01 \x03(\t\".\n\x08UserData\x12\x14\n\x0c\x63ontent_type\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"\xe4\x04\n\rMetadataValue\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\r\n\x03url\x18\x02 \x01(\tH\x00\x12\x0e\n\x04path\x18\x03 \x01(\tH\x00\x12\x12\n\x08notebook\x18\x04 \x01(\tH\x00\x12.\n\x04json\x18\x05 \x01(\x0b\x32\x1e.atoll.definitions.v1.UserDataH\x00\x12\x12\n\x08markdown\x18\x06 \x01(\tH\x00\x12\r\n\x03int\x18\x07 \x01(\x03H\x00\x12\x0f\n\x05\x66loat\x18\x08 \x01(\x01H\x00\x12\x0e\n\x04\x62ool\x18\t \x01(\x08H\x00\x12/\n\ttimestamp\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12/\n\x05\x61sset\x18\x0b \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKeyH\x00\x12\x10\n\x06run_id\x18\x0c \x01(\tH\x00\x12\x31\n\x03job\x18\r \x01(\x0b\x32\".atoll.definitions.v1.JobReferenceH\x00\x12?\n\x0fpython_artifact\x18\x0e \x01(\x0b\x32$.atoll.definitions.v1.PythonArtifactH\x00\x12\x39\n\x0ctable_schema\x18\x0f \x01(\x0b\x32!.atoll.definitions.v1.TableSchemaH\x00\x12,\n\x05table\x18\x10 \x01(\x0b\x32\x1b.atoll.definitions.v1.TableH\x00\x12/\n\x04null\x18\x11 \x01(\x0b\x32\x1f.atoll.definitions.v1.NullValueH\x00\x12\x11\n\x07\x62ig_int\x18\x12 \x01(\tH\x00\x42\x07\n\x05value\"\x0b\n\tNullValue\"7\n\x0cJobReference\x12\x10\n\x08job_name\x18\x01 \x01(\t\x12\x15\n\rlocation_name\x18\x02 \x01(\t\".\n\x0ePythonArtifact\x12\x0e\n\x06module\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"V\n\x0bTableSchema\x12\x32\n\x07\x63olumns\x18\x01 \x03(\x0b\x32!.atoll.definitions.v1.TableColumn\x12\x13\n\x0b\x63onstraints\x18\x02 \x03(\t\"\xdd\x01\n\x0bTableColumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x10\n\x08nullable\x18\x04 \x01(\x08\x12\x0e\n\x06unique\x18\x05 \x01(\x08\x12\x13\n\x0b\x63onstraints\x18\x06 \x03(\t\x12\x39\n\x04tags\x18\x07 \x03(\x0b\x32+.atoll.definitions.v1.TableColumn.TagsEntry\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"k\n\x05Table\x12\x31\n\x06schema\x18\x01 \x01(\x0b\x32!.atoll.definitions.v1.TableSchema\x12/\n\x07records\x18\x02 \x01(\x0b\x32\x1e.atoll.definitions.v1.UserData\"\xb2\x02\n\x07\x46\x61ilure\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x30\n\x06\x66rames\x18\x03 \x03(\x0b\x32 .atoll.definitions.v1.StackFrame\x12,\n\x05\x63\x61use\x18\x04 \x01(\x0b\x32\x1d.atoll.definitions.v1.Failure\x12=\n\x08metadata\x18\x05 \x03(\x0b\x32+.atoll.definitions.v1.Failure.MetadataEntry\x12\x13\n\x0blast_output\x18\x06 \x01(\t\x1aT\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x32\n\x05value\x18\x02 \x01(\x0b\x32#.atoll.definitions.v1.MetadataValue:\x02\x38\x01\"J\n\nStackFrame\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\r\x12\x10\n\x08\x66unction\x18\x03 \x01(\t\x12\x0e\n\x06source\x18\x04 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!atoll/definitions/v1/values.proto\x12\x14\x61toll.definitions.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x18\n\x08\x41ssetKey\x12\x0c\n\x04path\x18\x01 \x03(\t\"P\n\rAssetCheckKey\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x0c\n\x04name\x18\x02 \x01(\t\".\n\x08UserData\x12\x14\n\x0c\x63ontent_type\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"\xf9\x05\n\rMetadataValue\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\r\n\x03url\x18\x02 \x01(\tH\x00\x12\x0e\n\x04path\x18\x03 \x01(\tH\x00\x12\x12\n\x08notebook\x18\x04 \x01(\tH\x00\x12.\n\x04json\x18\x05 \x01(\x0b\x32\x1e.atoll.definitions.v1.UserDataH\x00\x12\x12\n\x08markdown\x18\x06 \x01(\tH\x00\x12\r\n\x03int\x18\x07 \x01(\x03H\x00\x12\x0f\n\x05\x66loat\x18\x08 \x01(\x01H\x00\x12\x0e\n\x04\x62ool\x18\t \x01(\x08H\x00\x12/\n\ttimestamp\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12/\n\x05\x61sset\x18\x0b \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKeyH\x00\x12\x10\n\x06run_id\x18\x0c \x01(\tH\x00\x12\x31\n\x03job\x18\r \x01(\x0b\x32\".atoll.definitions.v1.JobReferenceH\x00\x12?\n\x0fpython_artifact\x18\x0e \x01(\x0b\x32$.atoll.definitions.v1.PythonArtifactH\x00\x12\x39\n\x0ctable_schema\x18\x0f \x01(\x0b\x32!.atoll.definitions.v1.TableSchemaH\x00\x12,\n\x05table\x18\x10 \x01(\x0b\x32\x1b.atoll.definitions.v1.TableH\x00\x12/\n\x04null\x18\x11 \x01(\x0b\x32\x1f.atoll.definitions.v1.NullValueH\x00\x12\x11\n\x07\x62ig_int\x18\x12 \x01(\tH\x00\x12\x42\n\x0e\x63olumn_lineage\x18\x13 \x01(\x0b\x32(.atoll.definitions.v1.TableColumnLineageH\x00\x12?\n\x0f\x63ode_references\x18\x14 \x01(\x0b\x32$.atoll.definitions.v1.CodeReferencesH\x00\x12\x0e\n\x04pool\x18\x15 \x01(\tH\x00\x42\x07\n\x05value\"\x0b\n\tNullValue\"7\n\x0cJobReference\x12\x10\n\x08job_name\x18\x01 \x01(\t\x12\x15\n\rlocation_name\x18\x02 \x01(\t\".\n\x0ePythonArtifact\x12\x0e\n\x06module\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"V\n\x0bTableSchema\x12\x32\n\x07\x63olumns\x18\x01 \x03(\x0b\x32!.atoll.definitions.v1.TableColumn\x12\x13\n\x0b\x63onstraints\x18\x02 \x03(\t\"\xdd\x01\n\x0bTableColumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x10\n\x08nullable\x18\x04 \x01(\x08\x12\x0e\n\x06unique\x18\x05 \x01(\x08\x12\x13\n\x0b\x63onstraints\x18\x06 \x03(\t\x12\x39\n\x04tags\x18\x07 \x03(\x0b\x32+.atoll.definitions.v1.TableColumn.TagsEntry\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"k\n\x05Table\x12\x31\n\x06schema\x18\x01 \x01(\x0b\x32!.atoll.definitions.v1.TableSchema\x12/\n\x07records\x18\x02 \x01(\x0b\x32\x1e.atoll.definitions.v1.UserData\"N\n\x12TableColumnLineage\x12\x38\n\x07\x63olumns\x18\x01 \x03(\x0b\x32\'.atoll.definitions.v1.TableColumnOrigin\"k\n\x11TableColumnOrigin\x12\x13\n\x0b\x63olumn_name\x18\x01 \x01(\t\x12\x41\n\x0c\x64\x65pendencies\x18\x02 \x03(\x0b\x32+.atoll.definitions.v1.TableColumnDependency\"_\n\x15TableColumnDependency\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x13\n\x0b\x63olumn_name\x18\x02 \x01(\t\"I\n\x0e\x43odeReferences\x12\x37\n\nreferences\x18\x01 \x03(\x0b\x32#.atoll.definitions.v1.CodeReference\"v\n\rCodeReference\x12\r\n\x05label\x18\x01 \x01(\t\x12>\n\nlocal_file\x18\x02 \x01(\x0b\x32(.atoll.definitions.v1.LocalFileReferenceH\x00\x12\r\n\x03url\x18\x03 \x01(\tH\x00\x42\x07\n\x05place\"0\n\x12LocalFileReference\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\r\"\xb2\x02\n\x07\x46\x61ilure\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x30\n\x06\x66rames\x18\x03 \x03(\x0b\x32 .atoll.definitions.v1.StackFrame\x12,\n\x05\x63\x61use\x18\x04 \x01(\x0b\x32\x1d.atoll.definitions.v1.Failure\x12=\n\x08metadata\x18\x05 \x03(\x0b\x32+.atoll.definitions.v1.Failure.MetadataEntry\x12\x13\n\x0blast_output\x18\x06 \x01(\t\x1aT\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x32\n\x05value\x18\x02 \x01(\x0b\x32#.atoll.definitions.v1.MetadataValue:\x02\x38\x01\"J\n\nStackFrame\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\r\x12\x10\n\x08\x66unction\x18\x03 \x01(\t\x12\x0e\n\x06source\x18\x04 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,28 +38,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FAILURE_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_ASSETKEY']._serialized_start=92
   _globals['_ASSETKEY']._serialized_end=116
-  _globals['_USERDATA']._serialized_start=118
-  _globals['_USERDATA']._serialized_end=164
-  _globals['_METADATAVALUE']._serialized_start=167
-  _globals['_METADATAVALUE']._serialized_end=779
-  _globals['_NULLVALUE']._serialized_start=781
-  _globals['_NULLVALUE']._serialized_end=792
-  _globals['_JOBREFERENCE']._serialized_start=794
-  _globals['_JOBREFERENCE']._serialized_end=849
-  _globals['_PYTHONARTIFACT']._serialized_start=851
-  _globals['_PYTHONARTIFACT']._serialized_end=897
-  _globals['_TABLESCHEMA']._serialized_start=899
-  _globals['_TABLESCHEMA']._serialized_end=985
-  _globals['_TABLECOLUMN']._serialized_start=988
-  _globals['_TABLECOLUMN']._serialized_end=1209
-  _globals['_TABLECOLUMN_TAGSENTRY']._serialized_start=1166
-  _globals['_TABLECOLUMN_TAGSENTRY']._serialized_end=1209
-  _globals['_TABLE']._serialized_start=1211
-  _globals['_TABLE']._serialized_end=1318
-  _globals['_FAILURE']._serialized_start=1321
-  _globals['_FAILURE']._serialized_end=1627
-  _globals['_FAILURE_METADATAENTRY']._serialized_start=1543
-  _globals['_FAILURE_METADATAENTRY']._serialized_end=1627
-  _globals['_STACKFRAME']._serialized_start=1629
-  _globals['_STACKFRAME']._serialized_end=1703
+  _globals['_ASSETCHECKKEY']._serialized_start=118
+  _globals['_ASSETCHECKKEY']._serialized_end=198
+  _globals['_USERDATA']._serialized_start=200
+  _globals['_USERDATA']._serialized_end=246
+  _globals['_METADATAVALUE']._serialized_start=249
+  _globals['_METADATAVALUE']._serialized_end=1010
+  _globals['_NULLVALUE']._serialized_start=1012
+  _globals['_NULLVALUE']._serialized_end=1023
+  _globals['_JOBREFERENCE']._serialized_start=1025
+  _globals['_JOBREFERENCE']._serialized_end=1080
+  _globals['_PYTHONARTIFACT']._serialized_start=1082
+  _globals['_PYTHONARTIFACT']._serialized_end=1128
+  _globals['_TABLESCHEMA']._serialized_start=1130
+  _globals['_TABLESCHEMA']._serialized_end=1216
+  _globals['_TABLECOLUMN']._serialized_start=1219
+  _globals['_TABLECOLUMN']._serialized_end=1440
+  _globals['_TABLECOLUMN_TAGSENTRY']._serialized_start=1397
+  _globals['_TABLECOLUMN_TAGSENTRY']._serialized_end=1440
+  _globals['_TABLE']._serialized_start=1442
+  _globals['_TABLE']._serialized_end=1549
+  _globals['_TABLECOLUMNLINEAGE']._serialized_start=1551
+  _globals['_TABLECOLUMNLINEAGE']._serialized_end=1629
+  _globals['_TABLECOLUMNORIGIN']._serialized_start=1631
+  _globals['_TABLECOLUMNORIGIN']._serialized_end=1738
+  _globals['_TABLECOLUMNDEPENDENCY']._serialized_start=1740
+  _globals['_TABLECOLUMNDEPENDENCY']._serialized_end=1835
+  _globals['_CODEREFERENCES']._serialized_start=1837
+  _globals['_CODEREFERENCES']._serialized_end=1910
+  _globals['_CODEREFERENCE']._serialized_start=1912
+  _globals['_CODEREFERENCE']._serialized_end=2030
+  _globals['_LOCALFILEREFERENCE']._serialized_start=2032
+  _globals['_LOCALFILEREFERENCE']._serialized_end=2080
+  _globals['_FAILURE']._serialized_start=2083
+  _globals['_FAILURE']._serialized_end=2389
+  _globals['_FAILURE_METADATAENTRY']._serialized_start=2305
+  _globals['_FAILURE_METADATAENTRY']._serialized_end=2389
+  _globals['_STACKFRAME']._serialized_start=2391
+  _globals['_STACKFRAME']._serialized_end=2465
 # @@protoc_insertion_point(module_scope)

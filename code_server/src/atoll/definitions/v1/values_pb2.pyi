@@ -34,6 +34,31 @@ class AssetKey(google.protobuf.message.Message):
 global___AssetKey = AssetKey
 
 @typing.final
+class AssetCheckKey(google.protobuf.message.Message):
+    """AssetCheckKey names a check of an asset across all locations."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ASSET_KEY_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """The name of the check, unique among the checks of the asset."""
+    @property
+    def asset_key(self) -> global___AssetKey:
+        """The asset."""
+
+    def __init__(
+        self,
+        *,
+        asset_key: global___AssetKey | None = ...,
+        name: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["asset_key", b"asset_key"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["asset_key", b"asset_key", "name", b"name"]) -> None: ...
+
+global___AssetCheckKey = AssetCheckKey
+
+@typing.final
 class UserData(google.protobuf.message.Message):
     """UserData is a value that only user code interprets."""
 
@@ -79,6 +104,9 @@ class MetadataValue(google.protobuf.message.Message):
     TABLE_FIELD_NUMBER: builtins.int
     NULL_FIELD_NUMBER: builtins.int
     BIG_INT_FIELD_NUMBER: builtins.int
+    COLUMN_LINEAGE_FIELD_NUMBER: builtins.int
+    CODE_REFERENCES_FIELD_NUMBER: builtins.int
+    POOL_FIELD_NUMBER: builtins.int
     text: builtins.str
     """Plain text."""
     url: builtins.str
@@ -99,6 +127,8 @@ class MetadataValue(google.protobuf.message.Message):
     """A reference to a run, by id."""
     big_int: builtins.str
     """A whole number that does not fit 64 bits, in decimal digits."""
+    pool: builtins.str
+    """A reference to a pool that limits how much runs at once, by name."""
     @property
     def json(self) -> global___UserData:
         """A JSON document."""
@@ -131,6 +161,14 @@ class MetadataValue(google.protobuf.message.Message):
     def null(self) -> global___NullValue:
         """Nothing."""
 
+    @property
+    def column_lineage(self) -> global___TableColumnLineage:
+        """Where the columns of a table come from."""
+
+    @property
+    def code_references(self) -> global___CodeReferences:
+        """Where the code stands that makes the asset."""
+
     def __init__(
         self,
         *,
@@ -152,10 +190,13 @@ class MetadataValue(google.protobuf.message.Message):
         table: global___Table | None = ...,
         null: global___NullValue | None = ...,
         big_int: builtins.str = ...,
+        column_lineage: global___TableColumnLineage | None = ...,
+        code_references: global___CodeReferences | None = ...,
+        pool: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["asset", b"asset", "big_int", b"big_int", "bool", b"bool", "float", b"float", "int", b"int", "job", b"job", "json", b"json", "markdown", b"markdown", "notebook", b"notebook", "null", b"null", "path", b"path", "python_artifact", b"python_artifact", "run_id", b"run_id", "table", b"table", "table_schema", b"table_schema", "text", b"text", "timestamp", b"timestamp", "url", b"url", "value", b"value"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["asset", b"asset", "big_int", b"big_int", "bool", b"bool", "float", b"float", "int", b"int", "job", b"job", "json", b"json", "markdown", b"markdown", "notebook", b"notebook", "null", b"null", "path", b"path", "python_artifact", b"python_artifact", "run_id", b"run_id", "table", b"table", "table_schema", b"table_schema", "text", b"text", "timestamp", b"timestamp", "url", b"url", "value", b"value"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["value", b"value"]) -> typing.Literal["text", "url", "path", "notebook", "json", "markdown", "int", "float", "bool", "timestamp", "asset", "run_id", "job", "python_artifact", "table_schema", "table", "null", "big_int"] | None: ...
+    def HasField(self, field_name: typing.Literal["asset", b"asset", "big_int", b"big_int", "bool", b"bool", "code_references", b"code_references", "column_lineage", b"column_lineage", "float", b"float", "int", b"int", "job", b"job", "json", b"json", "markdown", b"markdown", "notebook", b"notebook", "null", b"null", "path", b"path", "pool", b"pool", "python_artifact", b"python_artifact", "run_id", b"run_id", "table", b"table", "table_schema", b"table_schema", "text", b"text", "timestamp", b"timestamp", "url", b"url", "value", b"value"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["asset", b"asset", "big_int", b"big_int", "bool", b"bool", "code_references", b"code_references", "column_lineage", b"column_lineage", "float", b"float", "int", b"int", "job", b"job", "json", b"json", "markdown", b"markdown", "notebook", b"notebook", "null", b"null", "path", b"path", "pool", b"pool", "python_artifact", b"python_artifact", "run_id", b"run_id", "table", b"table", "table_schema", b"table_schema", "text", b"text", "timestamp", b"timestamp", "url", b"url", "value", b"value"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["value", b"value"]) -> typing.Literal["text", "url", "path", "notebook", "json", "markdown", "int", "float", "bool", "timestamp", "asset", "run_id", "job", "python_artifact", "table_schema", "table", "null", "big_int", "column_lineage", "code_references", "pool"] | None: ...
 
 global___MetadataValue = MetadataValue
 
@@ -329,6 +370,147 @@ class Table(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["records", b"records", "schema", b"schema"]) -> None: ...
 
 global___Table = Table
+
+@typing.final
+class TableColumnLineage(google.protobuf.message.Message):
+    """TableColumnLineage tells where the columns of a table come from."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    COLUMNS_FIELD_NUMBER: builtins.int
+    @property
+    def columns(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___TableColumnOrigin]:
+        """The columns whose origin is known."""
+
+    def __init__(
+        self,
+        *,
+        columns: collections.abc.Iterable[global___TableColumnOrigin] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["columns", b"columns"]) -> None: ...
+
+global___TableColumnLineage = TableColumnLineage
+
+@typing.final
+class TableColumnOrigin(google.protobuf.message.Message):
+    """TableColumnOrigin tells where one column comes from."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    COLUMN_NAME_FIELD_NUMBER: builtins.int
+    DEPENDENCIES_FIELD_NUMBER: builtins.int
+    column_name: builtins.str
+    """The column."""
+    @property
+    def dependencies(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___TableColumnDependency]:
+        """The columns that it is made of, in order."""
+
+    def __init__(
+        self,
+        *,
+        column_name: builtins.str = ...,
+        dependencies: collections.abc.Iterable[global___TableColumnDependency] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["column_name", b"column_name", "dependencies", b"dependencies"]) -> None: ...
+
+global___TableColumnOrigin = TableColumnOrigin
+
+@typing.final
+class TableColumnDependency(google.protobuf.message.Message):
+    """TableColumnDependency names a column of an upstream asset."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ASSET_KEY_FIELD_NUMBER: builtins.int
+    COLUMN_NAME_FIELD_NUMBER: builtins.int
+    column_name: builtins.str
+    """The column."""
+    @property
+    def asset_key(self) -> global___AssetKey:
+        """The upstream asset."""
+
+    def __init__(
+        self,
+        *,
+        asset_key: global___AssetKey | None = ...,
+        column_name: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["asset_key", b"asset_key"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["asset_key", b"asset_key", "column_name", b"column_name"]) -> None: ...
+
+global___TableColumnDependency = TableColumnDependency
+
+@typing.final
+class CodeReferences(google.protobuf.message.Message):
+    """CodeReferences says where the code stands that makes an asset."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REFERENCES_FIELD_NUMBER: builtins.int
+    @property
+    def references(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___CodeReference]:
+        """The places, most telling first."""
+
+    def __init__(
+        self,
+        *,
+        references: collections.abc.Iterable[global___CodeReference] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["references", b"references"]) -> None: ...
+
+global___CodeReferences = CodeReferences
+
+@typing.final
+class CodeReference(google.protobuf.message.Message):
+    """CodeReference is one place of code."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LABEL_FIELD_NUMBER: builtins.int
+    LOCAL_FILE_FIELD_NUMBER: builtins.int
+    URL_FIELD_NUMBER: builtins.int
+    label: builtins.str
+    """What the place is called; empty means that its address says enough."""
+    url: builtins.str
+    """A page that shows the code."""
+    @property
+    def local_file(self) -> global___LocalFileReference:
+        """A file of the machine that loaded the definitions."""
+
+    def __init__(
+        self,
+        *,
+        label: builtins.str = ...,
+        local_file: global___LocalFileReference | None = ...,
+        url: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["local_file", b"local_file", "place", b"place", "url", b"url"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["label", b"label", "local_file", b"local_file", "place", b"place", "url", b"url"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["place", b"place"]) -> typing.Literal["local_file", "url"] | None: ...
+
+global___CodeReference = CodeReference
+
+@typing.final
+class LocalFileReference(google.protobuf.message.Message):
+    """LocalFileReference points into a file of the machine that loaded the definitions."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: builtins.int
+    LINE_FIELD_NUMBER: builtins.int
+    path: builtins.str
+    """The path of the file."""
+    line: builtins.int
+    """The line, from 1; zero means the whole file."""
+    def __init__(
+        self,
+        *,
+        path: builtins.str = ...,
+        line: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["line", b"line", "path", b"path"]) -> None: ...
+
+global___LocalFileReference = LocalFileReference
 
 @typing.final
 class Failure(google.protobuf.message.Message):

@@ -21,6 +21,30 @@ else:
 
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
+class _AssetCheckSeverity:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _AssetCheckSeverityEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_AssetCheckSeverity.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    ASSET_CHECK_SEVERITY_UNSPECIFIED: _AssetCheckSeverity.ValueType  # 0
+    """Not given."""
+    ASSET_CHECK_SEVERITY_WARN: _AssetCheckSeverity.ValueType  # 1
+    """Worth a look."""
+    ASSET_CHECK_SEVERITY_ERROR: _AssetCheckSeverity.ValueType  # 2
+    """The asset must not be used."""
+
+class AssetCheckSeverity(_AssetCheckSeverity, metaclass=_AssetCheckSeverityEnumTypeWrapper):
+    """AssetCheckSeverity says how bad it is when a check does not pass."""
+
+ASSET_CHECK_SEVERITY_UNSPECIFIED: AssetCheckSeverity.ValueType  # 0
+"""Not given."""
+ASSET_CHECK_SEVERITY_WARN: AssetCheckSeverity.ValueType  # 1
+"""Worth a look."""
+ASSET_CHECK_SEVERITY_ERROR: AssetCheckSeverity.ValueType  # 2
+"""The asset must not be used."""
+global___AssetCheckSeverity = AssetCheckSeverity
+
 class _LogLevel:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -116,12 +140,27 @@ class Event(google.protobuf.message.Message):
     HANDLED_OUTPUT_FIELD_NUMBER: builtins.int
     LOADED_INPUT_FIELD_NUMBER: builtins.int
     LOGS_CAPTURED_FIELD_NUMBER: builtins.int
+    STEP_INPUT_FIELD_NUMBER: builtins.int
+    STEP_UP_FOR_RETRY_FIELD_NUMBER: builtins.int
     ASSET_MATERIALIZATION_PLANNED_FIELD_NUMBER: builtins.int
     ASSET_MATERIALIZATION_FIELD_NUMBER: builtins.int
     ASSET_OBSERVATION_FIELD_NUMBER: builtins.int
+    ASSET_FAILED_TO_MATERIALIZE_FIELD_NUMBER: builtins.int
+    ASSET_CHECK_EVALUATION_PLANNED_FIELD_NUMBER: builtins.int
+    ASSET_CHECK_EVALUATION_FIELD_NUMBER: builtins.int
     LOG_MESSAGE_FIELD_NUMBER: builtins.int
     ENGINE_EVENT_FIELD_NUMBER: builtins.int
     LOCATION_CHANGED_FIELD_NUMBER: builtins.int
+    STEP_RESTARTED_FIELD_NUMBER: builtins.int
+    STEP_WORKER_STARTING_FIELD_NUMBER: builtins.int
+    STEP_WORKER_STARTED_FIELD_NUMBER: builtins.int
+    STEP_EXPECTATION_RESULT_FIELD_NUMBER: builtins.int
+    RESOURCE_INIT_STARTED_FIELD_NUMBER: builtins.int
+    RESOURCE_INIT_SUCCEEDED_FIELD_NUMBER: builtins.int
+    RESOURCE_INIT_FAILED_FIELD_NUMBER: builtins.int
+    HOOK_COMPLETED_FIELD_NUMBER: builtins.int
+    HOOK_ERRORED_FIELD_NUMBER: builtins.int
+    HOOK_SKIPPED_FIELD_NUMBER: builtins.int
     run_id: builtins.str
     """The run that the event belongs to; empty for events outside a run."""
     seq: builtins.int
@@ -197,6 +236,14 @@ class Event(google.protobuf.message.Message):
         """Standard output and error of a step are captured from here on."""
 
     @property
+    def step_input(self) -> global___StepInput:
+        """A step got an input."""
+
+    @property
+    def step_up_for_retry(self) -> global___StepUpForRetry:
+        """A step failed in a way that lets it be tried again."""
+
+    @property
     def asset_materialization_planned(self) -> global___AssetMaterializationPlanned:
         """A run is going to materialize an asset."""
 
@@ -209,6 +256,18 @@ class Event(google.protobuf.message.Message):
         """An asset was observed."""
 
     @property
+    def asset_failed_to_materialize(self) -> global___AssetFailedToMaterialize:
+        """A run did not materialize an asset that it was to materialize."""
+
+    @property
+    def asset_check_evaluation_planned(self) -> global___AssetCheckEvaluationPlanned:
+        """A run is going to evaluate a check."""
+
+    @property
+    def asset_check_evaluation(self) -> global___AssetCheckEvaluation:
+        """A check was evaluated."""
+
+    @property
     def log_message(self) -> global___LogMessage:
         """User code logged a message."""
 
@@ -219,6 +278,46 @@ class Event(google.protobuf.message.Message):
     @property
     def location_changed(self) -> global___LocationChanged:
         """A code location changed its state."""
+
+    @property
+    def step_restarted(self) -> global___StepRestarted:
+        """A step is tried again."""
+
+    @property
+    def step_worker_starting(self) -> global___StepWorker:
+        """A process that runs one step is being started."""
+
+    @property
+    def step_worker_started(self) -> global___StepWorker:
+        """A process that runs one step began."""
+
+    @property
+    def step_expectation_result(self) -> global___StepExpectationResult:
+        """User code told whether something that it expects holds."""
+
+    @property
+    def resource_init_started(self) -> global___ResourceInit:
+        """Resources are being made ready."""
+
+    @property
+    def resource_init_succeeded(self) -> global___ResourceInit:
+        """Resources are ready."""
+
+    @property
+    def resource_init_failed(self) -> global___ResourceInit:
+        """A resource could not be made ready."""
+
+    @property
+    def hook_completed(self) -> global___HookCalled:
+        """A hook did its work after a step."""
+
+    @property
+    def hook_errored(self) -> global___HookCalled:
+        """A hook raised after a step."""
+
+    @property
+    def hook_skipped(self) -> global___HookCalled:
+        """A hook had nothing to do after a step."""
 
     def __init__(
         self,
@@ -244,16 +343,31 @@ class Event(google.protobuf.message.Message):
         handled_output: global___HandledOutput | None = ...,
         loaded_input: global___LoadedInput | None = ...,
         logs_captured: global___LogsCaptured | None = ...,
+        step_input: global___StepInput | None = ...,
+        step_up_for_retry: global___StepUpForRetry | None = ...,
         asset_materialization_planned: global___AssetMaterializationPlanned | None = ...,
         asset_materialization: global___AssetMaterialization | None = ...,
         asset_observation: global___AssetObservation | None = ...,
+        asset_failed_to_materialize: global___AssetFailedToMaterialize | None = ...,
+        asset_check_evaluation_planned: global___AssetCheckEvaluationPlanned | None = ...,
+        asset_check_evaluation: global___AssetCheckEvaluation | None = ...,
         log_message: global___LogMessage | None = ...,
         engine_event: global___EngineEvent | None = ...,
         location_changed: global___LocationChanged | None = ...,
+        step_restarted: global___StepRestarted | None = ...,
+        step_worker_starting: global___StepWorker | None = ...,
+        step_worker_started: global___StepWorker | None = ...,
+        step_expectation_result: global___StepExpectationResult | None = ...,
+        resource_init_started: global___ResourceInit | None = ...,
+        resource_init_succeeded: global___ResourceInit | None = ...,
+        resource_init_failed: global___ResourceInit | None = ...,
+        hook_completed: global___HookCalled | None = ...,
+        hook_errored: global___HookCalled | None = ...,
+        hook_skipped: global___HookCalled | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["asset_materialization", b"asset_materialization", "asset_materialization_planned", b"asset_materialization_planned", "asset_observation", b"asset_observation", "body", b"body", "engine_event", b"engine_event", "handled_output", b"handled_output", "loaded_input", b"loaded_input", "location_changed", b"location_changed", "log_message", b"log_message", "logs_captured", b"logs_captured", "run_canceled", b"run_canceled", "run_canceling", b"run_canceling", "run_enqueued", b"run_enqueued", "run_failed", b"run_failed", "run_started", b"run_started", "run_starting", b"run_starting", "run_succeeded", b"run_succeeded", "step_failed", b"step_failed", "step_output", b"step_output", "step_skipped", b"step_skipped", "step_started", b"step_started", "step_succeeded", b"step_succeeded", "timestamp", b"timestamp"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["asset_materialization", b"asset_materialization", "asset_materialization_planned", b"asset_materialization_planned", "asset_observation", b"asset_observation", "body", b"body", "engine_event", b"engine_event", "handled_output", b"handled_output", "job_name", b"job_name", "loaded_input", b"loaded_input", "location_changed", b"location_changed", "log_message", b"log_message", "logs_captured", b"logs_captured", "message", b"message", "run_canceled", b"run_canceled", "run_canceling", b"run_canceling", "run_enqueued", b"run_enqueued", "run_failed", b"run_failed", "run_id", b"run_id", "run_started", b"run_started", "run_starting", b"run_starting", "run_succeeded", b"run_succeeded", "seq", b"seq", "step_failed", b"step_failed", "step_key", b"step_key", "step_output", b"step_output", "step_skipped", b"step_skipped", "step_started", b"step_started", "step_succeeded", b"step_succeeded", "timestamp", b"timestamp"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["body", b"body"]) -> typing.Literal["run_enqueued", "run_starting", "run_started", "run_succeeded", "run_failed", "run_canceling", "run_canceled", "step_started", "step_output", "step_succeeded", "step_failed", "step_skipped", "handled_output", "loaded_input", "logs_captured", "asset_materialization_planned", "asset_materialization", "asset_observation", "log_message", "engine_event", "location_changed"] | None: ...
+    def HasField(self, field_name: typing.Literal["asset_check_evaluation", b"asset_check_evaluation", "asset_check_evaluation_planned", b"asset_check_evaluation_planned", "asset_failed_to_materialize", b"asset_failed_to_materialize", "asset_materialization", b"asset_materialization", "asset_materialization_planned", b"asset_materialization_planned", "asset_observation", b"asset_observation", "body", b"body", "engine_event", b"engine_event", "handled_output", b"handled_output", "hook_completed", b"hook_completed", "hook_errored", b"hook_errored", "hook_skipped", b"hook_skipped", "loaded_input", b"loaded_input", "location_changed", b"location_changed", "log_message", b"log_message", "logs_captured", b"logs_captured", "resource_init_failed", b"resource_init_failed", "resource_init_started", b"resource_init_started", "resource_init_succeeded", b"resource_init_succeeded", "run_canceled", b"run_canceled", "run_canceling", b"run_canceling", "run_enqueued", b"run_enqueued", "run_failed", b"run_failed", "run_started", b"run_started", "run_starting", b"run_starting", "run_succeeded", b"run_succeeded", "step_expectation_result", b"step_expectation_result", "step_failed", b"step_failed", "step_input", b"step_input", "step_output", b"step_output", "step_restarted", b"step_restarted", "step_skipped", b"step_skipped", "step_started", b"step_started", "step_succeeded", b"step_succeeded", "step_up_for_retry", b"step_up_for_retry", "step_worker_started", b"step_worker_started", "step_worker_starting", b"step_worker_starting", "timestamp", b"timestamp"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["asset_check_evaluation", b"asset_check_evaluation", "asset_check_evaluation_planned", b"asset_check_evaluation_planned", "asset_failed_to_materialize", b"asset_failed_to_materialize", "asset_materialization", b"asset_materialization", "asset_materialization_planned", b"asset_materialization_planned", "asset_observation", b"asset_observation", "body", b"body", "engine_event", b"engine_event", "handled_output", b"handled_output", "hook_completed", b"hook_completed", "hook_errored", b"hook_errored", "hook_skipped", b"hook_skipped", "job_name", b"job_name", "loaded_input", b"loaded_input", "location_changed", b"location_changed", "log_message", b"log_message", "logs_captured", b"logs_captured", "message", b"message", "resource_init_failed", b"resource_init_failed", "resource_init_started", b"resource_init_started", "resource_init_succeeded", b"resource_init_succeeded", "run_canceled", b"run_canceled", "run_canceling", b"run_canceling", "run_enqueued", b"run_enqueued", "run_failed", b"run_failed", "run_id", b"run_id", "run_started", b"run_started", "run_starting", b"run_starting", "run_succeeded", b"run_succeeded", "seq", b"seq", "step_expectation_result", b"step_expectation_result", "step_failed", b"step_failed", "step_input", b"step_input", "step_key", b"step_key", "step_output", b"step_output", "step_restarted", b"step_restarted", "step_skipped", b"step_skipped", "step_started", b"step_started", "step_succeeded", b"step_succeeded", "step_up_for_retry", b"step_up_for_retry", "step_worker_started", b"step_worker_started", "step_worker_starting", b"step_worker_starting", "timestamp", b"timestamp"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["body", b"body"]) -> typing.Literal["run_enqueued", "run_starting", "run_started", "run_succeeded", "run_failed", "run_canceling", "run_canceled", "step_started", "step_output", "step_succeeded", "step_failed", "step_skipped", "handled_output", "loaded_input", "logs_captured", "step_input", "step_up_for_retry", "asset_materialization_planned", "asset_materialization", "asset_observation", "asset_failed_to_materialize", "asset_check_evaluation_planned", "asset_check_evaluation", "log_message", "engine_event", "location_changed", "step_restarted", "step_worker_starting", "step_worker_started", "step_expectation_result", "resource_init_started", "resource_init_succeeded", "resource_init_failed", "hook_completed", "hook_errored", "hook_skipped"] | None: ...
 
 global___Event = Event
 
@@ -453,21 +567,298 @@ class StepOutput(google.protobuf.message.Message):
 
     OUTPUT_NAME_FIELD_NUMBER: builtins.int
     METADATA_FIELD_NUMBER: builtins.int
+    MAPPING_KEY_FIELD_NUMBER: builtins.int
+    TYPE_CHECK_FIELD_NUMBER: builtins.int
     output_name: builtins.str
     """The name of the output."""
+    mapping_key: builtins.str
+    """Tells the outputs of a dynamic output apart; empty for other outputs."""
     @property
     def metadata(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, atoll.definitions.v1.values_pb2.MetadataValue]:
         """What the user attached to it."""
+
+    @property
+    def type_check(self) -> global___TypeCheck:
+        """What the type of the output said about the value; unset where nobody asked it."""
 
     def __init__(
         self,
         *,
         output_name: builtins.str = ...,
         metadata: collections.abc.Mapping[builtins.str, atoll.definitions.v1.values_pb2.MetadataValue] | None = ...,
+        mapping_key: builtins.str = ...,
+        type_check: global___TypeCheck | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["metadata", b"metadata", "output_name", b"output_name"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["type_check", b"type_check"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["mapping_key", b"mapping_key", "metadata", b"metadata", "output_name", b"output_name", "type_check", b"type_check"]) -> None: ...
 
 global___StepOutput = StepOutput
+
+@typing.final
+class TypeCheck(google.protobuf.message.Message):
+    """TypeCheck tells whether a value is of the type that an input or an output declares."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class MetadataEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        @property
+        def value(self) -> atoll.definitions.v1.values_pb2.MetadataValue: ...
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: atoll.definitions.v1.values_pb2.MetadataValue | None = ...,
+        ) -> None: ...
+        def HasField(self, field_name: typing.Literal["value", b"value"]) -> builtins.bool: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    SUCCESS_FIELD_NUMBER: builtins.int
+    TYPE_NAME_FIELD_NUMBER: builtins.int
+    DESCRIPTION_FIELD_NUMBER: builtins.int
+    METADATA_FIELD_NUMBER: builtins.int
+    success: builtins.bool
+    """Whether it is."""
+    type_name: builtins.str
+    """The name of the type."""
+    description: builtins.str
+    """What the type said, in words."""
+    @property
+    def metadata(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, atoll.definitions.v1.values_pb2.MetadataValue]:
+        """What the type said, as data."""
+
+    def __init__(
+        self,
+        *,
+        success: builtins.bool = ...,
+        type_name: builtins.str = ...,
+        description: builtins.str = ...,
+        metadata: collections.abc.Mapping[builtins.str, atoll.definitions.v1.values_pb2.MetadataValue] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["description", b"description", "metadata", b"metadata", "success", b"success", "type_name", b"type_name"]) -> None: ...
+
+global___TypeCheck = TypeCheck
+
+@typing.final
+class StepInput(google.protobuf.message.Message):
+    """StepInput tells that a step got an input."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    INPUT_NAME_FIELD_NUMBER: builtins.int
+    TYPE_CHECK_FIELD_NUMBER: builtins.int
+    input_name: builtins.str
+    """The name of the input."""
+    @property
+    def type_check(self) -> global___TypeCheck:
+        """What the type of the input said about the value; unset where nobody asked it."""
+
+    def __init__(
+        self,
+        *,
+        input_name: builtins.str = ...,
+        type_check: global___TypeCheck | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["type_check", b"type_check"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["input_name", b"input_name", "type_check", b"type_check"]) -> None: ...
+
+global___StepInput = StepInput
+
+@typing.final
+class ResourceUsage(google.protobuf.message.Message):
+    """ResourceUsage tells what a step used. The peak is that of the process, which steps may share."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CPU_USER_MS_FIELD_NUMBER: builtins.int
+    CPU_SYSTEM_MS_FIELD_NUMBER: builtins.int
+    MEMORY_PEAK_BYTES_FIELD_NUMBER: builtins.int
+    cpu_user_ms: builtins.float
+    """The processor time spent in the program, in milliseconds."""
+    cpu_system_ms: builtins.float
+    """The processor time spent in the system, in milliseconds."""
+    memory_peak_bytes: builtins.int
+    """The most memory that the process held so far, in bytes."""
+    def __init__(
+        self,
+        *,
+        cpu_user_ms: builtins.float = ...,
+        cpu_system_ms: builtins.float = ...,
+        memory_peak_bytes: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cpu_system_ms", b"cpu_system_ms", "cpu_user_ms", b"cpu_user_ms", "memory_peak_bytes", b"memory_peak_bytes"]) -> None: ...
+
+global___ResourceUsage = ResourceUsage
+
+@typing.final
+class StepUpForRetry(google.protobuf.message.Message):
+    """StepUpForRetry tells that a step failed and is going to be tried again."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    FAILURE_FIELD_NUMBER: builtins.int
+    WAIT_S_FIELD_NUMBER: builtins.int
+    ATTEMPT_FIELD_NUMBER: builtins.int
+    wait_s: builtins.float
+    """How long it waits before the next attempt, in seconds."""
+    attempt: builtins.int
+    """The attempt that failed, from 1."""
+    @property
+    def failure(self) -> atoll.definitions.v1.values_pb2.Failure:
+        """Why it failed."""
+
+    def __init__(
+        self,
+        *,
+        failure: atoll.definitions.v1.values_pb2.Failure | None = ...,
+        wait_s: builtins.float = ...,
+        attempt: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["failure", b"failure"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "failure", b"failure", "wait_s", b"wait_s"]) -> None: ...
+
+global___StepUpForRetry = StepUpForRetry
+
+@typing.final
+class StepRestarted(google.protobuf.message.Message):
+    """StepRestarted tells that a step is tried again."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+global___StepRestarted = StepRestarted
+
+@typing.final
+class StepWorker(google.protobuf.message.Message):
+    """StepWorker tells of a process that runs one step apart from the others."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PID_FIELD_NUMBER: builtins.int
+    pid: builtins.int
+    """The process id; zero where it is not known yet."""
+    def __init__(
+        self,
+        *,
+        pid: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["pid", b"pid"]) -> None: ...
+
+global___StepWorker = StepWorker
+
+@typing.final
+class StepExpectationResult(google.protobuf.message.Message):
+    """StepExpectationResult tells whether something that user code expects holds."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class MetadataEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        @property
+        def value(self) -> atoll.definitions.v1.values_pb2.MetadataValue: ...
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: atoll.definitions.v1.values_pb2.MetadataValue | None = ...,
+        ) -> None: ...
+        def HasField(self, field_name: typing.Literal["value", b"value"]) -> builtins.bool: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    SUCCESS_FIELD_NUMBER: builtins.int
+    LABEL_FIELD_NUMBER: builtins.int
+    DESCRIPTION_FIELD_NUMBER: builtins.int
+    METADATA_FIELD_NUMBER: builtins.int
+    success: builtins.bool
+    """Whether it holds."""
+    label: builtins.str
+    """A short name of it."""
+    description: builtins.str
+    """What was expected."""
+    @property
+    def metadata(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, atoll.definitions.v1.values_pb2.MetadataValue]:
+        """What was found."""
+
+    def __init__(
+        self,
+        *,
+        success: builtins.bool = ...,
+        label: builtins.str = ...,
+        description: builtins.str = ...,
+        metadata: collections.abc.Mapping[builtins.str, atoll.definitions.v1.values_pb2.MetadataValue] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["description", b"description", "label", b"label", "metadata", b"metadata", "success", b"success"]) -> None: ...
+
+global___StepExpectationResult = StepExpectationResult
+
+@typing.final
+class ResourceInit(google.protobuf.message.Message):
+    """ResourceInit tells how resources were made ready."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RESOURCE_KEYS_FIELD_NUMBER: builtins.int
+    DURATION_MS_FIELD_NUMBER: builtins.int
+    FAILURE_FIELD_NUMBER: builtins.int
+    duration_ms: builtins.float
+    """How long it took, in milliseconds; zero at the start."""
+    @property
+    def resource_keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The resources."""
+
+    @property
+    def failure(self) -> atoll.definitions.v1.values_pb2.Failure:
+        """What went wrong, if anything did."""
+
+    def __init__(
+        self,
+        *,
+        resource_keys: collections.abc.Iterable[builtins.str] | None = ...,
+        duration_ms: builtins.float = ...,
+        failure: atoll.definitions.v1.values_pb2.Failure | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["failure", b"failure"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["duration_ms", b"duration_ms", "failure", b"failure", "resource_keys", b"resource_keys"]) -> None: ...
+
+global___ResourceInit = ResourceInit
+
+@typing.final
+class HookCalled(google.protobuf.message.Message):
+    """HookCalled tells of a hook that was called after a step."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    HOOK_NAME_FIELD_NUMBER: builtins.int
+    FAILURE_FIELD_NUMBER: builtins.int
+    hook_name: builtins.str
+    """The name of the hook."""
+    @property
+    def failure(self) -> atoll.definitions.v1.values_pb2.Failure:
+        """What it raised, if it did."""
+
+    def __init__(
+        self,
+        *,
+        hook_name: builtins.str = ...,
+        failure: atoll.definitions.v1.values_pb2.Failure | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["failure", b"failure"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["failure", b"failure", "hook_name", b"hook_name"]) -> None: ...
+
+global___HookCalled = HookCalled
 
 @typing.final
 class StepSucceeded(google.protobuf.message.Message):
@@ -476,14 +867,21 @@ class StepSucceeded(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     DURATION_MS_FIELD_NUMBER: builtins.int
+    USAGE_FIELD_NUMBER: builtins.int
     duration_ms: builtins.float
     """How long it took, in milliseconds."""
+    @property
+    def usage(self) -> global___ResourceUsage:
+        """What it used; unset where that is not known."""
+
     def __init__(
         self,
         *,
         duration_ms: builtins.float = ...,
+        usage: global___ResourceUsage | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["duration_ms", b"duration_ms"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["usage", b"usage"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["duration_ms", b"duration_ms", "usage", b"usage"]) -> None: ...
 
 global___StepSucceeded = StepSucceeded
 
@@ -495,20 +893,26 @@ class StepFailed(google.protobuf.message.Message):
 
     FAILURE_FIELD_NUMBER: builtins.int
     DURATION_MS_FIELD_NUMBER: builtins.int
+    USAGE_FIELD_NUMBER: builtins.int
     duration_ms: builtins.float
     """How long it took, in milliseconds."""
     @property
     def failure(self) -> atoll.definitions.v1.values_pb2.Failure:
         """Why."""
 
+    @property
+    def usage(self) -> global___ResourceUsage:
+        """What it used; unset where that is not known."""
+
     def __init__(
         self,
         *,
         failure: atoll.definitions.v1.values_pb2.Failure | None = ...,
         duration_ms: builtins.float = ...,
+        usage: global___ResourceUsage | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["failure", b"failure"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["duration_ms", b"duration_ms", "failure", b"failure"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["failure", b"failure", "usage", b"usage"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["duration_ms", b"duration_ms", "failure", b"failure", "usage", b"usage"]) -> None: ...
 
 global___StepFailed = StepFailed
 
@@ -584,9 +988,28 @@ class LoadedInput(google.protobuf.message.Message):
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    @typing.final
+    class MetadataEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        @property
+        def value(self) -> atoll.definitions.v1.values_pb2.MetadataValue: ...
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: atoll.definitions.v1.values_pb2.MetadataValue | None = ...,
+        ) -> None: ...
+        def HasField(self, field_name: typing.Literal["value", b"value"]) -> builtins.bool: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
     INPUT_NAME_FIELD_NUMBER: builtins.int
     IO_MANAGER_KEY_FIELD_NUMBER: builtins.int
     ASSET_KEY_FIELD_NUMBER: builtins.int
+    METADATA_FIELD_NUMBER: builtins.int
     input_name: builtins.str
     """The name of the input."""
     io_manager_key: builtins.str
@@ -595,15 +1018,20 @@ class LoadedInput(google.protobuf.message.Message):
     def asset_key(self) -> atoll.definitions.v1.values_pb2.AssetKey:
         """The asset that was loaded."""
 
+    @property
+    def metadata(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, atoll.definitions.v1.values_pb2.MetadataValue]:
+        """What the IO manager attached."""
+
     def __init__(
         self,
         *,
         input_name: builtins.str = ...,
         io_manager_key: builtins.str = ...,
         asset_key: atoll.definitions.v1.values_pb2.AssetKey | None = ...,
+        metadata: collections.abc.Mapping[builtins.str, atoll.definitions.v1.values_pb2.MetadataValue] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["asset_key", b"asset_key"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["asset_key", b"asset_key", "input_name", b"input_name", "io_manager_key", b"io_manager_key"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["asset_key", b"asset_key", "input_name", b"input_name", "io_manager_key", b"io_manager_key", "metadata", b"metadata"]) -> None: ...
 
 global___LoadedInput = LoadedInput
 
@@ -801,6 +1229,168 @@ class AssetObservation(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["asset_key", b"asset_key", "description", b"description", "metadata", b"metadata", "partition", b"partition", "tags", b"tags"]) -> None: ...
 
 global___AssetObservation = AssetObservation
+
+@typing.final
+class AssetFailedToMaterialize(google.protobuf.message.Message):
+    """AssetFailedToMaterialize tells that a run did not materialize an asset that it was to materialize."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ASSET_KEY_FIELD_NUMBER: builtins.int
+    PARTITION_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    partition: builtins.str
+    """The partition; empty means none."""
+    reason: builtins.str
+    """Why, in words."""
+    @property
+    def asset_key(self) -> atoll.definitions.v1.values_pb2.AssetKey:
+        """The asset."""
+
+    def __init__(
+        self,
+        *,
+        asset_key: atoll.definitions.v1.values_pb2.AssetKey | None = ...,
+        partition: builtins.str = ...,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["asset_key", b"asset_key"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["asset_key", b"asset_key", "partition", b"partition", "reason", b"reason"]) -> None: ...
+
+global___AssetFailedToMaterialize = AssetFailedToMaterialize
+
+@typing.final
+class AssetCheckEvaluationPlanned(google.protobuf.message.Message):
+    """AssetCheckEvaluationPlanned tells that a run is going to evaluate a check."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ASSET_KEY_FIELD_NUMBER: builtins.int
+    PARTITION_FIELD_NUMBER: builtins.int
+    CHECK_NAME_FIELD_NUMBER: builtins.int
+    partition: builtins.str
+    """The partition; empty means none."""
+    check_name: builtins.str
+    """The name of the check."""
+    @property
+    def asset_key(self) -> atoll.definitions.v1.values_pb2.AssetKey:
+        """The asset that the check looks at."""
+
+    def __init__(
+        self,
+        *,
+        asset_key: atoll.definitions.v1.values_pb2.AssetKey | None = ...,
+        partition: builtins.str = ...,
+        check_name: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["asset_key", b"asset_key"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["asset_key", b"asset_key", "check_name", b"check_name", "partition", b"partition"]) -> None: ...
+
+global___AssetCheckEvaluationPlanned = AssetCheckEvaluationPlanned
+
+@typing.final
+class AssetCheckEvaluation(google.protobuf.message.Message):
+    """AssetCheckEvaluation tells what a check found."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class MetadataEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        @property
+        def value(self) -> atoll.definitions.v1.values_pb2.MetadataValue: ...
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: atoll.definitions.v1.values_pb2.MetadataValue | None = ...,
+        ) -> None: ...
+        def HasField(self, field_name: typing.Literal["value", b"value"]) -> builtins.bool: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    ASSET_KEY_FIELD_NUMBER: builtins.int
+    PARTITION_FIELD_NUMBER: builtins.int
+    CHECK_NAME_FIELD_NUMBER: builtins.int
+    PASSED_FIELD_NUMBER: builtins.int
+    SEVERITY_FIELD_NUMBER: builtins.int
+    DESCRIPTION_FIELD_NUMBER: builtins.int
+    METADATA_FIELD_NUMBER: builtins.int
+    BLOCKING_FIELD_NUMBER: builtins.int
+    CHECKED_MATERIALIZATION_FIELD_NUMBER: builtins.int
+    partition: builtins.str
+    """The partition; empty means none."""
+    check_name: builtins.str
+    """The name of the check."""
+    passed: builtins.bool
+    """Whether the asset is as it should be."""
+    severity: global___AssetCheckSeverity.ValueType
+    """How bad it is if it did not pass."""
+    description: builtins.str
+    """What was found, in words."""
+    blocking: builtins.bool
+    """Whether a failure of severity ERROR stops what is downstream in the run."""
+    @property
+    def asset_key(self) -> atoll.definitions.v1.values_pb2.AssetKey:
+        """The asset that the check looked at."""
+
+    @property
+    def metadata(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, atoll.definitions.v1.values_pb2.MetadataValue]:
+        """What was found, in detail."""
+
+    @property
+    def checked_materialization(self) -> global___CheckedMaterialization:
+        """The newest materialization when the check looked; unset where there was none."""
+
+    def __init__(
+        self,
+        *,
+        asset_key: atoll.definitions.v1.values_pb2.AssetKey | None = ...,
+        partition: builtins.str = ...,
+        check_name: builtins.str = ...,
+        passed: builtins.bool = ...,
+        severity: global___AssetCheckSeverity.ValueType = ...,
+        description: builtins.str = ...,
+        metadata: collections.abc.Mapping[builtins.str, atoll.definitions.v1.values_pb2.MetadataValue] | None = ...,
+        blocking: builtins.bool = ...,
+        checked_materialization: global___CheckedMaterialization | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["asset_key", b"asset_key", "checked_materialization", b"checked_materialization"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["asset_key", b"asset_key", "blocking", b"blocking", "check_name", b"check_name", "checked_materialization", b"checked_materialization", "description", b"description", "metadata", b"metadata", "partition", b"partition", "passed", b"passed", "severity", b"severity"]) -> None: ...
+
+global___AssetCheckEvaluation = AssetCheckEvaluation
+
+@typing.final
+class CheckedMaterialization(google.protobuf.message.Message):
+    """CheckedMaterialization points to the materialization that a check looked at."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    EVENT_ID_FIELD_NUMBER: builtins.int
+    RUN_ID_FIELD_NUMBER: builtins.int
+    TIMESTAMP_FIELD_NUMBER: builtins.int
+    event_id: builtins.int
+    """Its position in the log."""
+    run_id: builtins.str
+    """The run that made it; empty for one that was reported from outside."""
+    @property
+    def timestamp(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it was made."""
+
+    def __init__(
+        self,
+        *,
+        event_id: builtins.int = ...,
+        run_id: builtins.str = ...,
+        timestamp: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["timestamp", b"timestamp"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["event_id", b"event_id", "run_id", b"run_id", "timestamp", b"timestamp"]) -> None: ...
+
+global___CheckedMaterialization = CheckedMaterialization
 
 @typing.final
 class LogMessage(google.protobuf.message.Message):

@@ -3,6 +3,7 @@
 isort:skip_file
 What the host asks of a code server."""
 
+import atoll.definitions.v1.snapshot_pb2
 import atoll.definitions.v1.values_pb2
 import atoll.events.v1.events_pb2
 import builtins
@@ -46,6 +47,30 @@ START_METHOD_FORK: StartMethod.ValueType  # 1
 START_METHOD_SPAWN: StartMethod.ValueType  # 2
 """Spawned anew; each imports the code itself."""
 global___StartMethod = StartMethod
+
+class _DynamicPartitionsChange:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _DynamicPartitionsChangeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_DynamicPartitionsChange.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    DYNAMIC_PARTITIONS_CHANGE_UNSPECIFIED: _DynamicPartitionsChange.ValueType  # 0
+    """Not given."""
+    DYNAMIC_PARTITIONS_CHANGE_ADD: _DynamicPartitionsChange.ValueType  # 1
+    """Add those that are not there yet."""
+    DYNAMIC_PARTITIONS_CHANGE_DELETE: _DynamicPartitionsChange.ValueType  # 2
+    """Take out those that are there."""
+
+class DynamicPartitionsChange(_DynamicPartitionsChange, metaclass=_DynamicPartitionsChangeEnumTypeWrapper):
+    """DynamicPartitionsChange says what is to be done with keys of a dynamic partitions definition."""
+
+DYNAMIC_PARTITIONS_CHANGE_UNSPECIFIED: DynamicPartitionsChange.ValueType  # 0
+"""Not given."""
+DYNAMIC_PARTITIONS_CHANGE_ADD: DynamicPartitionsChange.ValueType  # 1
+"""Add those that are not there yet."""
+DYNAMIC_PARTITIONS_CHANGE_DELETE: DynamicPartitionsChange.ValueType  # 2
+"""Take out those that are there."""
+global___DynamicPartitionsChange = DynamicPartitionsChange
 
 @typing.final
 class Build(google.protobuf.message.Message):
@@ -261,6 +286,7 @@ class EvaluateSensorResponse(google.protobuf.message.Message):
     LOG_LINES_FIELD_NUMBER: builtins.int
     DURATION_FIELD_NUMBER: builtins.int
     ASSET_EVENTS_FIELD_NUMBER: builtins.int
+    DYNAMIC_PARTITIONS_REQUESTS_FIELD_NUMBER: builtins.int
     build_id: builtins.str
     """The build that decided."""
     skip_reason: builtins.str
@@ -287,6 +313,10 @@ class EvaluateSensorResponse(google.protobuf.message.Message):
     def asset_events(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[atoll.events.v1.events_pb2.Event]:
         """Asset events that the sensor reports."""
 
+    @property
+    def dynamic_partitions_requests(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___DynamicPartitionsRequest]:
+        """Changes of dynamic partitions that the sensor asks for, in order. They are made before its runs are."""
+
     def __init__(
         self,
         *,
@@ -298,12 +328,41 @@ class EvaluateSensorResponse(google.protobuf.message.Message):
         log_lines: collections.abc.Iterable[global___LogLine] | None = ...,
         duration: google.protobuf.duration_pb2.Duration | None = ...,
         asset_events: collections.abc.Iterable[atoll.events.v1.events_pb2.Event] | None = ...,
+        dynamic_partitions_requests: collections.abc.Iterable[global___DynamicPartitionsRequest] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_cursor", b"_cursor", "cursor", b"cursor", "duration", b"duration", "failure", b"failure"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_cursor", b"_cursor", "asset_events", b"asset_events", "build_id", b"build_id", "cursor", b"cursor", "duration", b"duration", "failure", b"failure", "log_lines", b"log_lines", "run_requests", b"run_requests", "skip_reason", b"skip_reason"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_cursor", b"_cursor", "asset_events", b"asset_events", "build_id", b"build_id", "cursor", b"cursor", "duration", b"duration", "dynamic_partitions_requests", b"dynamic_partitions_requests", "failure", b"failure", "log_lines", b"log_lines", "run_requests", b"run_requests", "skip_reason", b"skip_reason"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_cursor", b"_cursor"]) -> typing.Literal["cursor"] | None: ...
 
 global___EvaluateSensorResponse = EvaluateSensorResponse
+
+@typing.final
+class DynamicPartitionsRequest(google.protobuf.message.Message):
+    """DynamicPartitionsRequest asks for a change of the keys of one dynamic partitions definition."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PARTITIONS_DEF_NAME_FIELD_NUMBER: builtins.int
+    CHANGE_FIELD_NUMBER: builtins.int
+    PARTITION_KEYS_FIELD_NUMBER: builtins.int
+    partitions_def_name: builtins.str
+    """The definition."""
+    change: global___DynamicPartitionsChange.ValueType
+    """What is to be done with the keys."""
+    @property
+    def partition_keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The keys."""
+
+    def __init__(
+        self,
+        *,
+        partitions_def_name: builtins.str = ...,
+        change: global___DynamicPartitionsChange.ValueType = ...,
+        partition_keys: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["change", b"change", "partition_keys", b"partition_keys", "partitions_def_name", b"partitions_def_name"]) -> None: ...
+
+global___DynamicPartitionsRequest = DynamicPartitionsRequest
 
 @typing.final
 class RunRequest(google.protobuf.message.Message):
@@ -333,6 +392,7 @@ class RunRequest(google.protobuf.message.Message):
     TAGS_FIELD_NUMBER: builtins.int
     ASSET_SELECTION_FIELD_NUMBER: builtins.int
     PARTITION_KEY_FIELD_NUMBER: builtins.int
+    ASSET_CHECK_KEYS_FIELD_NUMBER: builtins.int
     run_key: builtins.str
     """At most one run is made for a sensor and run key; empty asks for a run whatever came before."""
     job_name: builtins.str
@@ -351,6 +411,10 @@ class RunRequest(google.protobuf.message.Message):
     def asset_selection(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[atoll.definitions.v1.values_pb2.AssetKey]:
         """The assets to materialize; empty means all of the job."""
 
+    @property
+    def asset_check_keys(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[atoll.definitions.v1.values_pb2.AssetCheckKey]:
+        """The checks to evaluate; empty leaves it to the assets."""
+
     def __init__(
         self,
         *,
@@ -360,9 +424,10 @@ class RunRequest(google.protobuf.message.Message):
         tags: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
         asset_selection: collections.abc.Iterable[atoll.definitions.v1.values_pb2.AssetKey] | None = ...,
         partition_key: builtins.str = ...,
+        asset_check_keys: collections.abc.Iterable[atoll.definitions.v1.values_pb2.AssetCheckKey] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["run_config", b"run_config"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["asset_selection", b"asset_selection", "job_name", b"job_name", "partition_key", b"partition_key", "run_config", b"run_config", "run_key", b"run_key", "tags", b"tags"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["asset_check_keys", b"asset_check_keys", "asset_selection", b"asset_selection", "job_name", b"job_name", "partition_key", b"partition_key", "run_config", b"run_config", "run_key", b"run_key", "tags", b"tags"]) -> None: ...
 
 global___RunRequest = RunRequest
 
@@ -424,6 +489,14 @@ class RunPlan(google.protobuf.message.Message):
     ASSET_SELECTION_FIELD_NUMBER: builtins.int
     PARTITION_KEY_FIELD_NUMBER: builtins.int
     ATTEMPT_FIELD_NUMBER: builtins.int
+    PARTITION_RANGE_START_FIELD_NUMBER: builtins.int
+    PARTITION_RANGE_END_FIELD_NUMBER: builtins.int
+    OP_SELECTION_FIELD_NUMBER: builtins.int
+    ASSET_CHECK_SELECTION_FIELD_NUMBER: builtins.int
+    STEP_KEYS_FIELD_NUMBER: builtins.int
+    PARENT_RUN_ID_FIELD_NUMBER: builtins.int
+    ROOT_RUN_ID_FIELD_NUMBER: builtins.int
+    KNOWN_ASSETS_FIELD_NUMBER: builtins.int
     run_id: builtins.str
     """The run."""
     job_name: builtins.str
@@ -432,6 +505,14 @@ class RunPlan(google.protobuf.message.Message):
     """The partition; empty means none."""
     attempt: builtins.int
     """Counts the hand-overs of the run to a code server, from 1."""
+    partition_range_start: builtins.str
+    """The first partition of a range; empty means none."""
+    partition_range_end: builtins.str
+    """The last partition of a range, itself included; empty means none."""
+    parent_run_id: builtins.str
+    """The run that this one runs again; empty means none."""
+    root_run_id: builtins.str
+    """The first of the runs that were run again one after the other; empty means none."""
     @property
     def run_config(self) -> atoll.definitions.v1.values_pb2.UserData:
         """The run configuration ("application/json"); unset means the job's default."""
@@ -444,6 +525,24 @@ class RunPlan(google.protobuf.message.Message):
     def asset_selection(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[atoll.definitions.v1.values_pb2.AssetKey]:
         """The assets to materialize; empty means all of the job."""
 
+    @property
+    def op_selection(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The ops to run, as a selection over the job; empty means all."""
+
+    @property
+    def asset_check_selection(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[atoll.definitions.v1.values_pb2.AssetCheckKey]:
+        """The checks to evaluate; empty leaves it to the assets."""
+
+    @property
+    def step_keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The steps to run; empty means all."""
+
+    @property
+    def known_assets(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___KnownAsset]:
+        """What the host knows of assets when it hands the run over: those that the run computes or checks, and those that these
+        depend on. Of others, and all where the host is of an older release, the worker has to ask.
+        """
+
     def __init__(
         self,
         *,
@@ -454,11 +553,88 @@ class RunPlan(google.protobuf.message.Message):
         asset_selection: collections.abc.Iterable[atoll.definitions.v1.values_pb2.AssetKey] | None = ...,
         partition_key: builtins.str = ...,
         attempt: builtins.int = ...,
+        partition_range_start: builtins.str = ...,
+        partition_range_end: builtins.str = ...,
+        op_selection: collections.abc.Iterable[builtins.str] | None = ...,
+        asset_check_selection: collections.abc.Iterable[atoll.definitions.v1.values_pb2.AssetCheckKey] | None = ...,
+        step_keys: collections.abc.Iterable[builtins.str] | None = ...,
+        parent_run_id: builtins.str = ...,
+        root_run_id: builtins.str = ...,
+        known_assets: collections.abc.Iterable[global___KnownAsset] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["run_config", b"run_config"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["asset_selection", b"asset_selection", "attempt", b"attempt", "job_name", b"job_name", "partition_key", b"partition_key", "run_config", b"run_config", "run_id", b"run_id", "tags", b"tags"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["asset_check_selection", b"asset_check_selection", "asset_selection", b"asset_selection", "attempt", b"attempt", "job_name", b"job_name", "known_assets", b"known_assets", "op_selection", b"op_selection", "parent_run_id", b"parent_run_id", "partition_key", b"partition_key", "partition_range_end", b"partition_range_end", "partition_range_start", b"partition_range_start", "root_run_id", b"root_run_id", "run_config", b"run_config", "run_id", b"run_id", "step_keys", b"step_keys", "tags", b"tags"]) -> None: ...
 
 global___RunPlan = RunPlan
+
+@typing.final
+class KnownAsset(google.protobuf.message.Message):
+    """KnownAsset is what the host knows of one asset."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class TagsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    ASSET_KEY_FIELD_NUMBER: builtins.int
+    DEFINITION_FIELD_NUMBER: builtins.int
+    EVENT_ID_FIELD_NUMBER: builtins.int
+    RUN_ID_FIELD_NUMBER: builtins.int
+    TIMESTAMP_FIELD_NUMBER: builtins.int
+    TAGS_FIELD_NUMBER: builtins.int
+    OBSERVED_FIELD_NUMBER: builtins.int
+    event_id: builtins.int
+    """The position of the newest materialization, of whatever partition; zero means that there is none."""
+    run_id: builtins.str
+    """The run that made it; empty where none did."""
+    observed: builtins.bool
+    """Whether all this is of the newest observation, because the asset was never materialized."""
+    @property
+    def asset_key(self) -> atoll.definitions.v1.values_pb2.AssetKey:
+        """The asset."""
+
+    @property
+    def definition(self) -> atoll.definitions.v1.snapshot_pb2.AssetDefinition:
+        """The definition by its owner, for assets that the location of the run does not materialize itself. Only what loading its
+        value takes: the partitions, the IO manager and the metadata.
+        """
+
+    @property
+    def timestamp(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it was made."""
+
+    @property
+    def tags(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Its labels, which hold the data version and what it was made of."""
+
+    def __init__(
+        self,
+        *,
+        asset_key: atoll.definitions.v1.values_pb2.AssetKey | None = ...,
+        definition: atoll.definitions.v1.snapshot_pb2.AssetDefinition | None = ...,
+        event_id: builtins.int = ...,
+        run_id: builtins.str = ...,
+        timestamp: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        tags: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        observed: builtins.bool = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["asset_key", b"asset_key", "definition", b"definition", "timestamp", b"timestamp"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["asset_key", b"asset_key", "definition", b"definition", "event_id", b"event_id", "observed", b"observed", "run_id", b"run_id", "tags", b"tags", "timestamp", b"timestamp"]) -> None: ...
+
+global___KnownAsset = KnownAsset
 
 @typing.final
 class StartRunRequest(google.protobuf.message.Message):

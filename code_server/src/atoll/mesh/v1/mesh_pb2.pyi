@@ -6,6 +6,7 @@ What code servers ask of the host."""
 import atoll.definitions.v1.values_pb2
 import atoll.events.v1.events_pb2
 import atoll.location.v1.location_pb2
+import atoll.mesh.v1.instance_pb2
 import builtins
 import collections.abc
 import google.protobuf.descriptor
@@ -13,6 +14,7 @@ import google.protobuf.duration_pb2
 import google.protobuf.internal.containers
 import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
+import google.protobuf.timestamp_pb2
 import sys
 import typing
 
@@ -264,7 +266,7 @@ class Registered(google.protobuf.message.Message):
 
     @property
     def conflicts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___OwnershipConflict]:
-        """Assets that this location claims to execute although another owns them. Everything else is served."""
+        """Assets and checks that this location claims to execute although another owns them. Everything else is served."""
 
     @property
     def features(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
@@ -292,8 +294,11 @@ class OwnershipConflict(google.protobuf.message.Message):
 
     ASSET_KEY_FIELD_NUMBER: builtins.int
     OWNER_LOCATION_NAME_FIELD_NUMBER: builtins.int
+    CHECK_NAME_FIELD_NUMBER: builtins.int
     owner_location_name: builtins.str
     """The location that owns it."""
+    check_name: builtins.str
+    """The check of the asset that another location evaluates; empty where it is about the asset itself."""
     @property
     def asset_key(self) -> atoll.definitions.v1.values_pb2.AssetKey:
         """The asset."""
@@ -303,9 +308,10 @@ class OwnershipConflict(google.protobuf.message.Message):
         *,
         asset_key: atoll.definitions.v1.values_pb2.AssetKey | None = ...,
         owner_location_name: builtins.str = ...,
+        check_name: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["asset_key", b"asset_key"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["asset_key", b"asset_key", "owner_location_name", b"owner_location_name"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["asset_key", b"asset_key", "check_name", b"check_name", "owner_location_name", b"owner_location_name"]) -> None: ...
 
 global___OwnershipConflict = OwnershipConflict
 
@@ -488,16 +494,22 @@ class GetLatestMaterializationsRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ASSET_KEYS_FIELD_NUMBER: builtins.int
+    PARTITIONS_FIELD_NUMBER: builtins.int
     @property
     def asset_keys(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[atoll.definitions.v1.values_pb2.AssetKey]:
         """The assets, of any location."""
+
+    @property
+    def partitions(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The newest of each of these partitions, of the only asset asked for; empty asks for that of each asset."""
 
     def __init__(
         self,
         *,
         asset_keys: collections.abc.Iterable[atoll.definitions.v1.values_pb2.AssetKey] | None = ...,
+        partitions: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["asset_keys", b"asset_keys"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["asset_keys", b"asset_keys", "partitions", b"partitions"]) -> None: ...
 
 global___GetLatestMaterializationsRequest = GetLatestMaterializationsRequest
 
@@ -510,7 +522,7 @@ class GetLatestMaterializationsResponse(google.protobuf.message.Message):
     EVENTS_FIELD_NUMBER: builtins.int
     @property
     def events(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[atoll.events.v1.events_pb2.StoredEvent]:
-        """At most one for each asset asked for."""
+        """At most one for each asset, or partition, asked for."""
 
     def __init__(
         self,
@@ -659,6 +671,20 @@ class InstanceRun(google.protobuf.message.Message):
     STATUS_FIELD_NUMBER: builtins.int
     TAGS_FIELD_NUMBER: builtins.int
     RUN_CONFIG_FIELD_NUMBER: builtins.int
+    ASSET_SELECTION_FIELD_NUMBER: builtins.int
+    PARTITION_KEY_FIELD_NUMBER: builtins.int
+    PARTITION_RANGE_START_FIELD_NUMBER: builtins.int
+    PARTITION_RANGE_END_FIELD_NUMBER: builtins.int
+    OP_SELECTION_FIELD_NUMBER: builtins.int
+    ASSET_CHECK_SELECTION_FIELD_NUMBER: builtins.int
+    STEP_KEYS_FIELD_NUMBER: builtins.int
+    PARENT_RUN_ID_FIELD_NUMBER: builtins.int
+    ROOT_RUN_ID_FIELD_NUMBER: builtins.int
+    CREATE_TIME_FIELD_NUMBER: builtins.int
+    START_TIME_FIELD_NUMBER: builtins.int
+    END_TIME_FIELD_NUMBER: builtins.int
+    UPDATE_TIME_FIELD_NUMBER: builtins.int
+    RECORD_ID_FIELD_NUMBER: builtins.int
     run_id: builtins.str
     """The run."""
     job_name: builtins.str
@@ -667,6 +693,18 @@ class InstanceRun(google.protobuf.message.Message):
     """The location."""
     status: builtins.str
     """The status, by the name of its api.v1 enum value without prefix, such as "SUCCESS"."""
+    partition_key: builtins.str
+    """The partition; empty means none."""
+    partition_range_start: builtins.str
+    """The first partition of a range; empty means none."""
+    partition_range_end: builtins.str
+    """The last partition of a range, itself included; empty means none."""
+    parent_run_id: builtins.str
+    """The run that this one runs again; empty means none."""
+    root_run_id: builtins.str
+    """The first of the runs that were run again one after the other; empty means none."""
+    record_id: builtins.int
+    """Its position among all runs."""
     @property
     def tags(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
         """Labels of the run."""
@@ -674,6 +712,38 @@ class InstanceRun(google.protobuf.message.Message):
     @property
     def run_config(self) -> atoll.definitions.v1.values_pb2.UserData:
         """The run configuration ("application/json")."""
+
+    @property
+    def asset_selection(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[atoll.definitions.v1.values_pb2.AssetKey]:
+        """The assets to materialize; empty means all of the job."""
+
+    @property
+    def op_selection(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The ops to run, as a selection over the job; empty means all."""
+
+    @property
+    def asset_check_selection(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[atoll.definitions.v1.values_pb2.AssetCheckKey]:
+        """The checks to evaluate; empty leaves it to the assets."""
+
+    @property
+    def step_keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The steps to run; empty means all."""
+
+    @property
+    def create_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it was put into the queue."""
+
+    @property
+    def start_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When its worker began."""
+
+    @property
+    def end_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it ended."""
+
+    @property
+    def update_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When its status last changed."""
 
     def __init__(
         self,
@@ -684,8 +754,83 @@ class InstanceRun(google.protobuf.message.Message):
         status: builtins.str = ...,
         tags: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
         run_config: atoll.definitions.v1.values_pb2.UserData | None = ...,
+        asset_selection: collections.abc.Iterable[atoll.definitions.v1.values_pb2.AssetKey] | None = ...,
+        partition_key: builtins.str = ...,
+        partition_range_start: builtins.str = ...,
+        partition_range_end: builtins.str = ...,
+        op_selection: collections.abc.Iterable[builtins.str] | None = ...,
+        asset_check_selection: collections.abc.Iterable[atoll.definitions.v1.values_pb2.AssetCheckKey] | None = ...,
+        step_keys: collections.abc.Iterable[builtins.str] | None = ...,
+        parent_run_id: builtins.str = ...,
+        root_run_id: builtins.str = ...,
+        create_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        start_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        end_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        update_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        record_id: builtins.int = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["run_config", b"run_config"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["job_name", b"job_name", "location_name", b"location_name", "run_config", b"run_config", "run_id", b"run_id", "status", b"status", "tags", b"tags"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["create_time", b"create_time", "end_time", b"end_time", "run_config", b"run_config", "start_time", b"start_time", "update_time", b"update_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["asset_check_selection", b"asset_check_selection", "asset_selection", b"asset_selection", "create_time", b"create_time", "end_time", b"end_time", "job_name", b"job_name", "location_name", b"location_name", "op_selection", b"op_selection", "parent_run_id", b"parent_run_id", "partition_key", b"partition_key", "partition_range_end", b"partition_range_end", "partition_range_start", b"partition_range_start", "record_id", b"record_id", "root_run_id", b"root_run_id", "run_config", b"run_config", "run_id", b"run_id", "start_time", b"start_time", "status", b"status", "step_keys", b"step_keys", "tags", b"tags", "update_time", b"update_time"]) -> None: ...
 
 global___InstanceRun = InstanceRun
+
+@typing.final
+class ListRunsRequest(google.protobuf.message.Message):
+    """ListRunsRequest asks for runs."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SELECTION_FIELD_NUMBER: builtins.int
+    ORDER_FIELD_NUMBER: builtins.int
+    ASCENDING_FIELD_NUMBER: builtins.int
+    AFTER_RUN_ID_FIELD_NUMBER: builtins.int
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    order: atoll.mesh.v1.instance_pb2.RunOrder.ValueType
+    """What they are ordered by."""
+    ascending: builtins.bool
+    """Oldest first."""
+    after_run_id: builtins.str
+    """Only runs that come after this one in the order; empty begins with the first."""
+    page_size: builtins.int
+    """How many at the most; zero means the host's default."""
+    @property
+    def selection(self) -> atoll.mesh.v1.instance_pb2.RunSelection:
+        """Which runs."""
+
+    def __init__(
+        self,
+        *,
+        selection: atoll.mesh.v1.instance_pb2.RunSelection | None = ...,
+        order: atoll.mesh.v1.instance_pb2.RunOrder.ValueType = ...,
+        ascending: builtins.bool = ...,
+        after_run_id: builtins.str = ...,
+        page_size: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["selection", b"selection"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["after_run_id", b"after_run_id", "ascending", b"ascending", "order", b"order", "page_size", b"page_size", "selection", b"selection"]) -> None: ...
+
+global___ListRunsRequest = ListRunsRequest
+
+@typing.final
+class ListRunsResponse(google.protobuf.message.Message):
+    """ListRunsResponse holds runs."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RUNS_FIELD_NUMBER: builtins.int
+    HAS_MORE_FIELD_NUMBER: builtins.int
+    has_more: builtins.bool
+    """Whether there are more in the same direction."""
+    @property
+    def runs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___InstanceRun]:
+        """The runs."""
+
+    def __init__(
+        self,
+        *,
+        runs: collections.abc.Iterable[global___InstanceRun] | None = ...,
+        has_more: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["has_more", b"has_more", "runs", b"runs"]) -> None: ...
+
+global___ListRunsResponse = ListRunsResponse

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from atoll.mesh.v1 import instance_pb2 as atoll_dot_mesh_dot_v1_dot_instance__pb2
 from atoll.mesh.v1 import mesh_pb2 as atoll_dot_mesh_dot_v1_dot_mesh__pb2
 
 GRPC_GENERATED_VERSION = '1.66.2'
@@ -191,7 +192,7 @@ class MeshService(object):
 
 
 class InstanceServiceStub(object):
-    """InstanceService answers what user code asks of the instance. Served by the host for code servers, which relay.
+    """InstanceService answers what user code asks and tells the instance. Served by the host for code servers, which relay.
     """
 
     def __init__(self, channel):
@@ -215,10 +216,65 @@ class InstanceServiceStub(object):
                 request_serializer=atoll_dot_mesh_dot_v1_dot_mesh__pb2.GetRunRequest.SerializeToString,
                 response_deserializer=atoll_dot_mesh_dot_v1_dot_mesh__pb2.GetRunResponse.FromString,
                 _registered_method=True)
+        self.ListEvents = channel.unary_unary(
+                '/atoll.mesh.v1.InstanceService/ListEvents',
+                request_serializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.ListEventsRequest.SerializeToString,
+                response_deserializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.ListEventsResponse.FromString,
+                _registered_method=True)
+        self.ListRuns = channel.unary_unary(
+                '/atoll.mesh.v1.InstanceService/ListRuns',
+                request_serializer=atoll_dot_mesh_dot_v1_dot_mesh__pb2.ListRunsRequest.SerializeToString,
+                response_deserializer=atoll_dot_mesh_dot_v1_dot_mesh__pb2.ListRunsResponse.FromString,
+                _registered_method=True)
+        self.GetRunCount = channel.unary_unary(
+                '/atoll.mesh.v1.InstanceService/GetRunCount',
+                request_serializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.GetRunCountRequest.SerializeToString,
+                response_deserializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.GetRunCountResponse.FromString,
+                _registered_method=True)
+        self.ListAssetKeys = channel.unary_unary(
+                '/atoll.mesh.v1.InstanceService/ListAssetKeys',
+                request_serializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.ListAssetKeysRequest.SerializeToString,
+                response_deserializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.ListAssetKeysResponse.FromString,
+                _registered_method=True)
+        self.GetAssetRecords = channel.unary_unary(
+                '/atoll.mesh.v1.InstanceService/GetAssetRecords',
+                request_serializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.GetAssetRecordsRequest.SerializeToString,
+                response_deserializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.GetAssetRecordsResponse.FromString,
+                _registered_method=True)
+        self.ListAssetPartitions = channel.unary_unary(
+                '/atoll.mesh.v1.InstanceService/ListAssetPartitions',
+                request_serializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.ListAssetPartitionsRequest.SerializeToString,
+                response_deserializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.ListAssetPartitionsResponse.FromString,
+                _registered_method=True)
+        self.ListDynamicPartitions = channel.unary_unary(
+                '/atoll.mesh.v1.InstanceService/ListDynamicPartitions',
+                request_serializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.ListDynamicPartitionsRequest.SerializeToString,
+                response_deserializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.ListDynamicPartitionsResponse.FromString,
+                _registered_method=True)
+        self.AddDynamicPartitions = channel.unary_unary(
+                '/atoll.mesh.v1.InstanceService/AddDynamicPartitions',
+                request_serializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.AddDynamicPartitionsRequest.SerializeToString,
+                response_deserializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.AddDynamicPartitionsResponse.FromString,
+                _registered_method=True)
+        self.DeleteDynamicPartitions = channel.unary_unary(
+                '/atoll.mesh.v1.InstanceService/DeleteDynamicPartitions',
+                request_serializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.DeleteDynamicPartitionsRequest.SerializeToString,
+                response_deserializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.DeleteDynamicPartitionsResponse.FromString,
+                _registered_method=True)
+        self.ReportAssetEvent = channel.unary_unary(
+                '/atoll.mesh.v1.InstanceService/ReportAssetEvent',
+                request_serializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.ReportAssetEventRequest.SerializeToString,
+                response_deserializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.ReportAssetEventResponse.FromString,
+                _registered_method=True)
+        self.GetLatestCheckEvaluations = channel.unary_unary(
+                '/atoll.mesh.v1.InstanceService/GetLatestCheckEvaluations',
+                request_serializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.GetLatestCheckEvaluationsRequest.SerializeToString,
+                response_deserializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.GetLatestCheckEvaluationsResponse.FromString,
+                _registered_method=True)
 
 
 class InstanceServiceServicer(object):
-    """InstanceService answers what user code asks of the instance. Served by the host for code servers, which relay.
+    """InstanceService answers what user code asks and tells the instance. Served by the host for code servers, which relay.
     """
 
     def GetLatestMaterializations(self, request, context):
@@ -242,6 +298,83 @@ class InstanceServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListEvents(self, request, context):
+        """ListEvents returns events of the log by position, chosen by run, asset, kind or job.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRuns(self, request, context):
+        """ListRuns returns runs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRunCount(self, request, context):
+        """GetRunCount counts runs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAssetKeys(self, request, context):
+        """ListAssetKeys returns the keys of the assets that the log ever spoke of.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAssetRecords(self, request, context):
+        """GetAssetRecords returns what is known of assets as wholes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAssetPartitions(self, request, context):
+        """ListAssetPartitions returns what is known of the partitions of one asset, by partition.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDynamicPartitions(self, request, context):
+        """ListDynamicPartitions returns the keys of a dynamic partitions definition in the order in which they were added.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddDynamicPartitions(self, request, context):
+        """AddDynamicPartitions adds keys to a dynamic partitions definition. Repeating it with the same request id changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteDynamicPartitions(self, request, context):
+        """DeleteDynamicPartitions takes keys out of a dynamic partitions definition. Repeating it with the same request id changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReportAssetEvent(self, request, context):
+        """ReportAssetEvent stores a materialization, an observation or an evaluation of a check that no run made. Repeating it with the same request id returns the first answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetLatestCheckEvaluations(self, request, context):
+        """GetLatestCheckEvaluations returns the newest evaluation of each check that has one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InstanceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -260,6 +393,61 @@ def add_InstanceServiceServicer_to_server(servicer, server):
                     request_deserializer=atoll_dot_mesh_dot_v1_dot_mesh__pb2.GetRunRequest.FromString,
                     response_serializer=atoll_dot_mesh_dot_v1_dot_mesh__pb2.GetRunResponse.SerializeToString,
             ),
+            'ListEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEvents,
+                    request_deserializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.ListEventsRequest.FromString,
+                    response_serializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.ListEventsResponse.SerializeToString,
+            ),
+            'ListRuns': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRuns,
+                    request_deserializer=atoll_dot_mesh_dot_v1_dot_mesh__pb2.ListRunsRequest.FromString,
+                    response_serializer=atoll_dot_mesh_dot_v1_dot_mesh__pb2.ListRunsResponse.SerializeToString,
+            ),
+            'GetRunCount': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRunCount,
+                    request_deserializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.GetRunCountRequest.FromString,
+                    response_serializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.GetRunCountResponse.SerializeToString,
+            ),
+            'ListAssetKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAssetKeys,
+                    request_deserializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.ListAssetKeysRequest.FromString,
+                    response_serializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.ListAssetKeysResponse.SerializeToString,
+            ),
+            'GetAssetRecords': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAssetRecords,
+                    request_deserializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.GetAssetRecordsRequest.FromString,
+                    response_serializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.GetAssetRecordsResponse.SerializeToString,
+            ),
+            'ListAssetPartitions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAssetPartitions,
+                    request_deserializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.ListAssetPartitionsRequest.FromString,
+                    response_serializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.ListAssetPartitionsResponse.SerializeToString,
+            ),
+            'ListDynamicPartitions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDynamicPartitions,
+                    request_deserializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.ListDynamicPartitionsRequest.FromString,
+                    response_serializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.ListDynamicPartitionsResponse.SerializeToString,
+            ),
+            'AddDynamicPartitions': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddDynamicPartitions,
+                    request_deserializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.AddDynamicPartitionsRequest.FromString,
+                    response_serializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.AddDynamicPartitionsResponse.SerializeToString,
+            ),
+            'DeleteDynamicPartitions': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteDynamicPartitions,
+                    request_deserializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.DeleteDynamicPartitionsRequest.FromString,
+                    response_serializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.DeleteDynamicPartitionsResponse.SerializeToString,
+            ),
+            'ReportAssetEvent': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportAssetEvent,
+                    request_deserializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.ReportAssetEventRequest.FromString,
+                    response_serializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.ReportAssetEventResponse.SerializeToString,
+            ),
+            'GetLatestCheckEvaluations': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLatestCheckEvaluations,
+                    request_deserializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.GetLatestCheckEvaluationsRequest.FromString,
+                    response_serializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.GetLatestCheckEvaluationsResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'atoll.mesh.v1.InstanceService', rpc_method_handlers)
@@ -269,7 +457,7 @@ def add_InstanceServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class InstanceService(object):
-    """InstanceService answers what user code asks of the instance. Served by the host for code servers, which relay.
+    """InstanceService answers what user code asks and tells the instance. Served by the host for code servers, which relay.
     """
 
     @staticmethod
@@ -343,6 +531,303 @@ class InstanceService(object):
             '/atoll.mesh.v1.InstanceService/GetRun',
             atoll_dot_mesh_dot_v1_dot_mesh__pb2.GetRunRequest.SerializeToString,
             atoll_dot_mesh_dot_v1_dot_mesh__pb2.GetRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.mesh.v1.InstanceService/ListEvents',
+            atoll_dot_mesh_dot_v1_dot_instance__pb2.ListEventsRequest.SerializeToString,
+            atoll_dot_mesh_dot_v1_dot_instance__pb2.ListEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRuns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.mesh.v1.InstanceService/ListRuns',
+            atoll_dot_mesh_dot_v1_dot_mesh__pb2.ListRunsRequest.SerializeToString,
+            atoll_dot_mesh_dot_v1_dot_mesh__pb2.ListRunsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRunCount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.mesh.v1.InstanceService/GetRunCount',
+            atoll_dot_mesh_dot_v1_dot_instance__pb2.GetRunCountRequest.SerializeToString,
+            atoll_dot_mesh_dot_v1_dot_instance__pb2.GetRunCountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAssetKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.mesh.v1.InstanceService/ListAssetKeys',
+            atoll_dot_mesh_dot_v1_dot_instance__pb2.ListAssetKeysRequest.SerializeToString,
+            atoll_dot_mesh_dot_v1_dot_instance__pb2.ListAssetKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAssetRecords(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.mesh.v1.InstanceService/GetAssetRecords',
+            atoll_dot_mesh_dot_v1_dot_instance__pb2.GetAssetRecordsRequest.SerializeToString,
+            atoll_dot_mesh_dot_v1_dot_instance__pb2.GetAssetRecordsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAssetPartitions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.mesh.v1.InstanceService/ListAssetPartitions',
+            atoll_dot_mesh_dot_v1_dot_instance__pb2.ListAssetPartitionsRequest.SerializeToString,
+            atoll_dot_mesh_dot_v1_dot_instance__pb2.ListAssetPartitionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDynamicPartitions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.mesh.v1.InstanceService/ListDynamicPartitions',
+            atoll_dot_mesh_dot_v1_dot_instance__pb2.ListDynamicPartitionsRequest.SerializeToString,
+            atoll_dot_mesh_dot_v1_dot_instance__pb2.ListDynamicPartitionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddDynamicPartitions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.mesh.v1.InstanceService/AddDynamicPartitions',
+            atoll_dot_mesh_dot_v1_dot_instance__pb2.AddDynamicPartitionsRequest.SerializeToString,
+            atoll_dot_mesh_dot_v1_dot_instance__pb2.AddDynamicPartitionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteDynamicPartitions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.mesh.v1.InstanceService/DeleteDynamicPartitions',
+            atoll_dot_mesh_dot_v1_dot_instance__pb2.DeleteDynamicPartitionsRequest.SerializeToString,
+            atoll_dot_mesh_dot_v1_dot_instance__pb2.DeleteDynamicPartitionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportAssetEvent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.mesh.v1.InstanceService/ReportAssetEvent',
+            atoll_dot_mesh_dot_v1_dot_instance__pb2.ReportAssetEventRequest.SerializeToString,
+            atoll_dot_mesh_dot_v1_dot_instance__pb2.ReportAssetEventResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLatestCheckEvaluations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.mesh.v1.InstanceService/GetLatestCheckEvaluations',
+            atoll_dot_mesh_dot_v1_dot_instance__pb2.GetLatestCheckEvaluationsRequest.SerializeToString,
+            atoll_dot_mesh_dot_v1_dot_instance__pb2.GetLatestCheckEvaluationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,6 +4,7 @@ isort:skip_file
 What code servers ask of the host."""
 
 import abc
+import atoll.mesh.v1.instance_pb2
 import atoll.mesh.v1.mesh_pb2
 import collections.abc
 import grpc
@@ -96,7 +97,7 @@ class MeshServiceServicer(metaclass=abc.ABCMeta):
 def add_MeshServiceServicer_to_server(servicer: MeshServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
 
 class InstanceServiceStub:
-    """InstanceService answers what user code asks of the instance. Served by the host for code servers, which relay."""
+    """InstanceService answers what user code asks and tells the instance. Served by the host for code servers, which relay."""
 
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     GetLatestMaterializations: grpc.UnaryUnaryMultiCallable[
@@ -117,8 +118,74 @@ class InstanceServiceStub:
     ]
     """GetRun returns one run."""
 
+    ListEvents: grpc.UnaryUnaryMultiCallable[
+        atoll.mesh.v1.instance_pb2.ListEventsRequest,
+        atoll.mesh.v1.instance_pb2.ListEventsResponse,
+    ]
+    """ListEvents returns events of the log by position, chosen by run, asset, kind or job."""
+
+    ListRuns: grpc.UnaryUnaryMultiCallable[
+        atoll.mesh.v1.mesh_pb2.ListRunsRequest,
+        atoll.mesh.v1.mesh_pb2.ListRunsResponse,
+    ]
+    """ListRuns returns runs."""
+
+    GetRunCount: grpc.UnaryUnaryMultiCallable[
+        atoll.mesh.v1.instance_pb2.GetRunCountRequest,
+        atoll.mesh.v1.instance_pb2.GetRunCountResponse,
+    ]
+    """GetRunCount counts runs."""
+
+    ListAssetKeys: grpc.UnaryUnaryMultiCallable[
+        atoll.mesh.v1.instance_pb2.ListAssetKeysRequest,
+        atoll.mesh.v1.instance_pb2.ListAssetKeysResponse,
+    ]
+    """ListAssetKeys returns the keys of the assets that the log ever spoke of."""
+
+    GetAssetRecords: grpc.UnaryUnaryMultiCallable[
+        atoll.mesh.v1.instance_pb2.GetAssetRecordsRequest,
+        atoll.mesh.v1.instance_pb2.GetAssetRecordsResponse,
+    ]
+    """GetAssetRecords returns what is known of assets as wholes."""
+
+    ListAssetPartitions: grpc.UnaryUnaryMultiCallable[
+        atoll.mesh.v1.instance_pb2.ListAssetPartitionsRequest,
+        atoll.mesh.v1.instance_pb2.ListAssetPartitionsResponse,
+    ]
+    """ListAssetPartitions returns what is known of the partitions of one asset, by partition."""
+
+    ListDynamicPartitions: grpc.UnaryUnaryMultiCallable[
+        atoll.mesh.v1.instance_pb2.ListDynamicPartitionsRequest,
+        atoll.mesh.v1.instance_pb2.ListDynamicPartitionsResponse,
+    ]
+    """ListDynamicPartitions returns the keys of a dynamic partitions definition in the order in which they were added."""
+
+    AddDynamicPartitions: grpc.UnaryUnaryMultiCallable[
+        atoll.mesh.v1.instance_pb2.AddDynamicPartitionsRequest,
+        atoll.mesh.v1.instance_pb2.AddDynamicPartitionsResponse,
+    ]
+    """AddDynamicPartitions adds keys to a dynamic partitions definition. Repeating it with the same request id changes nothing."""
+
+    DeleteDynamicPartitions: grpc.UnaryUnaryMultiCallable[
+        atoll.mesh.v1.instance_pb2.DeleteDynamicPartitionsRequest,
+        atoll.mesh.v1.instance_pb2.DeleteDynamicPartitionsResponse,
+    ]
+    """DeleteDynamicPartitions takes keys out of a dynamic partitions definition. Repeating it with the same request id changes nothing."""
+
+    ReportAssetEvent: grpc.UnaryUnaryMultiCallable[
+        atoll.mesh.v1.instance_pb2.ReportAssetEventRequest,
+        atoll.mesh.v1.instance_pb2.ReportAssetEventResponse,
+    ]
+    """ReportAssetEvent stores a materialization, an observation or an evaluation of a check that no run made. Repeating it with the same request id returns the first answer."""
+
+    GetLatestCheckEvaluations: grpc.UnaryUnaryMultiCallable[
+        atoll.mesh.v1.instance_pb2.GetLatestCheckEvaluationsRequest,
+        atoll.mesh.v1.instance_pb2.GetLatestCheckEvaluationsResponse,
+    ]
+    """GetLatestCheckEvaluations returns the newest evaluation of each check that has one."""
+
 class InstanceServiceAsyncStub:
-    """InstanceService answers what user code asks of the instance. Served by the host for code servers, which relay."""
+    """InstanceService answers what user code asks and tells the instance. Served by the host for code servers, which relay."""
 
     GetLatestMaterializations: grpc.aio.UnaryUnaryMultiCallable[
         atoll.mesh.v1.mesh_pb2.GetLatestMaterializationsRequest,
@@ -138,8 +205,74 @@ class InstanceServiceAsyncStub:
     ]
     """GetRun returns one run."""
 
+    ListEvents: grpc.aio.UnaryUnaryMultiCallable[
+        atoll.mesh.v1.instance_pb2.ListEventsRequest,
+        atoll.mesh.v1.instance_pb2.ListEventsResponse,
+    ]
+    """ListEvents returns events of the log by position, chosen by run, asset, kind or job."""
+
+    ListRuns: grpc.aio.UnaryUnaryMultiCallable[
+        atoll.mesh.v1.mesh_pb2.ListRunsRequest,
+        atoll.mesh.v1.mesh_pb2.ListRunsResponse,
+    ]
+    """ListRuns returns runs."""
+
+    GetRunCount: grpc.aio.UnaryUnaryMultiCallable[
+        atoll.mesh.v1.instance_pb2.GetRunCountRequest,
+        atoll.mesh.v1.instance_pb2.GetRunCountResponse,
+    ]
+    """GetRunCount counts runs."""
+
+    ListAssetKeys: grpc.aio.UnaryUnaryMultiCallable[
+        atoll.mesh.v1.instance_pb2.ListAssetKeysRequest,
+        atoll.mesh.v1.instance_pb2.ListAssetKeysResponse,
+    ]
+    """ListAssetKeys returns the keys of the assets that the log ever spoke of."""
+
+    GetAssetRecords: grpc.aio.UnaryUnaryMultiCallable[
+        atoll.mesh.v1.instance_pb2.GetAssetRecordsRequest,
+        atoll.mesh.v1.instance_pb2.GetAssetRecordsResponse,
+    ]
+    """GetAssetRecords returns what is known of assets as wholes."""
+
+    ListAssetPartitions: grpc.aio.UnaryUnaryMultiCallable[
+        atoll.mesh.v1.instance_pb2.ListAssetPartitionsRequest,
+        atoll.mesh.v1.instance_pb2.ListAssetPartitionsResponse,
+    ]
+    """ListAssetPartitions returns what is known of the partitions of one asset, by partition."""
+
+    ListDynamicPartitions: grpc.aio.UnaryUnaryMultiCallable[
+        atoll.mesh.v1.instance_pb2.ListDynamicPartitionsRequest,
+        atoll.mesh.v1.instance_pb2.ListDynamicPartitionsResponse,
+    ]
+    """ListDynamicPartitions returns the keys of a dynamic partitions definition in the order in which they were added."""
+
+    AddDynamicPartitions: grpc.aio.UnaryUnaryMultiCallable[
+        atoll.mesh.v1.instance_pb2.AddDynamicPartitionsRequest,
+        atoll.mesh.v1.instance_pb2.AddDynamicPartitionsResponse,
+    ]
+    """AddDynamicPartitions adds keys to a dynamic partitions definition. Repeating it with the same request id changes nothing."""
+
+    DeleteDynamicPartitions: grpc.aio.UnaryUnaryMultiCallable[
+        atoll.mesh.v1.instance_pb2.DeleteDynamicPartitionsRequest,
+        atoll.mesh.v1.instance_pb2.DeleteDynamicPartitionsResponse,
+    ]
+    """DeleteDynamicPartitions takes keys out of a dynamic partitions definition. Repeating it with the same request id changes nothing."""
+
+    ReportAssetEvent: grpc.aio.UnaryUnaryMultiCallable[
+        atoll.mesh.v1.instance_pb2.ReportAssetEventRequest,
+        atoll.mesh.v1.instance_pb2.ReportAssetEventResponse,
+    ]
+    """ReportAssetEvent stores a materialization, an observation or an evaluation of a check that no run made. Repeating it with the same request id returns the first answer."""
+
+    GetLatestCheckEvaluations: grpc.aio.UnaryUnaryMultiCallable[
+        atoll.mesh.v1.instance_pb2.GetLatestCheckEvaluationsRequest,
+        atoll.mesh.v1.instance_pb2.GetLatestCheckEvaluationsResponse,
+    ]
+    """GetLatestCheckEvaluations returns the newest evaluation of each check that has one."""
+
 class InstanceServiceServicer(metaclass=abc.ABCMeta):
-    """InstanceService answers what user code asks of the instance. Served by the host for code servers, which relay."""
+    """InstanceService answers what user code asks and tells the instance. Served by the host for code servers, which relay."""
 
     @abc.abstractmethod
     def GetLatestMaterializations(
@@ -164,5 +297,93 @@ class InstanceServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[atoll.mesh.v1.mesh_pb2.GetRunResponse, collections.abc.Awaitable[atoll.mesh.v1.mesh_pb2.GetRunResponse]]:
         """GetRun returns one run."""
+
+    @abc.abstractmethod
+    def ListEvents(
+        self,
+        request: atoll.mesh.v1.instance_pb2.ListEventsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[atoll.mesh.v1.instance_pb2.ListEventsResponse, collections.abc.Awaitable[atoll.mesh.v1.instance_pb2.ListEventsResponse]]:
+        """ListEvents returns events of the log by position, chosen by run, asset, kind or job."""
+
+    @abc.abstractmethod
+    def ListRuns(
+        self,
+        request: atoll.mesh.v1.mesh_pb2.ListRunsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[atoll.mesh.v1.mesh_pb2.ListRunsResponse, collections.abc.Awaitable[atoll.mesh.v1.mesh_pb2.ListRunsResponse]]:
+        """ListRuns returns runs."""
+
+    @abc.abstractmethod
+    def GetRunCount(
+        self,
+        request: atoll.mesh.v1.instance_pb2.GetRunCountRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[atoll.mesh.v1.instance_pb2.GetRunCountResponse, collections.abc.Awaitable[atoll.mesh.v1.instance_pb2.GetRunCountResponse]]:
+        """GetRunCount counts runs."""
+
+    @abc.abstractmethod
+    def ListAssetKeys(
+        self,
+        request: atoll.mesh.v1.instance_pb2.ListAssetKeysRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[atoll.mesh.v1.instance_pb2.ListAssetKeysResponse, collections.abc.Awaitable[atoll.mesh.v1.instance_pb2.ListAssetKeysResponse]]:
+        """ListAssetKeys returns the keys of the assets that the log ever spoke of."""
+
+    @abc.abstractmethod
+    def GetAssetRecords(
+        self,
+        request: atoll.mesh.v1.instance_pb2.GetAssetRecordsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[atoll.mesh.v1.instance_pb2.GetAssetRecordsResponse, collections.abc.Awaitable[atoll.mesh.v1.instance_pb2.GetAssetRecordsResponse]]:
+        """GetAssetRecords returns what is known of assets as wholes."""
+
+    @abc.abstractmethod
+    def ListAssetPartitions(
+        self,
+        request: atoll.mesh.v1.instance_pb2.ListAssetPartitionsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[atoll.mesh.v1.instance_pb2.ListAssetPartitionsResponse, collections.abc.Awaitable[atoll.mesh.v1.instance_pb2.ListAssetPartitionsResponse]]:
+        """ListAssetPartitions returns what is known of the partitions of one asset, by partition."""
+
+    @abc.abstractmethod
+    def ListDynamicPartitions(
+        self,
+        request: atoll.mesh.v1.instance_pb2.ListDynamicPartitionsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[atoll.mesh.v1.instance_pb2.ListDynamicPartitionsResponse, collections.abc.Awaitable[atoll.mesh.v1.instance_pb2.ListDynamicPartitionsResponse]]:
+        """ListDynamicPartitions returns the keys of a dynamic partitions definition in the order in which they were added."""
+
+    @abc.abstractmethod
+    def AddDynamicPartitions(
+        self,
+        request: atoll.mesh.v1.instance_pb2.AddDynamicPartitionsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[atoll.mesh.v1.instance_pb2.AddDynamicPartitionsResponse, collections.abc.Awaitable[atoll.mesh.v1.instance_pb2.AddDynamicPartitionsResponse]]:
+        """AddDynamicPartitions adds keys to a dynamic partitions definition. Repeating it with the same request id changes nothing."""
+
+    @abc.abstractmethod
+    def DeleteDynamicPartitions(
+        self,
+        request: atoll.mesh.v1.instance_pb2.DeleteDynamicPartitionsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[atoll.mesh.v1.instance_pb2.DeleteDynamicPartitionsResponse, collections.abc.Awaitable[atoll.mesh.v1.instance_pb2.DeleteDynamicPartitionsResponse]]:
+        """DeleteDynamicPartitions takes keys out of a dynamic partitions definition. Repeating it with the same request id changes nothing."""
+
+    @abc.abstractmethod
+    def ReportAssetEvent(
+        self,
+        request: atoll.mesh.v1.instance_pb2.ReportAssetEventRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[atoll.mesh.v1.instance_pb2.ReportAssetEventResponse, collections.abc.Awaitable[atoll.mesh.v1.instance_pb2.ReportAssetEventResponse]]:
+        """ReportAssetEvent stores a materialization, an observation or an evaluation of a check that no run made. Repeating it with the same request id returns the first answer."""
+
+    @abc.abstractmethod
+    def GetLatestCheckEvaluations(
+        self,
+        request: atoll.mesh.v1.instance_pb2.GetLatestCheckEvaluationsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[atoll.mesh.v1.instance_pb2.GetLatestCheckEvaluationsResponse, collections.abc.Awaitable[atoll.mesh.v1.instance_pb2.GetLatestCheckEvaluationsResponse]]:
+        """GetLatestCheckEvaluations returns the newest evaluation of each check that has one."""
 
 def add_InstanceServiceServicer_to_server(servicer: InstanceServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

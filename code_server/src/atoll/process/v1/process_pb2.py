@@ -24,48 +24,49 @@ _sym_db = _symbol_database.Default()
 
 from atoll.definitions.v1 import values_pb2 as atoll_dot_definitions_dot_v1_dot_values__pb2
 from atoll.location.v1 import location_pb2 as atoll_dot_location_dot_v1_dot_location__pb2
+from atoll.mesh.v1 import instance_pb2 as atoll_dot_mesh_dot_v1_dot_instance__pb2
 from atoll.mesh.v1 import mesh_pb2 as atoll_dot_mesh_dot_v1_dot_mesh__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x61toll/process/v1/process.proto\x12\x10\x61toll.process.v1\x1a!atoll/definitions/v1/values.proto\x1a atoll/location/v1/location.proto\x1a\x18\x61toll/mesh/v1/mesh.proto\"\xc6\x03\n\x0eProcessMessage\x12(\n\x05hello\x18\x01 \x01(\x0b\x32\x17.atoll.process.v1.HelloH\x00\x12*\n\x06loaded\x18\x02 \x01(\x0b\x32\x18.atoll.process.v1.LoadedH\x00\x12\x33\n\x0bload_failed\x18\x03 \x01(\x0b\x32\x1c.atoll.process.v1.LoadFailedH\x00\x12;\n\x0fprocess_started\x18\x04 \x01(\x0b\x32 .atoll.process.v1.ProcessStartedH\x00\x12\x39\n\x0eprocess_exited\x18\x05 \x01(\x0b\x32\x1f.atoll.process.v1.ProcessExitedH\x00\x12\x30\n\tevaluated\x18\x06 \x01(\x0b\x32\x1b.atoll.process.v1.EvaluatedH\x00\x12\x39\n\x0espool_advanced\x18\x07 \x01(\x0b\x32\x1f.atoll.process.v1.SpoolAdvancedH\x00\x12\x39\n\x0einstance_query\x18\x08 \x01(\x0b\x32\x1f.atoll.process.v1.InstanceQueryH\x00\x42\t\n\x07message\"\x82\x02\n\rServerMessage\x12;\n\x0fstart_evaluator\x18\x01 \x01(\x0b\x32 .atoll.process.v1.StartEvaluatorH\x00\x12<\n\x10start_run_worker\x18\x02 \x01(\x0b\x32 .atoll.process.v1.StartRunWorkerH\x00\x12.\n\x08\x65valuate\x18\x03 \x01(\x0b\x32\x1a.atoll.process.v1.EvaluateH\x00\x12;\n\x0finstance_answer\x18\x04 \x01(\x0b\x32 .atoll.process.v1.InstanceAnswerH\x00\x42\t\n\x07message\"`\n\x05Hello\x12+\n\x04role\x18\x01 \x01(\x0e\x32\x1d.atoll.process.v1.ProcessRole\x12\r\n\x05nonce\x18\x02 \x01(\t\x12\x0b\n\x03pid\x18\x03 \x01(\x03\x12\x0e\n\x06run_id\x18\x04 \x01(\t\"m\n\x06Loaded\x12\x10\n\x08snapshot\x18\x01 \x01(\x0c\x12\x34\n\x0cstart_method\x18\x02 \x01(\x0e\x32\x1e.atoll.location.v1.StartMethod\x12\x1b\n\x13start_method_reason\x18\x03 \x01(\t\"<\n\nLoadFailed\x12.\n\x07\x66\x61ilure\x18\x01 \x01(\x0b\x32\x1d.atoll.definitions.v1.Failure\"\x1f\n\x0eStartEvaluator\x12\r\n\x05nonce\x18\x01 \x01(\t\"F\n\x0eStartRunWorker\x12\r\n\x05nonce\x18\x01 \x01(\t\x12\x15\n\rrun_directory\x18\x02 \x01(\t\x12\x0e\n\x06run_id\x18\x03 \x01(\t\",\n\x0eProcessStarted\x12\r\n\x05nonce\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x02 \x01(\x03\">\n\rProcessExited\x12\r\n\x05nonce\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x02 \x01(\x03\x12\x11\n\texit_code\x18\x03 \x01(\x05\"E\n\x08\x45valuate\x12\x39\n\x07request\x18\x01 \x01(\x0b\x32(.atoll.location.v1.EvaluateSensorRequest\"Y\n\tEvaluated\x12\x0f\n\x07tick_id\x18\x01 \x01(\t\x12;\n\x08response\x18\x02 \x01(\x0b\x32).atoll.location.v1.EvaluateSensorResponse\"\x1f\n\rSpoolAdvanced\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"\xf7\x01\n\rInstanceQuery\x12\x10\n\x08query_id\x18\x01 \x01(\x03\x12V\n\x1bget_latest_materializations\x18\x02 \x01(\x0b\x32/.atoll.mesh.v1.GetLatestMaterializationsRequestH\x00\x12\x42\n\x11list_asset_events\x18\x03 \x01(\x0b\x32%.atoll.mesh.v1.ListAssetEventsRequestH\x00\x12/\n\x07get_run\x18\x04 \x01(\x0b\x32\x1c.atoll.mesh.v1.GetRunRequestH\x00\x42\x07\n\x05query\"\xae\x02\n\x0eInstanceAnswer\x12\x10\n\x08query_id\x18\x01 \x01(\x03\x12W\n\x1bget_latest_materializations\x18\x02 \x01(\x0b\x32\x30.atoll.mesh.v1.GetLatestMaterializationsResponseH\x00\x12\x43\n\x11list_asset_events\x18\x03 \x01(\x0b\x32&.atoll.mesh.v1.ListAssetEventsResponseH\x00\x12\x30\n\x07get_run\x18\x04 \x01(\x0b\x32\x1d.atoll.mesh.v1.GetRunResponseH\x00\x12\x30\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x1f.atoll.process.v1.InstanceErrorH\x00\x42\x08\n\x06\x61nswer\"0\n\rInstanceError\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"D\n\x0eWorkerIdentity\x12\x0b\n\x03pid\x18\x01 \x01(\x03\x12\x13\n\x0bstart_ticks\x18\x02 \x01(\x03\x12\x10\n\x08\x62uild_id\x18\x03 \x01(\t*\x82\x01\n\x0bProcessRole\x12\x1c\n\x18PROCESS_ROLE_UNSPECIFIED\x10\x00\x12\x1c\n\x18PROCESS_ROLE_DEFINITIONS\x10\x01\x12\x1a\n\x16PROCESS_ROLE_EVALUATOR\x10\x02\x12\x1b\n\x17PROCESS_ROLE_RUN_WORKER\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x61toll/process/v1/process.proto\x12\x10\x61toll.process.v1\x1a!atoll/definitions/v1/values.proto\x1a atoll/location/v1/location.proto\x1a\x1c\x61toll/mesh/v1/instance.proto\x1a\x18\x61toll/mesh/v1/mesh.proto\"\xc6\x03\n\x0eProcessMessage\x12(\n\x05hello\x18\x01 \x01(\x0b\x32\x17.atoll.process.v1.HelloH\x00\x12*\n\x06loaded\x18\x02 \x01(\x0b\x32\x18.atoll.process.v1.LoadedH\x00\x12\x33\n\x0bload_failed\x18\x03 \x01(\x0b\x32\x1c.atoll.process.v1.LoadFailedH\x00\x12;\n\x0fprocess_started\x18\x04 \x01(\x0b\x32 .atoll.process.v1.ProcessStartedH\x00\x12\x39\n\x0eprocess_exited\x18\x05 \x01(\x0b\x32\x1f.atoll.process.v1.ProcessExitedH\x00\x12\x30\n\tevaluated\x18\x06 \x01(\x0b\x32\x1b.atoll.process.v1.EvaluatedH\x00\x12\x39\n\x0espool_advanced\x18\x07 \x01(\x0b\x32\x1f.atoll.process.v1.SpoolAdvancedH\x00\x12\x39\n\x0einstance_query\x18\x08 \x01(\x0b\x32\x1f.atoll.process.v1.InstanceQueryH\x00\x42\t\n\x07message\"\x82\x02\n\rServerMessage\x12;\n\x0fstart_evaluator\x18\x01 \x01(\x0b\x32 .atoll.process.v1.StartEvaluatorH\x00\x12<\n\x10start_run_worker\x18\x02 \x01(\x0b\x32 .atoll.process.v1.StartRunWorkerH\x00\x12.\n\x08\x65valuate\x18\x03 \x01(\x0b\x32\x1a.atoll.process.v1.EvaluateH\x00\x12;\n\x0finstance_answer\x18\x04 \x01(\x0b\x32 .atoll.process.v1.InstanceAnswerH\x00\x42\t\n\x07message\"`\n\x05Hello\x12+\n\x04role\x18\x01 \x01(\x0e\x32\x1d.atoll.process.v1.ProcessRole\x12\r\n\x05nonce\x18\x02 \x01(\t\x12\x0b\n\x03pid\x18\x03 \x01(\x03\x12\x0e\n\x06run_id\x18\x04 \x01(\t\"m\n\x06Loaded\x12\x10\n\x08snapshot\x18\x01 \x01(\x0c\x12\x34\n\x0cstart_method\x18\x02 \x01(\x0e\x32\x1e.atoll.location.v1.StartMethod\x12\x1b\n\x13start_method_reason\x18\x03 \x01(\t\"<\n\nLoadFailed\x12.\n\x07\x66\x61ilure\x18\x01 \x01(\x0b\x32\x1d.atoll.definitions.v1.Failure\"\x1f\n\x0eStartEvaluator\x12\r\n\x05nonce\x18\x01 \x01(\t\"F\n\x0eStartRunWorker\x12\r\n\x05nonce\x18\x01 \x01(\t\x12\x15\n\rrun_directory\x18\x02 \x01(\t\x12\x0e\n\x06run_id\x18\x03 \x01(\t\",\n\x0eProcessStarted\x12\r\n\x05nonce\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x02 \x01(\x03\">\n\rProcessExited\x12\r\n\x05nonce\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x02 \x01(\x03\x12\x11\n\texit_code\x18\x03 \x01(\x05\"E\n\x08\x45valuate\x12\x39\n\x07request\x18\x01 \x01(\x0b\x32(.atoll.location.v1.EvaluateSensorRequest\"Y\n\tEvaluated\x12\x0f\n\x07tick_id\x18\x01 \x01(\t\x12;\n\x08response\x18\x02 \x01(\x0b\x32).atoll.location.v1.EvaluateSensorResponse\"\x1f\n\rSpoolAdvanced\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"\x97\x08\n\rInstanceQuery\x12\x10\n\x08query_id\x18\x01 \x01(\x03\x12V\n\x1bget_latest_materializations\x18\x02 \x01(\x0b\x32/.atoll.mesh.v1.GetLatestMaterializationsRequestH\x00\x12\x42\n\x11list_asset_events\x18\x03 \x01(\x0b\x32%.atoll.mesh.v1.ListAssetEventsRequestH\x00\x12/\n\x07get_run\x18\x04 \x01(\x0b\x32\x1c.atoll.mesh.v1.GetRunRequestH\x00\x12\x37\n\x0blist_events\x18\x05 \x01(\x0b\x32 .atoll.mesh.v1.ListEventsRequestH\x00\x12\x33\n\tlist_runs\x18\x06 \x01(\x0b\x32\x1e.atoll.mesh.v1.ListRunsRequestH\x00\x12:\n\rget_run_count\x18\x07 \x01(\x0b\x32!.atoll.mesh.v1.GetRunCountRequestH\x00\x12>\n\x0flist_asset_keys\x18\x08 \x01(\x0b\x32#.atoll.mesh.v1.ListAssetKeysRequestH\x00\x12\x42\n\x11get_asset_records\x18\t \x01(\x0b\x32%.atoll.mesh.v1.GetAssetRecordsRequestH\x00\x12J\n\x15list_asset_partitions\x18\n \x01(\x0b\x32).atoll.mesh.v1.ListAssetPartitionsRequestH\x00\x12N\n\x17list_dynamic_partitions\x18\x0b \x01(\x0b\x32+.atoll.mesh.v1.ListDynamicPartitionsRequestH\x00\x12L\n\x16\x61\x64\x64_dynamic_partitions\x18\x0c \x01(\x0b\x32*.atoll.mesh.v1.AddDynamicPartitionsRequestH\x00\x12R\n\x19\x64\x65lete_dynamic_partitions\x18\r \x01(\x0b\x32-.atoll.mesh.v1.DeleteDynamicPartitionsRequestH\x00\x12\x44\n\x12report_asset_event\x18\x0e \x01(\x0b\x32&.atoll.mesh.v1.ReportAssetEventRequestH\x00\x12W\n\x1cget_latest_check_evaluations\x18\x0f \x01(\x0b\x32/.atoll.mesh.v1.GetLatestCheckEvaluationsRequestH\x00\x12\x13\n\x0bwritten_seq\x18\x10 \x01(\x03\x42\x07\n\x05query\"\xc4\x08\n\x0eInstanceAnswer\x12\x10\n\x08query_id\x18\x01 \x01(\x03\x12W\n\x1bget_latest_materializations\x18\x02 \x01(\x0b\x32\x30.atoll.mesh.v1.GetLatestMaterializationsResponseH\x00\x12\x43\n\x11list_asset_events\x18\x03 \x01(\x0b\x32&.atoll.mesh.v1.ListAssetEventsResponseH\x00\x12\x30\n\x07get_run\x18\x04 \x01(\x0b\x32\x1d.atoll.mesh.v1.GetRunResponseH\x00\x12\x30\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x1f.atoll.process.v1.InstanceErrorH\x00\x12\x38\n\x0blist_events\x18\x06 \x01(\x0b\x32!.atoll.mesh.v1.ListEventsResponseH\x00\x12\x34\n\tlist_runs\x18\x07 \x01(\x0b\x32\x1f.atoll.mesh.v1.ListRunsResponseH\x00\x12;\n\rget_run_count\x18\x08 \x01(\x0b\x32\".atoll.mesh.v1.GetRunCountResponseH\x00\x12?\n\x0flist_asset_keys\x18\t \x01(\x0b\x32$.atoll.mesh.v1.ListAssetKeysResponseH\x00\x12\x43\n\x11get_asset_records\x18\n \x01(\x0b\x32&.atoll.mesh.v1.GetAssetRecordsResponseH\x00\x12K\n\x15list_asset_partitions\x18\x0b \x01(\x0b\x32*.atoll.mesh.v1.ListAssetPartitionsResponseH\x00\x12O\n\x17list_dynamic_partitions\x18\x0c \x01(\x0b\x32,.atoll.mesh.v1.ListDynamicPartitionsResponseH\x00\x12M\n\x16\x61\x64\x64_dynamic_partitions\x18\r \x01(\x0b\x32+.atoll.mesh.v1.AddDynamicPartitionsResponseH\x00\x12S\n\x19\x64\x65lete_dynamic_partitions\x18\x0e \x01(\x0b\x32..atoll.mesh.v1.DeleteDynamicPartitionsResponseH\x00\x12\x45\n\x12report_asset_event\x18\x0f \x01(\x0b\x32\'.atoll.mesh.v1.ReportAssetEventResponseH\x00\x12X\n\x1cget_latest_check_evaluations\x18\x10 \x01(\x0b\x32\x30.atoll.mesh.v1.GetLatestCheckEvaluationsResponseH\x00\x42\x08\n\x06\x61nswer\"0\n\rInstanceError\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"D\n\x0eWorkerIdentity\x12\x0b\n\x03pid\x18\x01 \x01(\x03\x12\x13\n\x0bstart_ticks\x18\x02 \x01(\x03\x12\x10\n\x08\x62uild_id\x18\x03 \x01(\t*\x82\x01\n\x0bProcessRole\x12\x1c\n\x18PROCESS_ROLE_UNSPECIFIED\x10\x00\x12\x1c\n\x18PROCESS_ROLE_DEFINITIONS\x10\x01\x12\x1a\n\x16PROCESS_ROLE_EVALUATOR\x10\x02\x12\x1b\n\x17PROCESS_ROLE_RUN_WORKER\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'atoll.process.v1.process_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PROCESSROLE']._serialized_start=2222
-  _globals['_PROCESSROLE']._serialized_end=2352
-  _globals['_PROCESSMESSAGE']._serialized_start=148
-  _globals['_PROCESSMESSAGE']._serialized_end=602
-  _globals['_SERVERMESSAGE']._serialized_start=605
-  _globals['_SERVERMESSAGE']._serialized_end=863
-  _globals['_HELLO']._serialized_start=865
-  _globals['_HELLO']._serialized_end=961
-  _globals['_LOADED']._serialized_start=963
-  _globals['_LOADED']._serialized_end=1072
-  _globals['_LOADFAILED']._serialized_start=1074
-  _globals['_LOADFAILED']._serialized_end=1134
-  _globals['_STARTEVALUATOR']._serialized_start=1136
-  _globals['_STARTEVALUATOR']._serialized_end=1167
-  _globals['_STARTRUNWORKER']._serialized_start=1169
-  _globals['_STARTRUNWORKER']._serialized_end=1239
-  _globals['_PROCESSSTARTED']._serialized_start=1241
-  _globals['_PROCESSSTARTED']._serialized_end=1285
-  _globals['_PROCESSEXITED']._serialized_start=1287
-  _globals['_PROCESSEXITED']._serialized_end=1349
-  _globals['_EVALUATE']._serialized_start=1351
-  _globals['_EVALUATE']._serialized_end=1420
-  _globals['_EVALUATED']._serialized_start=1422
-  _globals['_EVALUATED']._serialized_end=1511
-  _globals['_SPOOLADVANCED']._serialized_start=1513
-  _globals['_SPOOLADVANCED']._serialized_end=1544
-  _globals['_INSTANCEQUERY']._serialized_start=1547
-  _globals['_INSTANCEQUERY']._serialized_end=1794
-  _globals['_INSTANCEANSWER']._serialized_start=1797
-  _globals['_INSTANCEANSWER']._serialized_end=2099
-  _globals['_INSTANCEERROR']._serialized_start=2101
-  _globals['_INSTANCEERROR']._serialized_end=2149
-  _globals['_WORKERIDENTITY']._serialized_start=2151
-  _globals['_WORKERIDENTITY']._serialized_end=2219
+  _globals['_PROCESSROLE']._serialized_start=3842
+  _globals['_PROCESSROLE']._serialized_end=3972
+  _globals['_PROCESSMESSAGE']._serialized_start=178
+  _globals['_PROCESSMESSAGE']._serialized_end=632
+  _globals['_SERVERMESSAGE']._serialized_start=635
+  _globals['_SERVERMESSAGE']._serialized_end=893
+  _globals['_HELLO']._serialized_start=895
+  _globals['_HELLO']._serialized_end=991
+  _globals['_LOADED']._serialized_start=993
+  _globals['_LOADED']._serialized_end=1102
+  _globals['_LOADFAILED']._serialized_start=1104
+  _globals['_LOADFAILED']._serialized_end=1164
+  _globals['_STARTEVALUATOR']._serialized_start=1166
+  _globals['_STARTEVALUATOR']._serialized_end=1197
+  _globals['_STARTRUNWORKER']._serialized_start=1199
+  _globals['_STARTRUNWORKER']._serialized_end=1269
+  _globals['_PROCESSSTARTED']._serialized_start=1271
+  _globals['_PROCESSSTARTED']._serialized_end=1315
+  _globals['_PROCESSEXITED']._serialized_start=1317
+  _globals['_PROCESSEXITED']._serialized_end=1379
+  _globals['_EVALUATE']._serialized_start=1381
+  _globals['_EVALUATE']._serialized_end=1450
+  _globals['_EVALUATED']._serialized_start=1452
+  _globals['_EVALUATED']._serialized_end=1541
+  _globals['_SPOOLADVANCED']._serialized_start=1543
+  _globals['_SPOOLADVANCED']._serialized_end=1574
+  _globals['_INSTANCEQUERY']._serialized_start=1577
+  _globals['_INSTANCEQUERY']._serialized_end=2624
+  _globals['_INSTANCEANSWER']._serialized_start=2627
+  _globals['_INSTANCEANSWER']._serialized_end=3719
+  _globals['_INSTANCEERROR']._serialized_start=3721
+  _globals['_INSTANCEERROR']._serialized_end=3769
+  _globals['_WORKERIDENTITY']._serialized_start=3771
+  _globals['_WORKERIDENTITY']._serialized_end=3839
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,7 @@ Both ends are of one version and one machine; nothing here crosses a network.
 
 import atoll.definitions.v1.values_pb2
 import atoll.location.v1.location_pb2
+import atoll.mesh.v1.instance_pb2
 import atoll.mesh.v1.mesh_pb2
 import builtins
 import google.protobuf.descriptor
@@ -94,7 +95,7 @@ class ProcessMessage(google.protobuf.message.Message):
 
     @property
     def instance_query(self) -> global___InstanceQuery:
-        """User code asks something of the instance."""
+        """User code asks or tells the instance something."""
 
     def __init__(
         self,
@@ -389,7 +390,7 @@ global___SpoolAdvanced = SpoolAdvanced
 
 @typing.final
 class InstanceQuery(google.protobuf.message.Message):
-    """InstanceQuery asks something of the instance."""
+    """InstanceQuery asks or tells the instance something."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -397,8 +398,24 @@ class InstanceQuery(google.protobuf.message.Message):
     GET_LATEST_MATERIALIZATIONS_FIELD_NUMBER: builtins.int
     LIST_ASSET_EVENTS_FIELD_NUMBER: builtins.int
     GET_RUN_FIELD_NUMBER: builtins.int
+    LIST_EVENTS_FIELD_NUMBER: builtins.int
+    LIST_RUNS_FIELD_NUMBER: builtins.int
+    GET_RUN_COUNT_FIELD_NUMBER: builtins.int
+    LIST_ASSET_KEYS_FIELD_NUMBER: builtins.int
+    GET_ASSET_RECORDS_FIELD_NUMBER: builtins.int
+    LIST_ASSET_PARTITIONS_FIELD_NUMBER: builtins.int
+    LIST_DYNAMIC_PARTITIONS_FIELD_NUMBER: builtins.int
+    ADD_DYNAMIC_PARTITIONS_FIELD_NUMBER: builtins.int
+    DELETE_DYNAMIC_PARTITIONS_FIELD_NUMBER: builtins.int
+    REPORT_ASSET_EVENT_FIELD_NUMBER: builtins.int
+    GET_LATEST_CHECK_EVALUATIONS_FIELD_NUMBER: builtins.int
+    WRITTEN_SEQ_FIELD_NUMBER: builtins.int
     query_id: builtins.int
     """Matches the answer to the query."""
+    written_seq: builtins.int
+    """The seq of the last event that the run had written when it asked: the answer counts everything up to there. Zero
+    for whoever writes no events, or has no need of them.
+    """
     @property
     def get_latest_materializations(self) -> atoll.mesh.v1.mesh_pb2.GetLatestMaterializationsRequest:
         """The newest materializations."""
@@ -411,6 +428,50 @@ class InstanceQuery(google.protobuf.message.Message):
     def get_run(self) -> atoll.mesh.v1.mesh_pb2.GetRunRequest:
         """One run."""
 
+    @property
+    def list_events(self) -> atoll.mesh.v1.instance_pb2.ListEventsRequest:
+        """Events of the log."""
+
+    @property
+    def list_runs(self) -> atoll.mesh.v1.mesh_pb2.ListRunsRequest:
+        """Runs."""
+
+    @property
+    def get_run_count(self) -> atoll.mesh.v1.instance_pb2.GetRunCountRequest:
+        """How many runs there are."""
+
+    @property
+    def list_asset_keys(self) -> atoll.mesh.v1.instance_pb2.ListAssetKeysRequest:
+        """The keys of assets."""
+
+    @property
+    def get_asset_records(self) -> atoll.mesh.v1.instance_pb2.GetAssetRecordsRequest:
+        """What is known of assets."""
+
+    @property
+    def list_asset_partitions(self) -> atoll.mesh.v1.instance_pb2.ListAssetPartitionsRequest:
+        """The partitions of one asset."""
+
+    @property
+    def list_dynamic_partitions(self) -> atoll.mesh.v1.instance_pb2.ListDynamicPartitionsRequest:
+        """The keys of a dynamic partitions definition."""
+
+    @property
+    def add_dynamic_partitions(self) -> atoll.mesh.v1.instance_pb2.AddDynamicPartitionsRequest:
+        """Keys to add to a dynamic partitions definition."""
+
+    @property
+    def delete_dynamic_partitions(self) -> atoll.mesh.v1.instance_pb2.DeleteDynamicPartitionsRequest:
+        """Keys to take out of a dynamic partitions definition."""
+
+    @property
+    def report_asset_event(self) -> atoll.mesh.v1.instance_pb2.ReportAssetEventRequest:
+        """A materialization or an observation that no run made."""
+
+    @property
+    def get_latest_check_evaluations(self) -> atoll.mesh.v1.instance_pb2.GetLatestCheckEvaluationsRequest:
+        """The newest evaluations of checks."""
+
     def __init__(
         self,
         *,
@@ -418,10 +479,22 @@ class InstanceQuery(google.protobuf.message.Message):
         get_latest_materializations: atoll.mesh.v1.mesh_pb2.GetLatestMaterializationsRequest | None = ...,
         list_asset_events: atoll.mesh.v1.mesh_pb2.ListAssetEventsRequest | None = ...,
         get_run: atoll.mesh.v1.mesh_pb2.GetRunRequest | None = ...,
+        list_events: atoll.mesh.v1.instance_pb2.ListEventsRequest | None = ...,
+        list_runs: atoll.mesh.v1.mesh_pb2.ListRunsRequest | None = ...,
+        get_run_count: atoll.mesh.v1.instance_pb2.GetRunCountRequest | None = ...,
+        list_asset_keys: atoll.mesh.v1.instance_pb2.ListAssetKeysRequest | None = ...,
+        get_asset_records: atoll.mesh.v1.instance_pb2.GetAssetRecordsRequest | None = ...,
+        list_asset_partitions: atoll.mesh.v1.instance_pb2.ListAssetPartitionsRequest | None = ...,
+        list_dynamic_partitions: atoll.mesh.v1.instance_pb2.ListDynamicPartitionsRequest | None = ...,
+        add_dynamic_partitions: atoll.mesh.v1.instance_pb2.AddDynamicPartitionsRequest | None = ...,
+        delete_dynamic_partitions: atoll.mesh.v1.instance_pb2.DeleteDynamicPartitionsRequest | None = ...,
+        report_asset_event: atoll.mesh.v1.instance_pb2.ReportAssetEventRequest | None = ...,
+        get_latest_check_evaluations: atoll.mesh.v1.instance_pb2.GetLatestCheckEvaluationsRequest | None = ...,
+        written_seq: builtins.int = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["get_latest_materializations", b"get_latest_materializations", "get_run", b"get_run", "list_asset_events", b"list_asset_events", "query", b"query"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["get_latest_materializations", b"get_latest_materializations", "get_run", b"get_run", "list_asset_events", b"list_asset_events", "query", b"query", "query_id", b"query_id"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["query", b"query"]) -> typing.Literal["get_latest_materializations", "list_asset_events", "get_run"] | None: ...
+    def HasField(self, field_name: typing.Literal["add_dynamic_partitions", b"add_dynamic_partitions", "delete_dynamic_partitions", b"delete_dynamic_partitions", "get_asset_records", b"get_asset_records", "get_latest_check_evaluations", b"get_latest_check_evaluations", "get_latest_materializations", b"get_latest_materializations", "get_run", b"get_run", "get_run_count", b"get_run_count", "list_asset_events", b"list_asset_events", "list_asset_keys", b"list_asset_keys", "list_asset_partitions", b"list_asset_partitions", "list_dynamic_partitions", b"list_dynamic_partitions", "list_events", b"list_events", "list_runs", b"list_runs", "query", b"query", "report_asset_event", b"report_asset_event"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["add_dynamic_partitions", b"add_dynamic_partitions", "delete_dynamic_partitions", b"delete_dynamic_partitions", "get_asset_records", b"get_asset_records", "get_latest_check_evaluations", b"get_latest_check_evaluations", "get_latest_materializations", b"get_latest_materializations", "get_run", b"get_run", "get_run_count", b"get_run_count", "list_asset_events", b"list_asset_events", "list_asset_keys", b"list_asset_keys", "list_asset_partitions", b"list_asset_partitions", "list_dynamic_partitions", b"list_dynamic_partitions", "list_events", b"list_events", "list_runs", b"list_runs", "query", b"query", "query_id", b"query_id", "report_asset_event", b"report_asset_event", "written_seq", b"written_seq"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["query", b"query"]) -> typing.Literal["get_latest_materializations", "list_asset_events", "get_run", "list_events", "list_runs", "get_run_count", "list_asset_keys", "get_asset_records", "list_asset_partitions", "list_dynamic_partitions", "add_dynamic_partitions", "delete_dynamic_partitions", "report_asset_event", "get_latest_check_evaluations"] | None: ...
 
 global___InstanceQuery = InstanceQuery
 
@@ -436,6 +509,17 @@ class InstanceAnswer(google.protobuf.message.Message):
     LIST_ASSET_EVENTS_FIELD_NUMBER: builtins.int
     GET_RUN_FIELD_NUMBER: builtins.int
     ERROR_FIELD_NUMBER: builtins.int
+    LIST_EVENTS_FIELD_NUMBER: builtins.int
+    LIST_RUNS_FIELD_NUMBER: builtins.int
+    GET_RUN_COUNT_FIELD_NUMBER: builtins.int
+    LIST_ASSET_KEYS_FIELD_NUMBER: builtins.int
+    GET_ASSET_RECORDS_FIELD_NUMBER: builtins.int
+    LIST_ASSET_PARTITIONS_FIELD_NUMBER: builtins.int
+    LIST_DYNAMIC_PARTITIONS_FIELD_NUMBER: builtins.int
+    ADD_DYNAMIC_PARTITIONS_FIELD_NUMBER: builtins.int
+    DELETE_DYNAMIC_PARTITIONS_FIELD_NUMBER: builtins.int
+    REPORT_ASSET_EVENT_FIELD_NUMBER: builtins.int
+    GET_LATEST_CHECK_EVALUATIONS_FIELD_NUMBER: builtins.int
     query_id: builtins.int
     """The query."""
     @property
@@ -454,6 +538,50 @@ class InstanceAnswer(google.protobuf.message.Message):
     def error(self) -> global___InstanceError:
         """Why there is no answer."""
 
+    @property
+    def list_events(self) -> atoll.mesh.v1.instance_pb2.ListEventsResponse:
+        """Events of the log."""
+
+    @property
+    def list_runs(self) -> atoll.mesh.v1.mesh_pb2.ListRunsResponse:
+        """Runs."""
+
+    @property
+    def get_run_count(self) -> atoll.mesh.v1.instance_pb2.GetRunCountResponse:
+        """How many runs there are."""
+
+    @property
+    def list_asset_keys(self) -> atoll.mesh.v1.instance_pb2.ListAssetKeysResponse:
+        """The keys of assets."""
+
+    @property
+    def get_asset_records(self) -> atoll.mesh.v1.instance_pb2.GetAssetRecordsResponse:
+        """What is known of assets."""
+
+    @property
+    def list_asset_partitions(self) -> atoll.mesh.v1.instance_pb2.ListAssetPartitionsResponse:
+        """The partitions of one asset."""
+
+    @property
+    def list_dynamic_partitions(self) -> atoll.mesh.v1.instance_pb2.ListDynamicPartitionsResponse:
+        """The keys of a dynamic partitions definition."""
+
+    @property
+    def add_dynamic_partitions(self) -> atoll.mesh.v1.instance_pb2.AddDynamicPartitionsResponse:
+        """Keys to add to a dynamic partitions definition."""
+
+    @property
+    def delete_dynamic_partitions(self) -> atoll.mesh.v1.instance_pb2.DeleteDynamicPartitionsResponse:
+        """Keys to take out of a dynamic partitions definition."""
+
+    @property
+    def report_asset_event(self) -> atoll.mesh.v1.instance_pb2.ReportAssetEventResponse:
+        """A materialization or an observation that no run made."""
+
+    @property
+    def get_latest_check_evaluations(self) -> atoll.mesh.v1.instance_pb2.GetLatestCheckEvaluationsResponse:
+        """The newest evaluations of checks."""
+
     def __init__(
         self,
         *,
@@ -462,10 +590,21 @@ class InstanceAnswer(google.protobuf.message.Message):
         list_asset_events: atoll.mesh.v1.mesh_pb2.ListAssetEventsResponse | None = ...,
         get_run: atoll.mesh.v1.mesh_pb2.GetRunResponse | None = ...,
         error: global___InstanceError | None = ...,
+        list_events: atoll.mesh.v1.instance_pb2.ListEventsResponse | None = ...,
+        list_runs: atoll.mesh.v1.mesh_pb2.ListRunsResponse | None = ...,
+        get_run_count: atoll.mesh.v1.instance_pb2.GetRunCountResponse | None = ...,
+        list_asset_keys: atoll.mesh.v1.instance_pb2.ListAssetKeysResponse | None = ...,
+        get_asset_records: atoll.mesh.v1.instance_pb2.GetAssetRecordsResponse | None = ...,
+        list_asset_partitions: atoll.mesh.v1.instance_pb2.ListAssetPartitionsResponse | None = ...,
+        list_dynamic_partitions: atoll.mesh.v1.instance_pb2.ListDynamicPartitionsResponse | None = ...,
+        add_dynamic_partitions: atoll.mesh.v1.instance_pb2.AddDynamicPartitionsResponse | None = ...,
+        delete_dynamic_partitions: atoll.mesh.v1.instance_pb2.DeleteDynamicPartitionsResponse | None = ...,
+        report_asset_event: atoll.mesh.v1.instance_pb2.ReportAssetEventResponse | None = ...,
+        get_latest_check_evaluations: atoll.mesh.v1.instance_pb2.GetLatestCheckEvaluationsResponse | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["answer", b"answer", "error", b"error", "get_latest_materializations", b"get_latest_materializations", "get_run", b"get_run", "list_asset_events", b"list_asset_events"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["answer", b"answer", "error", b"error", "get_latest_materializations", b"get_latest_materializations", "get_run", b"get_run", "list_asset_events", b"list_asset_events", "query_id", b"query_id"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["answer", b"answer"]) -> typing.Literal["get_latest_materializations", "list_asset_events", "get_run", "error"] | None: ...
+    def HasField(self, field_name: typing.Literal["add_dynamic_partitions", b"add_dynamic_partitions", "answer", b"answer", "delete_dynamic_partitions", b"delete_dynamic_partitions", "error", b"error", "get_asset_records", b"get_asset_records", "get_latest_check_evaluations", b"get_latest_check_evaluations", "get_latest_materializations", b"get_latest_materializations", "get_run", b"get_run", "get_run_count", b"get_run_count", "list_asset_events", b"list_asset_events", "list_asset_keys", b"list_asset_keys", "list_asset_partitions", b"list_asset_partitions", "list_dynamic_partitions", b"list_dynamic_partitions", "list_events", b"list_events", "list_runs", b"list_runs", "report_asset_event", b"report_asset_event"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["add_dynamic_partitions", b"add_dynamic_partitions", "answer", b"answer", "delete_dynamic_partitions", b"delete_dynamic_partitions", "error", b"error", "get_asset_records", b"get_asset_records", "get_latest_check_evaluations", b"get_latest_check_evaluations", "get_latest_materializations", b"get_latest_materializations", "get_run", b"get_run", "get_run_count", b"get_run_count", "list_asset_events", b"list_asset_events", "list_asset_keys", b"list_asset_keys", "list_asset_partitions", b"list_asset_partitions", "list_dynamic_partitions", b"list_dynamic_partitions", "list_events", b"list_events", "list_runs", b"list_runs", "query_id", b"query_id", "report_asset_event", b"report_asset_event"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["answer", b"answer"]) -> typing.Literal["get_latest_materializations", "list_asset_events", "get_run", "error", "list_events", "list_runs", "get_run_count", "list_asset_keys", "get_asset_records", "list_asset_partitions", "list_dynamic_partitions", "add_dynamic_partitions", "delete_dynamic_partitions", "report_asset_event", "get_latest_check_evaluations"] | None: ...
 
 global___InstanceAnswer = InstanceAnswer
 
