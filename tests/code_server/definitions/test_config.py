@@ -173,22 +173,19 @@ def test_the_default_config_of_a_job():
     ("config", "path"),
     [
         ({"op": {}}, ("op",)),
-        ({"ops": []}, None),
+        ({"ops": []}, ("ops",)),
         ({"ops": 3}, ("ops",)),
         ({"ops": {"nope": {}}}, ("ops", "nope")),
         ({"ops": {"plain": {"config": {"a": 1}}}}, ("ops", "plain", "config")),
         ({"ops": {"optional": {"cfg": {}}}}, ("ops", "optional")),
         ({"ops": {"optional": {"config": 3}}}, ("ops", "optional", "config")),
-        ({"resources": {"db": {"config": {}}}}, ("resources",)),
+        ({"resources": {"db": {"config": {}}}}, ("resources", "db")),
     ],
 )
 def test_the_outer_shape_is_checked(config, path):
     job = _definitions().get_job_def("job")
-    if path is None:
-        assert job_config.checked_ops(config, job) == {}
-        return
     with pytest.raises(dg.InvalidConfigError) as caught:
-        job_config.checked_ops(config, job)
+        job_config.check(job, config)
     assert caught.value.path == path
 
 

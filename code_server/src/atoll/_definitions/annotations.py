@@ -5,6 +5,7 @@ where needed, since resolving all of them would fail for names that exist for ty
 """
 
 import inspect
+import typing
 from collections.abc import Callable, Mapping
 from types import CellType, FrameType
 from typing import Any
@@ -77,3 +78,44 @@ def _is_empty(cell: CellType) -> bool:
         return cell.cell_contents is UNKNOWN
     except ValueError:
         return True
+
+
+def inside(annotation: Any, wrappers: tuple[type, ...]) -> Any:
+    """Return what a wrapper such as `Output[int]` is annotated to hold.
+
+    Args:
+        annotation: The annotation, resolved.
+        wrappers: The generic classes to look into.
+
+    Returns:
+        The inner annotation; `UNKNOWN` for a bare wrapper; the annotation itself for anything else.
+    """
+    if annotation in wrappers:
+        return UNKNOWN
+    if typing.get_origin(annotation) in wrappers:
+        arguments = typing.get_args(annotation)
+        return arguments[0] if arguments else UNKNOWN
+    return annotation
+
+
+def members_of_tuple(annotation: Any, function: Callable[..., Any], count: int) -> list[Any]:
+    """Return the annotation of each of several values that a function returns as a tuple.
+
+    Args:
+        annotation: What the function is annotated to return, possibly as text.
+        function: The function.
+        count: How many values there are.
+
+    Returns:
+        An annotation for each; `UNKNOWN` where it cannot be told.
+    """
+    resolved = resolve(annotation, function)
+    arguments = typing.get_args(resolved)
+    if typing.get_origin(resolved) is tuple and len(arguments) == count:
+        return list(arguments)
+    return [UNKNOWN] * count
+
+
+def docstring(function: Callable[..., Any]) -> str | None:
+    """Return what a function says of itself, None where it says nothing."""
+    return inspect.cleandoc(function.__doc__) if function.__doc__ else None

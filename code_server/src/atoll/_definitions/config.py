@@ -1,47 +1,75 @@
-"""Config classes: typed, validated configuration of assets, by pydantic.
+"""Config classes: typed, validated configuration, by pydantic.
 
 Loaded only when user code asks for `atoll.Config`; nothing else of the definitions imports this
-module.
+module. What the fields of a class take is told by `config_fields`.
 """
 
-import enum
-import types
-import typing
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
 
 import pydantic
-import pydantic.json_schema
-import pydantic_core
+from pydantic_core import core_schema
 from typing_extensions import Self
 
-from atoll._definitions import config_contract, errors
+from atoll._definitions import (
+    config_contract,
+    config_fields,
+    config_references,
+    environment,
+    plain_data,
+)
+from atoll._definitions.config_types import fields, reading, schema
 
-C = TypeVar("C", bound="Config")
+_FIELDS: weakref.WeakKeyDictionary[type[pydantic.BaseModel], config_fields.ClassField] = (
+    weakref.WeakKeyDictionary()
+)
 
-# Tells validators that the values are run configuration, where enums go by the names of their
-# members.
-_FROM_RUN_CONFIG = {"run_config": True}
-_SHOWN_VALUE_CHARS_MAX = 80
-_KEY_AND_VALUE = 2
+
+class _Reads(dict[reading.Path, str]):
+    """What a config got from the environment: which variable, by where the value stands.
+
+    It has no part in comparing configs: what is read makes a config no other.
+    """
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Reads)
+
+    __hash__ = None
+
+
+class _Hidden:
+    """Stands for a value in what is shown of a config."""
+
+    def __repr__(self) -> str:
+        return "***"
 
 
 class Config(pydantic.BaseModel, config_contract.ConfigClass):
-    """The base of config classes: frozen, and strict about unknown keys."""
+    """The base of config classes: frozen, and strict about unknown keys.
+
+    A field may be given an `EnvVar`, which is read when a run needs its value.
+    """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
-    @pydantic.model_validator(mode="before")
+    _reads: _Reads = pydantic.PrivateAttr(default_factory=_Reads)
+
     @classmethod
-    def _take_members_by_name(cls, values: Any, info: pydantic.ValidationInfo) -> Any:
-        if info.context is not _FROM_RUN_CONFIG or not isinstance(values, Mapping):
-            return values
-        taken: dict[str, Any] = dict(typing.cast("Mapping[str, Any]", values))
-        for name, field in cls.model_fields.items():
-            key = field.alias if field.alias in taken else name
-            if key in taken:
-                taken[key] = _members_by_name(field.annotation, taken[key])
-        return taken
+    def __get_pydantic_core_schema__(
+        cls, source: Any, handler: pydantic.GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        made = handler(source)
+        config_references.let_through(cls, handler.resolve_ref_schema(made))
+        return made
+
+    @classmethod
+    def config_field(cls) -> config_contract.ConfigField:
+        """Return how definitions that take this class are configured; made once for each class."""
+        found = _FIELDS.get(cls)
+        if found is None:
+            found = _FIELDS[cls] = config_fields.ClassField(cls, cls._note)
+        return found
 
     @classmethod
     def from_run_config(cls, values: Mapping[str, Any], path: Sequence[str]) -> Self:
@@ -57,10 +85,7 @@ class Config(pydantic.BaseModel, config_contract.ConfigClass):
         Raises:
             InvalidConfigError: It does not fit.
         """
-        try:
-            return cls.model_validate(values, context=_FROM_RUN_CONFIG)
-        except pydantic.ValidationError as error:
-            raise _invalid(cls, error, path) from error
+        return cast("Self", _field_of(cls).resolve(values, path))
 
     @classmethod
     def json_schemas(
@@ -74,19 +99,77 @@ class Config(pydantic.BaseModel, config_contract.ConfigClass):
         Returns:
             A JSON Schema for each class, and the definitions that they refer to as `#/$defs/...`.
         """
-        models = [model for model in classes if issubclass(model, Config)]
-        unique = list(dict.fromkeys(models))
-        by_model, shared = pydantic.json_schema.models_json_schema(
-            [(model, "validation") for model in unique],
-            ref_template="#/$defs/{model}",
-            schema_generator=_NamesOfMembers,
-        )
-        return [by_model[model, "validation"] for model in models], shared.get("$defs", {})
+        shared: dict[str, config_contract.JsonSchema] = {}
+        return [one.config_field().json_schema(shared) for one in classes], shared
+
+    @classmethod
+    def to_config_schema(cls) -> config_contract.ConfigField:
+        """Return the config schema that the class stands for."""
+        return cls.config_field()
+
+    @classmethod
+    def to_fields_dict(cls) -> dict[str, fields.Field]:
+        """Return the fields of the class as those of a `Shape`, by the keys that config gives."""
+        made: dict[str, fields.Field] = {}
+        for one in _field_of(cls).entries.values():
+            default = fields.NO_DEFAULT if one.is_required else one.default
+            made[one.keys[0]] = fields.Field(
+                one.type, default, None, one.info.description, one.is_secret
+            )
+        return made
+
+    @property
+    def refers_to_environment(self) -> bool:
+        """Whether the config, or one within it, names environment variables not read yet."""
+        return any(schema.refers_to_environment(value) for value in self.__dict__.values())
 
     def to_run_config(self) -> dict[str, Any]:
-        """Return the config as it stands in run configuration: plain data, enums by name."""
-        plain = _plain(self.model_dump(by_alias=True))
-        return typing.cast("dict[str, Any]", pydantic_core.to_jsonable_python(plain))
+        """Return the config as it stands in run configuration.
+
+        Returns:
+            Plain data: enums by name, and `{"env": "NAME"}` for what comes from the environment,
+            also where it was read already.
+        """
+        plain: dict[str, Any] = {}
+        for one in _field_of(type(self)).entries.values():
+            value = self.__dict__[one.name]
+            if value is not None or one.default is not None:
+                plain[one.keys[0]] = one.type.plain(value)
+        for key, value in (self.__pydantic_extra__ or {}).items():
+            plain[key] = schema.plain(value)
+        for place, name in self._reads.items():
+            if name:
+                _put(plain, place, {environment.REFERENCE_KEY: name})
+        return plain
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy, as pydantic does; what is updated no longer comes from the environment."""
+        copy = super().model_copy(update=cast("Any", update), deep=deep)
+        changed = {_field_of(type(self)).entries[name].keys[0] for name in update or {}}
+        kept = {place: name for place, name in self._reads.items() if place[0] not in changed}
+        copy._reads = _Reads(kept)  # noqa: SLF001 - of this class
+        return copy
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Show everything but secrets, and what was read from the environment."""
+        hidden = {place[0] for place in self._reads}
+        entries = _field_of(type(self)).entries
+        for name, value in super().__repr_args__():
+            known = entries.get(name or "")
+            hides = known is not None and (known.is_secret or known.keys[0] in hidden)
+            yield name, _Hidden() if hides else value
+
+    @staticmethod
+    def _note(made: pydantic.BaseModel, read: Mapping[reading.Path, str]) -> None:
+        """Note what a new config got from the environment; configs within it have done so."""
+        if not isinstance(made, Config):
+            return
+        entries = _field_of(type(made)).entries
+        by_key = {key: one for one in entries.values() for key in one.keys}
+        for place, variable in read.items():
+            one = by_key.get(place[0])
+            if one is not None and not _is_within_another(made.__dict__[one.name], place[1:]):
+                made._reads[(one.keys[0], *place[1:])] = variable  # noqa: SLF001 - of this class
 
 
 class PermissiveConfig(Config):
@@ -95,107 +178,32 @@ class PermissiveConfig(Config):
     model_config = pydantic.ConfigDict(extra="allow", frozen=True, protected_namespaces=())
 
 
-class _NamesOfMembers(pydantic.json_schema.GenerateJsonSchema):
-    """Describes an enum by the names of its members, which is what run configuration holds."""
-
-    def enum_schema(self, schema: pydantic_core.core_schema.EnumSchema) -> dict[str, Any]:
-        described = super().enum_schema(schema)
-        described["enum"] = [member.name for member in schema["members"]]
-        described["type"] = "string"
-        described.pop("const", None)
-        return described
-
-    def encode_default(self, dft: Any) -> Any:
-        return super().encode_default(_plain(dft))
+def _field_of(kind: type[Config]) -> config_fields.ClassField:
+    return cast("config_fields.ClassField", kind.config_field())
 
 
-def _items(several: Any) -> Iterable[Any]:
-    yield from several
+def _is_within_another(value: Any, rest: reading.Path) -> bool:
+    for part in rest:
+        if isinstance(value, Config):
+            return True
+        value = _item(value, part)
+    return False
 
 
-def _pairs(mapping: Any) -> Iterable[tuple[Any, Any]]:
-    yield from mapping.items()
+def _put(plain: Any, place: reading.Path, value: Any) -> None:
+    """Put a value where it stands in plain config, as far as that is still there."""
+    *outer, last = place
+    for part in outer:
+        plain = _item(plain, part)
+    if isinstance(plain, dict):
+        plain[last] = value
+    elif isinstance(plain, list) and last.isdecimal() and int(last) < len(cast("Any", plain)):
+        plain[int(last)] = value
 
 
-def _plain(value: Any) -> Any:
-    """Replace members of enums by their names, at any depth."""
-    if isinstance(value, enum.Enum):
-        return value.name
-    if isinstance(value, Mapping):
-        return {_plain(key): _plain(item) for key, item in _pairs(value)}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(item) for item in _items(value)]
-    return value
-
-
-def _members_by_name(annotation: Any, value: Any) -> Any:
-    """Replace names of members by the members, as far as the annotation asks for enums."""
-    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
-        return _member(annotation, value)
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is typing.Annotated:
-        return _members_by_name(arguments[0], value)
-    if origin in (typing.Union, types.UnionType):
-        return _union_member(arguments, value)
-    is_list, is_mapping = isinstance(value, list), isinstance(value, Mapping)
-    if is_list and arguments:
-        return [_members_by_name(arguments[0], item) for item in _items(value)]
-    if is_mapping and len(arguments) == _KEY_AND_VALUE:
-        of_key, of_value = arguments
-        return {
-            _members_by_name(of_key, key): _members_by_name(of_value, item)
-            for key, item in _pairs(value)
-        }
-    return value
-
-
-def _union_member(arguments: Sequence[Any], value: Any) -> Any:
-    if value is None:
-        return value
-    for argument in arguments:
-        if _is_enum(argument) and value not in argument.__members__:
-            continue
-        taken = _members_by_name(argument, value)
-        if taken is not value:
-            return taken
-    return value
-
-
-def _is_enum(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, enum.Enum)
-
-
-def _member(kind: type[enum.Enum], value: Any) -> Any:
-    if isinstance(value, kind):
-        return value
-    if isinstance(value, str) and value in kind.__members__:
-        return kind[value]
-    names = ", ".join(kind.__members__)
-    raise ValueError(f"{value!r} is no member of {kind.__name__}; its members are {names}")
-
-
-def _invalid(
-    config_class: type[Config], error: pydantic.ValidationError, path: Sequence[str]
-) -> errors.InvalidConfigError:
-    details = error.errors(include_url=False)
-    told: list[str] = []
-    for detail in details:
-        place = "/".join((*path, *(str(part) for part in detail["loc"])))
-        told.append(_complaint(config_class, detail["type"], place, detail))
-    first = details[0]
-    first_path = (*path, *(str(part) for part in first["loc"]))
-    return errors.InvalidConfigError(
-        "The run configuration does not fit. " + " ".join(told), first_path, first.get("input")
-    )
-
-
-def _complaint(config_class: type[Config], kind: str, place: str, detail: Mapping[str, Any]) -> str:
-    if kind == "missing":
-        return f"At {place}: a value is required and none is given."
-    if kind == "extra_forbidden":
-        known = ", ".join(config_class.model_fields) or "none at all"
-        return f"At {place}: {config_class.__name__} has no such key; its keys are {known}."
-    shown = repr(detail.get("input"))
-    if len(shown) > _SHOWN_VALUE_CHARS_MAX:
-        shown = f"{shown[: _SHOWN_VALUE_CHARS_MAX - 3]}..."
-    return f"At {place}: {detail['msg']}, got {shown}."
+def _item(plain: Any, part: str) -> Any:
+    if plain_data.is_mapping(plain):
+        return plain.get(part)
+    if plain_data.is_list(plain) and part.isdecimal():
+        return plain[int(part)] if int(part) < len(plain) else None
+    return None
