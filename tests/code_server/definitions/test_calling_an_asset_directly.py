@@ -28,7 +28,7 @@ def test_a_context_is_built_and_belongs_to_the_asset():
 
     context = dg.build_asset_context(resources={"db": "x"}, run_tags={"t": "v"})
     assert total(context, 5) == "total x 5 v"
-    assert context.get_output_metadata("result") == {"rows": dg.IntMetadataValue(1)}
+    assert context.get_output_metadata("result") == {"rows": 1}
     assert context.selected_asset_keys == {total.key}
 
 

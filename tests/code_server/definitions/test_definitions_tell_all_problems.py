@@ -89,8 +89,8 @@ def test_parameters_that_nothing_gives_are_told_before_the_first_tick():
             assets=[good], sensors=[polling, watching], resources=resources
         ).validate_loadable()
     assert [problem.message.partition(".")[0] for problem in caught.value.problems] == [
-        "The function of the sensor 'polling' takes too much: lake",
-        "The function of the sensor 'watching' takes too much: lake",
+        "The sensor 'polling' takes too much: lake",
+        "The sensor 'watching' takes too much: lake",
     ]
 
 

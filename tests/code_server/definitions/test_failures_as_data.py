@@ -3,7 +3,9 @@ import pickle
 import pytest
 
 import atoll as dg
-from atoll._definitions import errors, events, raised, records
+from atoll import _records as records
+from atoll import errors
+from atoll._definitions import events, raised
 
 
 def _caught(raise_):
@@ -118,14 +120,14 @@ def test_records_compare_hash_and_travel():
     assert events.RunCancelingData("x") != events.RunStartingData("x")
     assert _copied(one) == one
     assert hash(one) == hash(_copied(one))
-    assert repr(events.StepSuccessData(1.5)) == "StepSuccessData(duration_ms=1.5)"
+    assert repr(events.StepSuccessData(1.5)) == "StepSuccessData(duration_ms=1.5, usage=None)"
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
         events.StepSuccessData,
-        lambda: events.StepSuccessData(1.0, 2.0),
+        lambda: events.StepSuccessData(1.0, None, 2.0),
         lambda: events.StepSuccessData(1.0, duration_ms=2.0),
         lambda: events.StepSuccessData(took=2.0),
     ],

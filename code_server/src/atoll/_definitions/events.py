@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from atoll._definitions import asset_events, failures, keys, records
+from atoll import _records as records
+from atoll._definitions import asset_checks, asset_events, event_kinds, failures, keys
 from atoll._definitions import metadata as metadata_values
 
 # The numbers of `logging`, whose import would be a good part of what `import atoll` costs.
@@ -36,12 +37,27 @@ class EventType(str, enum.Enum):
     STEP_SUCCESS = "STEP_SUCCESS"
     STEP_FAILURE = "STEP_FAILURE"
     STEP_SKIPPED = "STEP_SKIPPED"
+    STEP_INPUT = "STEP_INPUT"
+    STEP_UP_FOR_RETRY = "STEP_UP_FOR_RETRY"
+    STEP_RESTARTED = "STEP_RESTARTED"
+    STEP_WORKER_STARTING = "STEP_WORKER_STARTING"
+    STEP_WORKER_STARTED = "STEP_WORKER_STARTED"
+    STEP_EXPECTATION_RESULT = "STEP_EXPECTATION_RESULT"
+    RESOURCE_INIT_STARTED = "RESOURCE_INIT_STARTED"
+    RESOURCE_INIT_SUCCESS = "RESOURCE_INIT_SUCCESS"
+    RESOURCE_INIT_FAILURE = "RESOURCE_INIT_FAILURE"
+    HOOK_COMPLETED = "HOOK_COMPLETED"
+    HOOK_ERRORED = "HOOK_ERRORED"
+    HOOK_SKIPPED = "HOOK_SKIPPED"
     HANDLED_OUTPUT = "HANDLED_OUTPUT"
     LOADED_INPUT = "LOADED_INPUT"
     LOGS_CAPTURED = "LOGS_CAPTURED"
     ASSET_MATERIALIZATION_PLANNED = "ASSET_MATERIALIZATION_PLANNED"
     ASSET_MATERIALIZATION = "ASSET_MATERIALIZATION"
     ASSET_OBSERVATION = "ASSET_OBSERVATION"
+    ASSET_FAILED_TO_MATERIALIZE = "ASSET_FAILED_TO_MATERIALIZE"
+    ASSET_CHECK_EVALUATION_PLANNED = "ASSET_CHECK_EVALUATION_PLANNED"
+    ASSET_CHECK_EVALUATION = "ASSET_CHECK_EVALUATION"
     LOG_MESSAGE = "LOG_MESSAGE"
     ENGINE_EVENT = "ENGINE_EVENT"
 
@@ -76,24 +92,93 @@ class RunCancelingData(records.Record):
     reason: str = ""
 
 
-class StepOutputData(records.Record):
-    """An output of a step and what the user attached to it."""
+class TypeCheckData(records.Record):
+    """What the type of an input or an output said about its value."""
 
-    output_name: str
+    success: bool
+    type_name: str = ""
+    description: str = ""
     metadata: Mapping[str, metadata_values.MetadataValue[Any]] = _NO_METADATA
 
 
+class StepInputData(records.Record):
+    """An input of a step, and what its type said about the value."""
+
+    input_name: str
+    type_check_data: TypeCheckData | None = None
+
+
+class StepOutputData(records.Record):
+    """An output of a step, what the user attached to it, and what its type said about the value.
+
+    `mapping_key` tells the outputs of a dynamic output apart.
+    """
+
+    output_name: str
+    metadata: Mapping[str, metadata_values.MetadataValue[Any]] = _NO_METADATA
+    mapping_key: str | None = None
+    type_check_data: TypeCheckData | None = None
+
+
+class ResourceUsage(records.Record):
+    """What a step used: the processor time of user and system, and the peak of its memory.
+
+    The peak is that of the process; where steps share one, it is the highest so far.
+    """
+
+    cpu_user_ms: float = 0.0
+    cpu_system_ms: float = 0.0
+    memory_peak_bytes: int = 0
+
+
 class StepSuccessData(records.Record):
-    """How long the step took."""
+    """How long the step took, and what it used."""
 
     duration_ms: float
+    usage: ResourceUsage | None = None
 
 
 class StepFailureData(records.Record):
-    """Why the step failed, and how long it took."""
+    """Why the step failed, how long it took, and what it used."""
 
     failure: failures.FailureInfo
     duration_ms: float = 0.0
+    usage: ResourceUsage | None = None
+
+
+class StepRetryData(records.Record):
+    """Why a step is tried again, in how many seconds, and which attempt failed, from 1."""
+
+    failure: failures.FailureInfo
+    seconds_to_wait: float = 0.0
+    attempt: int = 1
+
+
+class StepWorkerData(records.Record):
+    """The process that runs a step apart from the others."""
+
+    pid: int = 0
+
+
+class StepExpectationResultData(records.Record):
+    """Whether an expectation of user code held."""
+
+    expectation_result: asset_events.ExpectationResult
+
+
+class ResourceInitData(records.Record):
+    """The resources that are made ready, how long it took, and what went wrong, if anything did."""
+
+    resource_keys: Sequence[str] = ()
+    duration_ms: float = 0.0
+    failure: failures.FailureInfo | None = None
+
+
+class HookData(records.Record):
+    """The hook that was called after a step, and what it raised, if it did."""
+
+    hook_name: str
+    failure: failures.FailureInfo | None = None
 
 
 class StepSkippedData(records.Record):
@@ -111,11 +196,12 @@ class HandledOutputData(records.Record):
 
 
 class LoadedInputData(records.Record):
-    """The input that an IO manager loaded, and the asset it came from."""
+    """The input that an IO manager loaded, the asset it came from, and what was attached."""
 
     input_name: str
     manager_key: str
     asset_key: keys.AssetKey | None = None
+    metadata: Mapping[str, metadata_values.MetadataValue[Any]] = _NO_METADATA
 
 
 class LogsCapturedData(records.Record):
@@ -143,6 +229,27 @@ class AssetObservationData(records.Record):
     asset_observation: asset_events.AssetObservation
 
 
+class AssetFailedToMaterializeData(records.Record):
+    """The asset that a run was to materialize and did not, and why."""
+
+    asset_key: keys.AssetKey
+    partition: str | None = None
+    reason: str = ""
+
+
+class AssetCheckEvaluationPlannedData(records.Record):
+    """The check that the run is going to evaluate."""
+
+    asset_check_key: keys.AssetCheckKey
+    partition: str | None = None
+
+
+class AssetCheckEvaluationData(records.Record):
+    """What a check found."""
+
+    asset_check_evaluation: asset_checks.AssetCheckEvaluation
+
+
 class LogMessageData(records.Record):
     """The severity, as the numbers of `logging`, and the logger of a message."""
 
@@ -166,18 +273,38 @@ EventSpecificData: TypeAlias = (
     | StepSuccessData
     | StepFailureData
     | StepSkippedData
+    | StepInputData
+    | StepRetryData
+    | StepWorkerData
+    | StepExpectationResultData
+    | ResourceInitData
+    | HookData
     | HandledOutputData
     | LoadedInputData
     | LogsCapturedData
     | AssetMaterializationPlannedData
     | StepMaterializationData
     | AssetObservationData
+    | AssetFailedToMaterializeData
+    | AssetCheckEvaluationPlannedData
+    | AssetCheckEvaluationData
     | LogMessageData
     | EngineEventData
 )
 
 
-class Event(records.Record):
+_ABOUT_AN_ASSET = (AssetMaterializationPlannedData, AssetFailedToMaterializeData)
+_WITH_A_FAILURE = (
+    RunFailureData,
+    StepFailureData,
+    StepRetryData,
+    ResourceInitData,
+    HookData,
+    EngineEventData,
+)
+
+
+class Event(records.Record, event_kinds.EventKinds):
     """One fact about a run or an asset.
 
     Attributes:
@@ -217,27 +344,38 @@ class Event(records.Record):
         return data.asset_observation if isinstance(data, AssetObservationData) else None
 
     @property
+    def asset_check_evaluation(self) -> asset_checks.AssetCheckEvaluation | None:
+        """The evaluation of a check that the event tells of, if it does."""
+        data = self.event_specific_data
+        return data.asset_check_evaluation if isinstance(data, AssetCheckEvaluationData) else None
+
+    @property
     def asset_key(self) -> keys.AssetKey | None:
         """The asset that the event is about, if it is about one."""
-        told = self.materialization or self.observation
+        told = self.materialization or self.observation or self.asset_check_evaluation
         if told is not None:
             return told.asset_key
         data = self.event_specific_data
-        return data.asset_key if isinstance(data, AssetMaterializationPlannedData) else None
+        if isinstance(data, AssetCheckEvaluationPlannedData):
+            return data.asset_check_key.asset_key
+        return data.asset_key if isinstance(data, _ABOUT_AN_ASSET) else None
 
     @property
     def partition(self) -> str | None:
         """The partition of the asset that the event is about, if there is one."""
-        told = self.materialization or self.observation
-        return told.partition if told is not None else None
+        told = self.materialization or self.observation or self.asset_check_evaluation
+        if told is not None:
+            return told.partition
+        data = self.event_specific_data
+        if isinstance(data, (*_ABOUT_AN_ASSET, AssetCheckEvaluationPlannedData)):
+            return data.partition
+        return None
 
     @property
     def failure(self) -> failures.FailureInfo | None:
         """What went wrong, if the event tells of a failure."""
         data = self.event_specific_data
-        if isinstance(data, (RunFailureData, StepFailureData, EngineEventData)):
-            return data.failure
-        return None
+        return data.failure if isinstance(data, _WITH_A_FAILURE) else None
 
     @property
     def is_failure(self) -> bool:
@@ -320,6 +458,11 @@ class EventLogEntry(records.Record):
         """The observation that the entry tells of, if it does."""
         return self.event.observation if self.event is not None else None
 
+    @property
+    def asset_check_evaluation(self) -> asset_checks.AssetCheckEvaluation | None:
+        """The evaluation of a check that the entry tells of, if it does."""
+        return self.event.asset_check_evaluation if self.event is not None else None
+
 
 class EventLogRecord(records.Record):
     """An entry of the log at its position.
@@ -368,6 +511,13 @@ class EventLogRecord(records.Record):
     def asset_observation(self) -> asset_events.AssetObservation | None:
         """The observation that the record tells of, if it does."""
         return self.event_log_entry.asset_observation
+
+    @property
+    def asset_event(
+        self,
+    ) -> asset_events.AssetMaterialization | asset_events.AssetObservation | None:
+        """The materialization or the observation that the record tells of, if it does."""
+        return self.asset_materialization or self.asset_observation
 
 
 class EventRecordsResult(records.Record):

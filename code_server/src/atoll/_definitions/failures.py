@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from atoll import _records as records
 from atoll._definitions import metadata as metadata_values
-from atoll._definitions import records
 
 _NO_METADATA: Mapping[str, metadata_values.MetadataValue[Any]] = MappingProxyType({})
 
@@ -20,14 +20,17 @@ class Failure(Exception):
     Args:
         description: What went wrong.
         metadata: Values that help to understand the failure.
+        allow_retries: Whether a retry policy may try the step again.
     """
 
     def __init__(
         self,
         description: str | None = None,
         metadata: Mapping[str, metadata_values.RawMetadataValue] | None = None,
+        allow_retries: bool | None = None,  # noqa: FBT001 - the field's signature
     ) -> None:
         super().__init__(description)
+        self.allow_retries = allow_retries is not False
         self.description = description
         self.metadata = metadata_values.normalize(metadata)
 

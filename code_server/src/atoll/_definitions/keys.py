@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
-from atoll._definitions import errors
+from atoll import errors
 
 _SEPARATOR = "/"
 _UNESCAPED_SEPARATOR = re.compile(r"(?<!\\)/")
@@ -116,6 +116,66 @@ def _is_part(part: object) -> bool:
 
 
 CoercibleToAssetKey: TypeAlias = AssetKey | str | Sequence[str]
+
+
+@functools.total_ordering
+class AssetCheckKey:
+    """The name of an asset check: the asset that it looks at, and its name there.
+
+    Args:
+        asset_key: The asset.
+        name: The name of the check, unique among the checks of the asset.
+    """
+
+    __slots__ = ("asset_key", "name")
+
+    def __init__(self, asset_key: "CoercibleToAssetKey", name: str) -> None:
+        self.asset_key = AssetKey.from_coercible(asset_key)
+        if not _is_part(name):
+            raise errors.InvalidDefinitionError(
+                f"The name of an asset check is a non-empty string, got {name!r}."
+            )
+        self.name = name
+
+    def to_user_string(self) -> str:
+        """Return the key as people write it: `asset/key:check_name`."""
+        return f"{self.asset_key.to_user_string()}:{self.name}"
+
+    @staticmethod
+    def from_user_string(user_string: str) -> "AssetCheckKey":
+        """Read a key as people write it: `asset/key:check_name`."""
+        asset, colon, name = user_string.rpartition(":")
+        if not (asset and colon and name):
+            raise errors.InvalidDefinitionError(
+                f"The key of an asset check looks like 'asset/key:check_name', got {user_string!r}."
+            )
+        return AssetCheckKey(AssetKey.from_user_string(asset), name)
+
+    def replace_asset_key(self, asset_key: "CoercibleToAssetKey") -> "AssetCheckKey":
+        """Return the key of the check of the same name on another asset."""
+        return AssetCheckKey(asset_key, self.name)
+
+    def with_asset_key_prefix(self, prefix: "CoercibleToAssetKeyPrefix") -> "AssetCheckKey":
+        """Return the key with parts put before the asset's key."""
+        return AssetCheckKey(self.asset_key.with_prefix(prefix), self.name)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, AssetCheckKey)
+            and self.name == other.name
+            and self.asset_key == other.asset_key
+        )
+
+    def __lt__(self, other: "AssetCheckKey") -> bool:
+        return (self.asset_key, self.name) < (other.asset_key, other.name)
+
+    def __hash__(self) -> int:
+        return hash((self.asset_key, self.name))
+
+    def __repr__(self) -> str:
+        return f"AssetCheckKey(asset_key={self.asset_key!r}, name={self.name!r})"
+
+
 CoercibleToAssetKeyPrefix: TypeAlias = str | Sequence[str]
 
 
@@ -132,6 +192,9 @@ def op_name_of(key: AssetKey) -> str:
     It is also the key of the step, so it holds nothing that a file name cannot.
     """
     return key.to_python_identifier()
+
+
+AssetOrCheckKey: TypeAlias = AssetKey | AssetCheckKey
 
 
 def in_words(keys: Iterable[AssetKey], *, at_most: int = 5) -> str:

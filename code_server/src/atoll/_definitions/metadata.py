@@ -5,6 +5,7 @@ turned into typed ones at once, so that everything above sees typed values only.
 """
 
 import datetime as dt
+import enum
 import json
 import math
 import os
@@ -12,7 +13,10 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeAlias, TypeVar, Union
 
-from atoll._definitions import errors, keys, tables
+from atoll import errors
+from atoll._definitions import code_references as references
+from atoll._definitions import foreign_values, keys, tables
+from atoll._definitions import metadata_checks as checks
 
 T = TypeVar("T")
 
@@ -115,14 +119,31 @@ class MetadataValue(Generic[T]):
         return RunMetadataValue(run_id)
 
     @staticmethod
-    def job(job_name: str, location_name: str = "") -> "JobMetadataValue":
-        """Make a value that refers to a job, of this location where none is named."""
-        return JobMetadataValue(job_name, location_name)
+    def job(
+        job_name: str, location_name: str | None = None, *, repository_name: str | None = None
+    ) -> "JobMetadataValue":
+        """Make a value that refers to a job, of this location where none is named.
+
+        A location has one set of definitions, so the name of a repository says nothing more.
+        """
+        del repository_name
+        return JobMetadataValue(job_name, location_name or "")
+
+    @staticmethod
+    def pool(pool: str) -> "PoolMetadataValue":
+        """Make a value that refers to a pool, which limits how much runs at once."""
+        return PoolMetadataValue(pool)
 
     @staticmethod
     def python_artifact(python_artifact: Any) -> "PythonArtifactMetadataValue":
         """Make a value that refers to a Python class or function."""
-        return PythonArtifactMetadataValue(python_artifact.__module__, python_artifact.__qualname__)
+        name = getattr(python_artifact, "__qualname__", None)
+        if not isinstance(name, str):
+            raise errors.InvalidDefinitionError(
+                f"MetadataValue.python_artifact takes a class or a function, got "
+                f"{checks.shortened(python_artifact)}."
+            )
+        return PythonArtifactMetadataValue(python_artifact.__module__, name)
 
     @staticmethod
     def table_schema(schema: tables.TableSchema) -> "TableSchemaMetadataValue":
@@ -137,6 +158,18 @@ class MetadataValue(Generic[T]):
         return TableMetadataValue(records, schema)
 
     @staticmethod
+    def column_lineage(lineage: tables.TableColumnLineage) -> "TableColumnLineageMetadataValue":
+        """Make a value of where the columns of a table come from."""
+        return TableColumnLineageMetadataValue(lineage)
+
+    @staticmethod
+    def code_references(
+        code_references: Sequence[references.CodeReference],
+    ) -> "CodeReferencesMetadataValue":
+        """Make a value of where code stands."""
+        return CodeReferencesMetadataValue(code_references=code_references)
+
+    @staticmethod
     def null() -> "NullMetadataValue":
         """Make a value of nothing."""
         return NullMetadataValue()
@@ -149,7 +182,7 @@ class TextMetadataValue(MetadataValue[str]):
     _field = "text"
 
     def __init__(self, text: str | None) -> None:
-        super().__init__(_checked("text", text or "", str))
+        super().__init__(checks.checked("text", text or "", str))
 
     @property
     def text(self) -> str:  # type: ignore[override]
@@ -164,7 +197,7 @@ class UrlMetadataValue(MetadataValue[str]):
     _field = "url"
 
     def __init__(self, url: str | None) -> None:
-        super().__init__(_checked("url", url or "", str))
+        super().__init__(checks.checked("url", url or "", str))
 
     @property
     def url(self) -> str:  # type: ignore[override]
@@ -213,7 +246,7 @@ class JsonMetadataValue(MetadataValue[Any]):
             json.dumps(data)
         except (TypeError, ValueError, RecursionError) as error:
             raise errors.InvalidDefinitionError(
-                f"The value {_shortened(data)} is no JSON document: {error}. "
+                f"The value {checks.shortened(data)} is no JSON document: {error}. "
                 "Use lists, dicts with string keys, strings, numbers, truth values and None."
             ) from error
         super().__init__(data)
@@ -231,7 +264,7 @@ class MarkdownMetadataValue(MetadataValue[str]):
     _field = "md_str"
 
     def __init__(self, md_str: str | None) -> None:
-        super().__init__(_checked("md", md_str or "", str))
+        super().__init__(checks.checked("md", md_str or "", str))
 
     @property
     def md_str(self) -> str:
@@ -245,7 +278,7 @@ class IntMetadataValue(MetadataValue[_Int]):
     __slots__ = ()
 
     def __init__(self, value: _Int) -> None:
-        super().__init__(_checked("int", value, int))
+        super().__init__(checks.checked("int", value, int))
 
 
 class FloatMetadataValue(MetadataValue[_Float]):
@@ -254,7 +287,7 @@ class FloatMetadataValue(MetadataValue[_Float]):
     __slots__ = ()
 
     def __init__(self, value: _Float) -> None:
-        super().__init__(float(_checked("float", value, (int, float))))
+        super().__init__(float(checks.checked("float", value, (int, float))))
 
     def __eq__(self, other: object) -> _Bool:
         # Two values that both hold NaN are the same metadata.
@@ -272,7 +305,7 @@ class BoolMetadataValue(MetadataValue[_Bool]):
     __slots__ = ()
 
     def __init__(self, value: _Bool) -> None:
-        super().__init__(_checked("bool", value, bool))
+        super().__init__(checks.checked("bool", value, bool))
 
 
 class TimestampMetadataValue(MetadataValue[_Float]):
@@ -289,7 +322,7 @@ class TimestampMetadataValue(MetadataValue[_Float]):
                 )
             super().__init__(value.timestamp())
         else:
-            super().__init__(float(_checked("timestamp", value, (int, float))))
+            super().__init__(float(checks.checked("timestamp", value, (int, float))))
 
 
 class AssetMetadataValue(MetadataValue[keys.AssetKey]):
@@ -299,7 +332,7 @@ class AssetMetadataValue(MetadataValue[keys.AssetKey]):
     _field = "asset_key"
 
     def __init__(self, asset_key: keys.AssetKey) -> None:
-        super().__init__(_checked("asset", asset_key, keys.AssetKey))
+        super().__init__(checks.checked("asset", asset_key, keys.AssetKey))
 
     @property
     def asset_key(self) -> keys.AssetKey:
@@ -314,7 +347,7 @@ class RunMetadataValue(MetadataValue[str]):
     _field = "run_id"
 
     def __init__(self, run_id: str) -> None:
-        super().__init__(_checked("run", run_id, str))
+        super().__init__(checks.checked("run", run_id, str))
 
     @property
     def run_id(self) -> str:
@@ -329,7 +362,7 @@ class JobMetadataValue(MetadataValue[str]):
     _field = "job_name"
 
     def __init__(self, job_name: str, location_name: str = "") -> None:
-        super().__init__(_checked("job", job_name, str))
+        super().__init__(checks.checked("job", job_name, str))
         self.location_name = location_name
 
     @property
@@ -366,7 +399,7 @@ class TableSchemaMetadataValue(MetadataValue[tables.TableSchema]):
     _field = "schema"
 
     def __init__(self, schema: tables.TableSchema) -> None:
-        super().__init__(_checked("table_schema", schema, tables.TableSchema))
+        super().__init__(checks.checked("table_schema", schema, tables.TableSchema))
 
     @property
     def schema(self) -> tables.TableSchema:
@@ -384,9 +417,9 @@ class TableMetadataValue(MetadataValue[Sequence[tables.TableRecord]]):
         self, records: Sequence[tables.TableRecord], schema: tables.TableSchema | None = None
     ) -> None:
         for record in records:
-            _checked("table record", record, tables.TableRecord)
+            checks.checked("table record", record, tables.TableRecord)
         super().__init__(tuple(records))
-        self.schema = schema if schema is not None else infer_schema(self._value)
+        self.schema = schema if schema is not None else tables.TableSchema.of_records(self._value)
 
     @property
     def records(self) -> Sequence[tables.TableRecord]:
@@ -402,6 +435,56 @@ class TableMetadataValue(MetadataValue[Sequence[tables.TableRecord]]):
 
     def __hash__(self) -> _Int:
         return super().__hash__()
+
+
+class TableColumnLineageMetadataValue(MetadataValue[tables.TableColumnLineage]):
+    """Where the columns of a table come from."""
+
+    __slots__ = ()
+    _field = "column_lineage"
+
+    def __init__(self, column_lineage: tables.TableColumnLineage) -> None:
+        super().__init__(
+            checks.checked("column_lineage", column_lineage, tables.TableColumnLineage)
+        )
+
+    @property
+    def column_lineage(self) -> tables.TableColumnLineage:  # type: ignore[override]
+        """Where the columns come from."""
+        return self._value
+
+
+class CodeReferencesMetadataValue(MetadataValue[Sequence[references.CodeReference]]):
+    """Where the code stands that makes an asset."""
+
+    __slots__ = ()
+    _field = "code_references"
+
+    def __init__(self, *, code_references: Sequence[references.CodeReference]) -> None:
+        kinds = (references.LocalFileCodeReference, references.UrlCodeReference)
+        super().__init__(
+            tuple(checks.checked("code_references", one, kinds) for one in code_references)
+        )
+
+    @property
+    def code_references(self) -> Sequence[references.CodeReference]:  # type: ignore[override]
+        """The places."""
+        return self._value
+
+
+class PoolMetadataValue(MetadataValue[str]):
+    """A reference to a pool, which limits how much runs at once."""
+
+    __slots__ = ()
+    _field = "pool"
+
+    def __init__(self, pool: str) -> None:
+        super().__init__(checks.checked("pool", pool, str))
+
+    @property
+    def pool(self) -> str:  # type: ignore[override]
+        """The name of the pool."""
+        return self._value
 
 
 class NullMetadataValue(MetadataValue[None]):
@@ -423,34 +506,13 @@ RawMetadataValue: TypeAlias = Union[
     Sequence[Any],
     keys.AssetKey,
     tables.TableSchema,
+    tables.TableColumnLineage,
     "os.PathLike[str]",
-    dt.datetime,
+    dt.date,
+    enum.Enum,
     None,
 ]
 RawMetadataMapping: TypeAlias = Mapping[str, RawMetadataValue]
-
-
-def infer_schema(records: Sequence[tables.TableRecord]) -> tables.TableSchema:
-    """Tell the columns of a table from its first record.
-
-    Args:
-        records: The rows; at least one.
-
-    Returns:
-        The columns: string, int, float or bool.
-    """
-    if not records:
-        raise errors.InvalidDefinitionError(
-            "A table without records says nothing of its columns. Give MetadataValue.table(..., "
-            "schema=...)."
-        )
-    names: dict[type, str] = {bool: "bool", int: "int", float: "float"}
-    return tables.TableSchema(
-        [
-            tables.TableColumn(name, names.get(type(value), "string"))
-            for name, value in records[0].data.items()
-        ]
-    )
 
 
 def coerce(name: str, raw: Any) -> MetadataValue[Any]:
@@ -468,6 +530,7 @@ def coerce(name: str, raw: Any) -> MetadataValue[Any]:
     """
     if isinstance(raw, MetadataValue):
         return raw  # pyright: ignore[reportUnknownVariableType]
+    raw = foreign_values.plain(raw)
     maker = _MAKERS.get(kind_of(raw))
     if maker is not None:
         return maker(raw)
@@ -477,7 +540,7 @@ def coerce(name: str, raw: Any) -> MetadataValue[Any]:
     if isinstance(raw, os.PathLike):
         return PathMetadataValue(raw)  # pyright: ignore[reportUnknownArgumentType]
     raise errors.InvalidDefinitionError(
-        f"The metadata entry {name!r} has the value {_shortened(raw)} of type "
+        f"The metadata entry {name!r} has the value {checks.shortened(raw)} of type "
         f"{type(raw).__name__}, which is "
         "no metadata. Give a string, a number, a truth value, a dict, a list, None, or one of "
         "MetadataValue's."
@@ -498,10 +561,6 @@ def _null(_: Any) -> MetadataValue[Any]:
     return NullMetadataValue()
 
 
-def _json_of_tuple(value: Any) -> MetadataValue[Any]:
-    return JsonMetadataValue(list(value))
-
-
 # In the order in which subclasses are told: bool before int.
 _MAKERS: dict[type, Callable[[Any], MetadataValue[Any]]] = {
     str: TextMetadataValue,
@@ -511,9 +570,9 @@ _MAKERS: dict[type, Callable[[Any], MetadataValue[Any]]] = {
     type(None): _null,
     dict: JsonMetadataValue,
     list: JsonMetadataValue,
-    tuple: _json_of_tuple,
     keys.AssetKey: AssetMetadataValue,
     tables.TableSchema: TableSchemaMetadataValue,
+    tables.TableColumnLineage: TableColumnLineageMetadataValue,
     dt.datetime: TimestampMetadataValue,
 }
 
@@ -537,18 +596,3 @@ def normalize(raw: Mapping[str, Any] | None) -> dict[str, MetadataValue[Any]]:
         if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise errors.InvalidDefinitionError(f"The names of metadata are strings, got {name!r}.")
     return {name: coerce(name, value) for name, value in raw.items()}
-
-
-def _checked(kind: str, value: Any, expected: Any) -> Any:
-    wrong_bool = isinstance(value, bool) and expected in (int, (int, float))
-    if not isinstance(value, expected) or wrong_bool:
-        raise errors.InvalidDefinitionError(
-            f"MetadataValue.{kind} does not take {_shortened(value)} of type "
-            f"{type(value).__name__}."
-        )
-    return value
-
-
-def _shortened(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."  # noqa: PLR2004 - one line of a terminal

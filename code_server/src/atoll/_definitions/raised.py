@@ -6,7 +6,8 @@ because only those who run user code need tracebacks.
 
 import traceback
 
-from atoll._definitions import errors, failures
+from atoll import errors
+from atoll._definitions import failures
 
 CAUSES_MAX = 20
 FRAMES_MAX = 100
@@ -34,7 +35,7 @@ def describe(error: BaseException) -> failures.FailureInfo:
             message=_message(link),
             frames=_frames(link),
             cause=info,
-            metadata=link.metadata if isinstance(link, failures.Failure) else {},
+            metadata=link.metadata if isinstance(link, _WITH_METADATA) else {},
         )
     assert info is not None  # noqa: S101 - the chain holds at least the error itself
     return info
@@ -43,12 +44,16 @@ def describe(error: BaseException) -> failures.FailureInfo:
 def user_failure(error: BaseException) -> failures.FailureInfo:
     """Describe what made user code fail: the user's own exception where Atoll wrapped it.
 
+    An error of an IO manager stays in its wrapping, which says what was loaded or stored.
+
     Args:
         error: An exception of user code, or the `UserCodeExecutionError` around it.
 
     Returns:
         The description.
     """
+    if isinstance(error, _SAYS_WHERE):
+        return describe(error)
     if isinstance(error, errors.UserCodeExecutionError) and error.__cause__ is not None:
         return describe(error.__cause__)
     return describe(error)
@@ -59,7 +64,7 @@ def _type_name(error: BaseException) -> str:
     if kind.__module__ == "builtins":
         return kind.__qualname__
     # Under the name by which users know it, not by that of the private module that holds it.
-    module = _PACKAGE if kind.__module__.startswith(f"{_PACKAGE}._") else kind.__module__
+    module = _PACKAGE if kind.__module__.startswith(_BEHIND_THE_PACKAGE) else kind.__module__
     return f"{module}.{kind.__qualname__}"
 
 
@@ -85,5 +90,9 @@ def _frames(error: BaseException) -> tuple[failures.StackFrame, ...]:
     return tuple((of_user or every)[-FRAMES_MAX:])
 
 
+_WITH_METADATA = (failures.Failure, errors.TypeCheckDidNotPass)
+# Which value it was, and which IO manager, stands in these alone.
+_SAYS_WHERE = (errors.ExecutionLoadInputError, errors.ExecutionHandleOutputError)
 _PACKAGE = __name__.partition(".")[0]
+_BEHIND_THE_PACKAGE = (f"{_PACKAGE}._", errors.__name__)
 _OWN_FOLDER = __file__.rpartition("_definitions")[0]

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
 from typing import Any
 
-from atoll._definitions import asset_selection, errors, keys, sensors, specs
+from atoll import errors
+from atoll._definitions import asset_selection, keys, sensors, specs
 from atoll._definitions import metadata as metadata_values
 
 Decorator = Callable[[sensors.SensorFunction], Any]

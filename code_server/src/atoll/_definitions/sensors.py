@@ -8,17 +8,18 @@ says.
 import enum
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
+from atoll import errors
 from atoll._definitions import (
     asset_events,
     asset_selection,
-    errors,
     events,
-    jobs,
     keys,
+    parameters,
     run_requests,
     sources,
+    tick_targets,
     ticks,
 )
 from atoll._definitions import metadata as metadata_values
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MINIMUM_INTERVAL_S = 30.0
 SensorFunction: TypeAlias = Callable[..., Any]
-JobTarget: TypeAlias = jobs.UnresolvedAssetJobDefinition | jobs.JobDefinition
+JobTarget: TypeAlias = tick_targets.JobTarget
 SensorTarget: TypeAlias = (
     JobTarget | asset_selection.CoercibleToAssetSelection | Sequence[JobTarget]
 )
@@ -70,6 +71,16 @@ class TickContext(Protocol):
     @property
     def resources_by_key(self) -> Mapping[str, Any]:
         """The resources by key."""
+        ...
+
+    @property
+    def instance(self) -> Any:
+        """Answers questions about assets and runs."""
+        ...
+
+    @property
+    def definitions(self) -> Any:
+        """The definitions of the location, None where they are not known."""
         ...
 
     def update_cursor_after_evaluation(self) -> None:
@@ -134,7 +145,7 @@ class SensorDefinition:
                 "jobs and target."
             )
         _check_interval(self.name, minimum_interval_seconds)
-        target_jobs, target_assets = _split_target(target)
+        target_jobs, target_assets = tick_targets.split(target)
         self._function = evaluation_fn
         self.jobs: tuple[JobTarget, ...] = tuple([job] if job is not None else jobs or target_jobs)
         names = [job_name] if job_name is not None else [one.name for one in self.jobs]
@@ -146,17 +157,42 @@ class SensorDefinition:
             inspect.cleandoc(evaluation_fn.__doc__) if evaluation_fn.__doc__ else None
         )
         self.default_status = _status_of(self.name, default_status)
-        self.required_resource_keys = frozenset(required_resource_keys or ())
+        read = parameters.read(
+            evaluation_fn, f"The sensor {self.name!r}", has_context=False, has_config=False
+        )
+        if read.takes_any_keyword:
+            raise errors.InvalidDefinitionError(
+                f"The function of the sensor {self.name!r} takes any keyword. Name its parameters "
+                "one by one."
+            )
+        self._resource_parameters = read.resources
+        self._free_parameters = tuple(one.name for one in read.inputs)
+        self.required_resource_keys: frozenset[str] = frozenset(
+            (*(required_resource_keys or ()), *read.resources.values())
+        )
         self.tags = asset_events.checked_tags(tags)
         self.metadata = metadata_values.normalize(metadata)
         self.owners = tuple(owners or ())
         self.source = sources.of_function(evaluation_fn)
-        self._parameters = _parameters(self.name, evaluation_fn)
 
     @property
     def job_name(self) -> str | None:
         """The job that the sensor asks for, None where it has none or several."""
         return self.job_names[0] if len(self.job_names) == 1 else None
+
+    @property
+    def job(self) -> JobTarget:
+        """The job that the sensor asks for.
+
+        Raises:
+            InvalidDefinitionError: It names none, several, or only the name of one.
+        """
+        if len(self.jobs) != 1:
+            raise errors.InvalidDefinitionError(
+                f"The sensor {self.name!r} has {len(self.jobs)} jobs as targets, not one. Use jobs "
+                "or job_names."
+            )
+        return self.jobs[0]
 
     @property
     def monitored_assets(self) -> Sequence[keys.AssetKey]:
@@ -181,8 +217,20 @@ class SensorDefinition:
         Args:
             resource_keys: The resources that there are.
         """
-        free = [name for name in self._parameters if name not in resource_keys]
+        free = [name for name in self._free_parameters if name not in resource_keys]
         return free[self._arguments_max :]
+
+    def used_resource_keys(self, resource_keys: Collection[str]) -> Sequence[str]:
+        """Return the resources that an evaluation needs.
+
+        Args:
+            resource_keys: The resources that there are. A parameter called like one of them
+                receives it, also where it is not annotated.
+        """
+        if not self.required_resource_keys and not resource_keys:
+            return ()
+        named = (name for name in self._free_parameters if name in resource_keys)
+        return (*self.required_resource_keys, *named)
 
     def evaluate_tick(self, context: TickContext) -> ticks.TickResult:
         """Evaluate the sensor once.
@@ -204,24 +252,55 @@ class SensorDefinition:
                 "SensorResult. Use one."
             )
         cursor = result.cursor if result.cursor is not None else context.cursor
-        return self._tick_result(result, cursor)
+        return self._tick_result(context, result, cursor)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the function directly, as tests do."""
-        return self._function(*args, **kwargs)
+        """Call the function directly, as tests do.
+
+        Args:
+            args: The context and what else the function takes.
+            kwargs: The same by name. Resources that are not among them come from the context.
+        """
+        given = dict(kwargs)
+        if self._resource_parameters:
+            offered = self._offered((*args, *kwargs.values()))
+            positional = tuple(inspect.signature(self._function).parameters)[: len(args)]
+            for name, key in self._resource_parameters.items():
+                if name not in given and name not in positional and offered is not None:
+                    given[name] = self._resource(offered, key)
+        return self._function(*args, **given)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
 
+    def _offered(self, arguments: Sequence[Any]) -> Mapping[str, Any] | None:
+        """Return the resources of the context among the arguments of a direct call, if any."""
+        for one in arguments:
+            offered = getattr(one, "resources_by_key", None)
+            if isinstance(offered, Mapping):
+                return cast("Mapping[str, Any]", offered)
+        return None
+
+    def _resource(self, offered: Mapping[str, Any], key: str) -> Any:
+        if key not in offered:
+            raise errors.UnknownResourceError(
+                f"The sensor {self.name!r} requires the resource {key!r}, which nobody provides. "
+                f"Give Definitions(resources={{{key!r}: ...}}), or in a test "
+                f"build_sensor_context(resources={{{key!r}: ...}}).",
+                key,
+            )
+        return offered[key]
+
     def _evaluate(
         self, context: TickContext, positional: tuple[Any, ...]
     ) -> run_requests.SensorResult:
+        offered = context.resources_by_key
         resources = {
-            name: context.resources_by_key[name]
-            for name in self._parameters
-            if name in context.resources_by_key
+            name: self._resource(offered, key) for name, key in self._resource_parameters.items()
         }
-        free = [name for name in self._parameters if name not in resources]
+        named = {name: offered[name] for name in self._free_parameters if name in offered}
+        free = [name for name in self._free_parameters if name not in named]
+        resources.update(named)
         arguments = self._arguments(free, positional)
         with ticks.user_code(self.name):
             returned = self._function(*arguments, **resources)
@@ -236,43 +315,24 @@ class SensorDefinition:
         return positional[: len(free)]
 
     def _tick_result(
-        self, result: run_requests.SensorResult, cursor: str | None
+        self, context: TickContext, result: run_requests.SensorResult, cursor: str | None
     ) -> ticks.TickResult:
-        requests = tuple(self._completed(request) for request in result.run_requests)
+        targets = tick_targets.Targets(
+            f"The sensor {self.name!r}",
+            self.job_names,
+            self.jobs,
+            self.asset_selection,
+        )
+        tag = (run_requests.SENSOR_NAME_TAG, self.name)
+        changes = result.dynamic_partitions_requests
+        requests = tuple(
+            targets.completed(one, context, tag, changes) for one in result.run_requests
+        )
         reason: str | None = None
         if not requests:
             given = result.skip_reason.skip_message if result.skip_reason is not None else None
             reason = given or ticks.EMPTY_RESULT_MESSAGE
-        return ticks.TickResult(requests, reason, cursor, result.asset_events)
-
-    def _completed(self, request: run_requests.RunRequest) -> run_requests.RunRequest:
-        """Fill in the job and the tags of a run request, or say why it cannot be made."""
-        if request.partition_key is not None:
-            raise errors.InvariantViolationError(
-                f"The sensor {self.name!r} asks for the partition {request.partition_key!r}, but "
-                "its target has no partitions."
-            )
-        name = request.job_name
-        if name is None:
-            if not self.job_names and self.asset_selection is not None:
-                name = jobs.ASSET_JOB_NAME
-            elif len(self.job_names) == 1:
-                name = self.job_names[0]
-            else:
-                told = f"one of {', '.join(self.job_names)}" if self.job_names else "a job"
-                raise errors.InvariantViolationError(
-                    f"The sensor {self.name!r} returned a run request without a job. Give "
-                    f"RunRequest(job_name=...) {told}, "
-                    "or give the sensor exactly one target."
-                )
-        elif self.job_names and name not in self.job_names and "/" not in name:
-            raise errors.InvariantViolationError(
-                f"The sensor {self.name!r} asks for the job {name!r}, which is none of its "
-                "targets: "
-                f"{', '.join(self.job_names)}."
-            )
-        tags = {**request.tags, run_requests.SENSOR_NAME_TAG: self.name}
-        return request.with_replaced_attrs(job_name=name, tags=tags)
+        return ticks.TickResult(requests, reason, cursor, result.asset_events, changes)
 
 
 _selection_of = asset_selection.AssetSelection.from_coercible
@@ -348,7 +408,7 @@ class AssetSensorDefinition(SensorDefinition):
                 "The cursor of an asset sensor is the position of the materialization; what "
                 "update_cursor set is not kept."
             )
-        return self._tick_result(result, str(record.storage_id))
+        return self._tick_result(context, result, str(record.storage_id))
 
     def _arguments(self, free: Sequence[str], positional: tuple[Any, ...]) -> tuple[Any, ...]:
         # A function with one parameter may want either; the name tells.
@@ -375,6 +435,7 @@ class MultiAssetSensorDefinition(SensorDefinition):
         monitored_assets: The assets that it watches, of any location.
         job_name: The job that the sensor asks for.
         asset_materialization_fn: The function.
+        request_assets: The assets that the sensor may ask for directly.
         options: As `SensorDefinition` takes them.
     """
 
@@ -386,8 +447,12 @@ class MultiAssetSensorDefinition(SensorDefinition):
         monitored_assets: Sequence[keys.CoercibleToAssetKey],
         job_name: str | None,
         asset_materialization_fn: SensorFunction,
+        *,
+        request_assets: asset_selection.CoercibleToAssetSelection | None = None,
         **options: Any,
     ) -> None:
+        if request_assets is not None:
+            options["asset_selection"] = request_assets
         super().__init__(name, evaluation_fn=asset_materialization_fn, job_name=job_name, **options)
         if isinstance(monitored_assets, (str, asset_selection.AssetSelection)):
             raise errors.InvalidDefinitionError(
@@ -433,7 +498,7 @@ class MultiAssetSensorDefinition(SensorDefinition):
                 "Call context.advance_cursor or context.advance_all_cursors."
             )
         context.update_cursor_after_evaluation()
-        return self._tick_result(result, context.cursor)
+        return self._tick_result(context, result, context.cursor)
 
 
 def _check_interval(sensor_name: str, interval: object) -> None:
@@ -453,33 +518,3 @@ def _status_of(sensor_name: str, status: DefaultSensorStatus) -> DefaultSensorSt
             f"The default status of the sensor {sensor_name!r} is {status!r}. Give "
             "DefaultSensorStatus.RUNNING or DefaultSensorStatus.STOPPED."
         ) from None
-
-
-def _split_target(
-    target: SensorTarget | None,
-) -> tuple[Sequence[JobTarget], asset_selection.CoercibleToAssetSelection | None]:
-    if target is None:
-        return (), None
-    if isinstance(target, (jobs.UnresolvedAssetJobDefinition, jobs.JobDefinition)):
-        return (target,), None
-    if isinstance(target, (list, tuple)):
-        found: list[JobTarget] = [
-            one
-            for one in target
-            if isinstance(one, (jobs.UnresolvedAssetJobDefinition, jobs.JobDefinition))
-        ]
-        if found and len(found) == len(target):
-            return found, None
-    return (), target  # type: ignore[return-value]  # pyright: ignore[reportReturnType]
-
-
-def _parameters(sensor_name: str, function: SensorFunction) -> list[str]:
-    names: list[str] = []
-    for parameter in inspect.signature(function).parameters.values():
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise errors.InvalidDefinitionError(
-                f"The function of the sensor {sensor_name!r} has the parameter {parameter}. Name "
-                "its parameters."
-            )
-        names.append(parameter.name)
-    return names

@@ -9,8 +9,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from atoll._definitions import asset_events, errors, keys, sources
+from atoll import errors
+from atoll._definitions import keys, sources
 from atoll._definitions import metadata as metadata_values
+from atoll._definitions import tags as tag_names
 
 DEFAULT_GROUP_NAME = "default"
 IO_MANAGER_KEY_METADATA = "atoll/io_manager_key"
@@ -18,6 +20,8 @@ _KINDS_MAX = 3
 _NAME = re.compile(r"^[A-Za-z0-9_]+$")
 _EMAIL = re.compile(r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
 _TEAM = re.compile(r"^team:[^\s]+$")
+# What an attribute is given as that stays as it is.
+_KEPT: Any = ...
 
 
 class HasKey:
@@ -33,18 +37,22 @@ class AssetDep:
 
     Args:
         asset: The asset: its key, its spec, or the asset itself.
+        partition_mapping: Which partitions of it a partition needs; told from the partitions of
+            both where not given.
         metadata: What to attach to the dependency.
     """
 
-    __slots__ = ("asset_key", "metadata")
+    __slots__ = ("asset_key", "metadata", "partition_mapping")
 
     def __init__(
         self,
         asset: "CoercibleToAssetDep",
         *,
+        partition_mapping: Any = None,
         metadata: metadata_values.RawMetadataMapping | None = None,
     ) -> None:
         self.asset_key = _key_of_dependency(asset)
+        self.partition_mapping = partition_mapping
         self.metadata = metadata_values.normalize(metadata)
 
     @staticmethod
@@ -56,6 +64,7 @@ class AssetDep:
         return (
             isinstance(other, AssetDep)
             and self.asset_key == other.asset_key
+            and self.partition_mapping == other.partition_mapping
             and self.metadata == other.metadata
         )
 
@@ -86,6 +95,10 @@ class AssetSpec(HasKey):
         owners: Who answers for it: e-mail addresses or `team:name`.
         tags: Labels.
         kinds: What it is made of or with.
+        partitions_def: The partitions it consists of, None where it is a whole.
+        automation_condition: When the host is to materialize it by itself.
+        freshness_policy: How old it may become.
+        is_virtual: Whether it is computed where it is read, such as a view.
         source: Where the definition stands in the user's code.
     """
 
@@ -99,6 +112,10 @@ class AssetSpec(HasKey):
     owners: Sequence[str]
     tags: Mapping[str, str]
     kinds: frozenset[str]
+    partitions_def: Any
+    automation_condition: Any
+    freshness_policy: Any
+    is_virtual: bool
     source: sources.SourcePosition | None = dataclasses.field(compare=False, repr=False)
 
     def __init__(
@@ -114,6 +131,47 @@ class AssetSpec(HasKey):
         owners: Sequence[str] | None = None,
         tags: Mapping[str, str] | None = None,
         kinds: Iterable[str] | None = None,
+        partitions_def: Any = None,
+        automation_condition: Any = None,
+        freshness_policy: Any = None,
+        is_virtual: bool = False,
+    ) -> None:
+        self._fill(
+            sources.of_caller(),
+            key,
+            deps=deps,
+            description=description,
+            metadata=metadata,
+            skippable=skippable,
+            group_name=group_name,
+            code_version=code_version,
+            owners=owners,
+            tags=tags,
+            kinds=kinds,
+            partitions_def=partitions_def,
+            automation_condition=automation_condition,
+            freshness_policy=freshness_policy,
+            is_virtual=is_virtual,
+        )
+
+    def _fill(
+        self,
+        source: sources.SourcePosition | None,
+        key: keys.CoercibleToAssetKey,
+        *,
+        deps: Iterable[CoercibleToAssetDep] | None,
+        description: str | None,
+        metadata: metadata_values.RawMetadataMapping | None,
+        skippable: bool,
+        group_name: str | None,
+        code_version: str | None,
+        owners: Sequence[str] | None,
+        tags: Mapping[str, str] | None,
+        kinds: Iterable[str] | None,
+        partitions_def: Any,
+        automation_condition: Any,
+        freshness_policy: Any,
+        is_virtual: bool,
     ) -> None:
         own_key = keys.AssetKey.from_coercible(key)
         _assign(
@@ -126,54 +184,113 @@ class AssetSpec(HasKey):
             group_name=_checked_name(group_name, "group name", own_key),
             code_version=code_version,
             owners=_checked_owners(owners, own_key),
-            tags=asset_events.checked_tags(tags),
+            tags=tag_names.checked(tags),
             kinds=_checked_kinds(kinds, own_key),
-            source=sources.of_caller(),
+            partitions_def=partitions_def,
+            automation_condition=automation_condition,
+            freshness_policy=freshness_policy,
+            is_virtual=is_virtual,
+            source=source,
         )
+
+    @staticmethod
+    def placed(
+        source: sources.SourcePosition | None, key: keys.AssetKey, options: Mapping[str, Any]
+    ) -> "AssetSpec":
+        """Make the spec of an asset whose function stands at a line of the user's code.
+
+        Args:
+            source: The line.
+            key: The key of the asset.
+            options: Everything else that the constructor takes; nothing may be missing.
+        """
+        made = object.__new__(AssetSpec)
+        made._fill(source, key, **options)
+        return made
 
     def single_key(self) -> keys.AssetKey:
         """Return the key of the asset."""
         return self.key
 
-    def replace_attributes(self, **attributes: Any) -> "AssetSpec":
-        """Return the spec with some attributes replaced.
+    def replace_attributes(
+        self,
+        *,
+        key: keys.CoercibleToAssetKey = _KEPT,
+        deps: Iterable[CoercibleToAssetDep] | None = _KEPT,
+        description: str | None = _KEPT,
+        metadata: metadata_values.RawMetadataMapping | None = _KEPT,
+        skippable: bool = _KEPT,
+        group_name: str | None = _KEPT,
+        code_version: str | None = _KEPT,
+        automation_condition: Any = _KEPT,
+        owners: Sequence[str] | None = _KEPT,
+        tags: Mapping[str, str] | None = _KEPT,
+        kinds: Iterable[str] | None = _KEPT,
+        partitions_def: Any = _KEPT,
+        freshness_policy: Any = _KEPT,
+        is_virtual: bool = _KEPT,
+    ) -> "AssetSpec":
+        """Return the spec with some attributes replaced; None takes an attribute away.
 
-        Args:
-            attributes: New values by attribute name, as the constructor takes them.
-
-        Returns:
-            A new spec.
-
-        Raises:
-            UnsupportedParameterError: There is no such attribute.
+        The arguments are those of the constructor.
         """
-        known = {name: getattr(self, name) for name in _ATTRIBUTES}
-        _check_attributes("replace_attributes", attributes, _ATTRIBUTES)
-        return self._like(**{**known, **attributes})
-
-    def merge_attributes(self, **attributes: Any) -> "AssetSpec":
-        """Return the spec with `deps`, `metadata`, `owners`, `tags` or `kinds` added to.
-
-        Args:
-            attributes: What to add, by attribute name.
-
-        Returns:
-            A new spec.
-
-        Raises:
-            UnsupportedParameterError: The attribute cannot be merged.
-        """
-        _check_attributes(
-            "merge_attributes", attributes, ("deps", "metadata", "owners", "tags", "kinds")
+        given: dict[str, Any] = {
+            "key": key,
+            "deps": deps,
+            "description": description,
+            "metadata": metadata,
+            "skippable": skippable,
+            "group_name": group_name,
+            "code_version": code_version,
+            "automation_condition": automation_condition,
+            "owners": owners,
+            "tags": tags,
+            "kinds": kinds,
+            "partitions_def": partitions_def,
+            "freshness_policy": freshness_policy,
+            "is_virtual": is_virtual,
+        }
+        return self._like(
+            **{
+                name: getattr(self, name) if value is _KEPT else value
+                for name, value in given.items()
+            }
         )
-        merged: dict[str, Any] = {}
-        for name, added in attributes.items():
-            existing = getattr(self, name)
-            if isinstance(existing, Mapping):
-                merged[name] = {**existing, **added}
-            else:
-                merged[name] = [*existing, *added]
-        return self.replace_attributes(**merged)
+
+    def merge_attributes(
+        self,
+        *,
+        deps: Iterable[CoercibleToAssetDep] = (),
+        metadata: metadata_values.RawMetadataMapping | None = None,
+        owners: Sequence[str] = (),
+        tags: Mapping[str, str] | None = None,
+        kinds: Iterable[str] = (),
+    ) -> "AssetSpec":
+        """Return the spec with some attributes added to.
+
+        Args:
+            deps: Further dependencies.
+            metadata: Further metadata; it replaces entries of the same name.
+            owners: Further owners.
+            tags: Further labels; they replace those of the same name.
+            kinds: Further kinds.
+        """
+        return self.replace_attributes(
+            deps=[*self.deps, *deps],
+            metadata={**self.metadata, **(metadata or {})},
+            owners=[*self.owners, *owners],
+            tags={**self.tags, **(tags or {})},
+            kinds=[*self.kinds, *kinds],
+        )
+
+    @property
+    def partition_mappings(self) -> Mapping[keys.AssetKey, Any]:
+        """Which partitions of upstream assets a partition needs, for those that say so."""
+        return {
+            one.asset_key: one.partition_mapping
+            for one in self.deps
+            if one.partition_mapping is not None
+        }
 
     def with_io_manager_key(self, io_manager_key: str) -> "AssetSpec":
         """Return the spec of an external asset whose value this IO manager loads."""
@@ -189,9 +306,6 @@ class AssetSpec(HasKey):
         made = AssetSpec(**attributes)
         _assign(made, source=self.source)
         return made
-
-
-_ATTRIBUTES = tuple(field.name for field in dataclasses.fields(AssetSpec) if field.name != "source")
 
 
 def map_asset_specs(func: Callable[[AssetSpec], AssetSpec], iterable: Iterable[Any]) -> list[Any]:
@@ -274,9 +388,10 @@ def _unique_deps(
     unique: dict[keys.AssetKey, AssetDep] = {}
     for dep in dependencies(deps, key):
         unique.setdefault(dep.asset_key, dep)
-    if key in unique:
+    if key in unique and unique[key].partition_mapping is None:
         raise errors.InvalidDefinitionError(
-            f"The asset {key.to_user_string()!r} depends on itself. Take it out of its deps."
+            f"The asset {key.to_user_string()!r} depends on itself. Take it out of its deps, or "
+            "give the AssetDep a partition_mapping to depend on partitions before."
         )
     return tuple(unique.values())
 
@@ -317,11 +432,3 @@ def _checked_kinds(kinds: Iterable[str] | None, key: keys.AssetKey) -> frozenset
             "allowed."
         )
     return unique
-
-
-def _check_attributes(method: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
-    for name in given:
-        if name not in known:
-            raise errors.UnsupportedParameterError(
-                f"AssetSpec.{method} does not take {name!r}; it takes {', '.join(known)}.", name
-            )

@@ -5,7 +5,9 @@ Called by `metadata` and by users. Holds data only.
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from atoll._definitions import errors, records
+from atoll import _records as records
+from atoll import errors
+from atoll._definitions import keys
 
 Scalar = str | int | float | bool | None
 
@@ -84,10 +86,76 @@ class TableSchema(records.Record):
         object.__setattr__(self, "columns", tuple(columns))
         object.__setattr__(self, "constraints", constraints or TableConstraints(other=()))
 
+    @property
+    def column_names(self) -> list[str]:
+        """The names of the columns in order."""
+        return [column.name for column in self.columns]
+
+    @staticmethod
+    def of_records(rows: "Sequence[TableRecord]") -> "TableSchema":
+        """Tell the columns of a table from its first row: string, int, float or bool.
+
+        Raises:
+            InvalidDefinitionError: There is no row.
+        """
+        if not rows:
+            raise errors.InvalidDefinitionError(
+                "A table without records says nothing of its columns. Give "
+                "MetadataValue.table(..., schema=...)."
+            )
+        names: dict[type, str] = {bool: "bool", int: "int", float: "float"}
+        return TableSchema(
+            [
+                TableColumn(name, names.get(type(value), "string"))
+                for name, value in rows[0].data.items()
+            ]
+        )
+
     @staticmethod
     def from_name_type_dict(name_type_dict: Mapping[str, str]) -> "TableSchema":
         """Make a schema of a mapping from column names to types."""
         return TableSchema([TableColumn(name, kind) for name, kind in name_type_dict.items()])
+
+
+class TableColumnDep(records.Record):
+    """A column of an upstream asset that a column is made of.
+
+    Attributes:
+        asset_key: The upstream asset.
+        column_name: The column.
+    """
+
+    asset_key: keys.AssetKey
+    column_name: str
+
+    def __init__(self, asset_key: keys.CoercibleToAssetKey, column_name: str) -> None:
+        object.__setattr__(self, "asset_key", keys.AssetKey.from_coercible(asset_key))
+        object.__setattr__(self, "column_name", column_name)
+
+
+class TableColumnLineage(records.Record):
+    """Where the columns of a table come from.
+
+    Attributes:
+        deps_by_column: By column, the columns that it is made of.
+    """
+
+    deps_by_column: Mapping[str, Sequence[TableColumnDep]]
+
+    def __init__(self, deps_by_column: Mapping[str, Sequence[TableColumnDep]]) -> None:
+        for name, deps in deps_by_column.items():
+            wrong = [dep for dep in deps if not _is_dep(dep)]
+            if wrong:
+                raise errors.InvalidDefinitionError(
+                    f"The lineage of column {name!r} holds {wrong[0]!r}. Give a list of "
+                    "TableColumnDep."
+                )
+        copied = {name: tuple(deps) for name, deps in deps_by_column.items()}
+        object.__setattr__(self, "deps_by_column", copied)
+
+
+def _is_dep(value: object) -> bool:
+    return isinstance(value, TableColumnDep)
 
 
 class TableRecord:

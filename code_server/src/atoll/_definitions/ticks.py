@@ -8,8 +8,10 @@ import contextlib
 from collections.abc import Generator, Iterable, Sequence
 from typing import Any
 
-from atoll._definitions import errors, records
+from atoll import _records as records
+from atoll import errors
 from atoll._definitions import run_requests as requests_of_sensors
+from atoll._partitions import dynamic_requests
 
 EMPTY_RESULT_MESSAGE = "Sensor function returned an empty result"
 
@@ -22,12 +24,14 @@ class TickResult(records.Record):
         skip_message: Why it asks for nothing; None where it asks for runs.
         cursor: The cursor after the evaluation, the same as before where the sensor left it alone.
         asset_events: Materializations and observations that the sensor reports.
+        dynamic_partitions_requests: Changes of dynamic partitions, in order.
     """
 
     run_requests: Sequence[requests_of_sensors.RunRequest] = ()
     skip_message: str | None = None
     cursor: str | None = None
     asset_events: Sequence[requests_of_sensors.AssetEvent] = ()
+    dynamic_partitions_requests: Sequence[dynamic_requests.DynamicPartitionsRequest] = ()
 
     @property
     def skip_reason(self) -> str | None:
