@@ -1,7 +1,6 @@
 import pytest
 
 import atoll as dg
-from atoll._definitions import runs
 from atoll._instance import backend
 
 KEY, OTHER = dg.AssetKey("a"), dg.AssetKey("b")
@@ -134,20 +133,14 @@ def test_a_log_message_is_an_entry_without_event(instance):
 
 
 class Answering:
-    """A backend that only answers, as the one over a socket."""
+    """A backend that answers one question, as the one over a socket."""
 
     def __init__(self):
         self.queries = []
 
-    def latest_materializations(self, asset_keys):
-        return {}
-
-    def asset_events(self, query):
+    def log_records(self, query):
         self.queries.append(query)
         return [], False
-
-    def run(self, run_id):
-        return runs.Run("j", run_id)
 
 
 def test_any_backend_will_do():
@@ -155,10 +148,14 @@ def test_any_backend_will_do():
     instance = dg.Instance(answering)
     instance.fetch_materializations(KEY, 7, "12", ascending=True)
     assert answering.queries == [
-        backend.AssetEventsQuery(KEY, after_id=12, ascending=True, limit=7)
+        backend.EventsQuery(
+            (dg.EventType.ASSET_MATERIALIZATION,),
+            asset_key=KEY,
+            after_id=12,
+            ascending=True,
+            limit=7,
+        )
     ]
-    assert instance.get_run_by_id("r").run_id == "r"
     assert not instance.is_ephemeral
+    assert instance.is_persistent
     assert instance.storage_dir is None
-    with pytest.raises(dg.InstanceUnavailableError, match="from runs only"):
-        instance.report_runless_asset_event(dg.AssetMaterialization(KEY))
