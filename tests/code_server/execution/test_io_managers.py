@@ -136,5 +136,5 @@ def test_an_io_manager_that_fails_fails_the_step():
             raise OSError("no space")
 
     result = dg.materialize([up], resources={"io_manager": Broken()}, raise_on_error=False)
-    assert result.failure_data_for_node("p__up").message == "no space"
+    assert result.failure_data_for_node("p__up").cause.message == "no space"
     assert result.get_asset_materialization_events() == []

@@ -71,7 +71,9 @@ def test_a_materialize_result_stores_only_a_value_it_brings():
     assert T.HANDLED_OUTPUT not in _types(result, "bare")
     (materialization,) = result.asset_materializations_for_node("bare")
     assert materialization.metadata == {"rows": dg.IntMetadataValue(3)}
-    assert materialization.tags == {"a": "b"}
+    own = {"a": "b", "atoll/code_version": result.run_id}
+    assert {name: materialization.tags[name] for name in own} == own
+    assert set(materialization.tags) == {*own, "atoll/data_version"}
     assert result.asset_value("valued") == [1]
 
 

@@ -6,6 +6,7 @@ import atoll as dg
 from atoll._definitions import events, runs
 from atoll._execution import events as event_sinks
 from atoll._execution import runs as execution
+from atoll._execution import step_boundary
 
 T = dg.EventType
 
@@ -71,7 +72,9 @@ def test_a_run_of_two_steps():
     materialization = found[12].materialization
     assert materialization.metadata["n"] == dg.IntMetadataValue(3)
     assert isinstance(materialization.metadata["path"], dg.PathMetadataValue)
-    assert materialization.tags == {"t": "v", "atoll/code_version": "7"}
+    assert materialization.tags["t"] == "v"
+    assert materialization.tags["atoll/code_version"] == "7"
+    assert "atoll/input_data_version/numbers" in materialization.tags
     assert found[13].event_specific_data.manager_key == "io_manager"
     assert found[10].event_specific_data.asset_key == numbers.key
     assert found[-2].event_specific_data.duration_ms > 0
@@ -172,11 +175,12 @@ def test_the_config_of_the_job_holds_where_the_run_has_none():
 def test_each_step_runs_within_its_boundary():
     seen = []
 
-    @contextlib.contextmanager
-    def boundary(step_key):
-        seen.append(("in", step_key))
-        yield
-        seen.append(("out", step_key))
+    class Boundary(step_boundary.StepBoundary):
+        @contextlib.contextmanager
+        def around(self, step_key):
+            seen.append(("in", step_key))
+            yield
+            seen.append(("out", step_key))
 
     @dg.asset
     def broken(numbers):
@@ -186,7 +190,7 @@ def test_each_step_runs_within_its_boundary():
     run = runs.Run("__ASSET_JOB", "r")
     defs = dg.Definitions(assets=[numbers, broken])
     sink = event_sinks.ListSink()
-    execution.execute_run(defs, run, sink, dg.Instance.ephemeral(), step_boundary=boundary)
+    execution.execute_run(defs, run, sink, dg.Instance.ephemeral(), boundary=Boundary())
     assert seen[:3] == [("in", "numbers"), ("out", "numbers"), ("in", "broken")]
     assert seen[3] == ("run", "broken")
 

@@ -14,6 +14,10 @@ class Scale(dg.Config):
 def made(config: Scale) -> None: ...
 
 
+@dg.asset
+def spare(): ...
+
+
 JOB = dg.define_asset_job("job", [made])
 OTHER = dg.define_asset_job("other", [made])
 
@@ -25,7 +29,7 @@ def _ask():
 def _evaluate(function, *, cursor=None, **options):
     options = options or {"job": JOB}
     sensor = dg.sensor(name="deciding", **options)(function)
-    defs = dg.Definitions(assets=[made], sensors=[sensor], resources={"db": "x"})
+    defs = dg.Definitions(assets=[made, spare], sensors=[sensor], resources={"db": "x"})
     return ticks.evaluate_sensor(
         defs, "deciding", cursor=cursor, triggering_event=None, instance=dg.Instance.ephemeral()
     )
@@ -130,8 +134,27 @@ def test_the_job_is_told_where_it_must_be():
         _evaluate(lambda: dg.RunRequest(job_name="third"))
     with pytest.raises(dg.InvariantViolationError, match="without a job"):
         _evaluate(_ask, description="no target")
-    with pytest.raises(dg.InvariantViolationError, match="no partitions"):
-        _evaluate(lambda: dg.RunRequest(partition_key="p"))
+
+
+def test_a_partition_is_asked_for_where_there_may_be_one():
+    @dg.op
+    def work(): ...
+
+    @dg.job
+    def whole():
+        work()
+
+    @dg.job(partitions_def=dg.StaticPartitionsDefinition(["p"]))
+    def in_parts():
+        work()
+
+    def asks():
+        return dg.RunRequest(partition_key="p")
+
+    assert _evaluate(asks, jobs=[in_parts]).run_requests[0].partition_key == "p"
+    for target in (whole, JOB):
+        with pytest.raises(dg.InvariantViolationError, match=f"{target.name!r} has no partitions"):
+            _evaluate(asks, jobs=[target])
 
 
 @pytest.mark.parametrize(
@@ -142,6 +165,12 @@ def test_assets_are_asked_for_through_the_implicit_job(options):
     (request,) = told.run_requests
     assert request.job_name == "__ASSET_JOB"
     assert request.asset_selection == (made.key,)
+
+
+@pytest.mark.parametrize("options", [{"target": made}, {"asset_selection": "key:made"}])
+def test_a_request_without_assets_means_those_of_the_sensor_alone(options):
+    (request,) = _evaluate(_ask, **options).run_requests
+    assert (request.job_name, request.asset_selection) == ("__ASSET_JOB", (made.key,))
 
 
 @pytest.mark.parametrize("target", [JOB, [JOB]])

@@ -55,11 +55,14 @@ class Emitter:
         sink: Where they go.
         run: The run.
         clock: Tells the time, in seconds since 1970.
+
+    Attributes:
+        run: The run.
     """
 
     def __init__(self, sink: Sink, run: runs.Run, clock: Clock = time.time) -> None:
         self._sink = sink
-        self._run = run
+        self.run = run
         self._clock = clock
 
     def emit(
@@ -80,11 +83,19 @@ class Emitter:
         """
         event = events.Event(
             event_type,
-            job_name=self._run.job_name,
+            job_name=self.run.job_name,
             step_key=step_key,
             message=message,
             event_specific_data=data,
-            run_id=self._run.run_id,
+            run_id=self.run.run_id,
             timestamp=self._clock(),
         )
+        self._sink.emit(event)
+
+    def forward(self, event: events.Event) -> None:
+        """Hand an event to the sink that another emitter of this run made.
+
+        Args:
+            event: The event.
+        """
         self._sink.emit(event)

@@ -6,8 +6,9 @@ code configures there neither swallows nor doubles what belongs to a run.
 
 import logging
 import traceback
+from collections.abc import Sequence
 
-from atoll._definitions import events
+from atoll._definitions import events, runs
 from atoll._execution import events as event_sinks
 
 USER_LOGGER_NAME = "atoll"
@@ -34,18 +35,25 @@ def to_handler(handler: logging.Handler | None, name: str = USER_LOGGER_NAME) ->
     return log
 
 
-def to_events(emitter: event_sinks.Emitter, step_key: str | None) -> LogManager:
+def to_events(
+    emitter: event_sinks.Emitter,
+    step_key: str | None,
+    loggers: Sequence[logging.Logger] = (),
+) -> LogManager:
     """Make a log whose messages are events of a run.
 
     Args:
         emitter: Makes the events.
         step_key: The step that logs; None for the run as a whole.
+        loggers: The loggers of the run, which get the messages too.
 
     Returns:
         The log.
     """
     log = LogManager(USER_LOGGER_NAME, logging.DEBUG)
     log.addHandler(_Emitting(emitter, step_key))
+    for one in loggers:
+        log.addHandler(_Passing(one, emitter.run, step_key))
     return log
 
 
@@ -64,6 +72,23 @@ class _Emitting(logging.Handler):
             events.LogMessageData(record.levelno, record.name),
             step_key=self._step_key,
         )
+
+
+class _Passing(logging.Handler):
+    """Passes records on to a logger of the run, which decides by its level whether it takes them.
+
+    A record tells where it comes from, as `run_id`, `job_name` and `step_key`.
+    """
+
+    def __init__(self, logger: logging.Logger, run: runs.Run, step_key: str | None) -> None:
+        super().__init__()
+        self._logger = logger
+        self._origin = {"run_id": run.run_id, "job_name": run.job_name, "step_key": step_key}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._logger.isEnabledFor(record.levelno):
+            copied = logging.makeLogRecord({**record.__dict__, **self._origin})
+            self._logger.handle(copied)
 
 
 class _Forwarding(logging.Handler):

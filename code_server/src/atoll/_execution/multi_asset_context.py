@@ -13,8 +13,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from atoll import errors
 from atoll._definitions import definitions as all_definitions
-from atoll._definitions import errors, events, keys
+from atoll._definitions import events, keys
 from atoll._execution import sensor_contexts
 from atoll._instance import instance as instances
 

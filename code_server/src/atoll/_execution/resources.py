@@ -1,13 +1,13 @@
 """The objects that user code gets by resource key.
 
-Called by contexts and by the execution of runs. In this release a resource is a plain object or an
-IO manager.
+Called by contexts and by the execution of runs. How they are made ready is the business of
+`resource_scope`.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from atoll._definitions import errors
+from atoll import errors
 
 
 class Resources:
@@ -19,7 +19,7 @@ class Resources:
     """
 
     def __init__(self, objects: Mapping[str, Any], whose: str) -> None:
-        self._objects = dict(objects)
+        self._objects = objects
         self._whose = whose
 
     def __getattr__(self, name: str) -> Any:
@@ -35,6 +35,10 @@ class Resources:
                 "and provide it in Definitions(resources=...).",
                 name,
             ) from None
+
+    def _asdict(self) -> dict[str, Any]:
+        """Return the resources by key."""
+        return dict(self._objects)
 
 
 def required(objects: Mapping[str, Any], keys: Iterable[str], whose: str) -> Resources:

@@ -3,14 +3,20 @@
 Called by the evaluation of ticks, and by tests through the builders.
 """
 
+import copy as copy_module
 import dataclasses
 import logging
-from collections.abc import Mapping
-from typing import Any
+import weakref
+from collections import ChainMap
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
+from typing_extensions import Self
+
+from atoll import errors
 from atoll._definitions import definitions as all_definitions
-from atoll._definitions import errors, events, keys
-from atoll._execution import logs
+from atoll._definitions import events, keys
+from atoll._execution import logs, resource_scope
 from atoll._execution import resources as resource_objects
 from atoll._instance import instance as instances
 
@@ -30,6 +36,8 @@ class TickSurroundings:
             the next one.
         log: The log of the tick.
         resources: The resources by key.
+        close: Closes them, where the context has to.
+        definitions: The definitions of the location, None where they are not known.
     """
 
     sensor_name: str
@@ -41,6 +49,8 @@ class TickSurroundings:
     triggering_event: events.EventLogRecord | None = None
     log: logging.Logger | None = None
     resources: Mapping[str, Any] = dataclasses.field(default_factory=dict[str, Any])
+    close: Callable[[], None] | None = None
+    definitions: all_definitions.Definitions | None = None
 
 
 class SensorEvaluationContext:
@@ -55,6 +65,17 @@ class SensorEvaluationContext:
         self._cursor = surroundings.cursor
         self._cursor_updated = False
         self._log = surroundings.log or logs.to_handler(None)
+        self._origin: SensorEvaluationContext | None = None
+        # Resources of a context that a test built are closed at the end of a `with`, or with the
+        # context; whoever evaluates ticks closes those of a tick.
+        self._close = weakref.finalize(self, surroundings.close) if surroundings.close else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        if self._close is not None:
+            self._close()
 
     @property
     def sensor_name(self) -> str:
@@ -65,6 +86,11 @@ class SensorEvaluationContext:
     def instance(self) -> instances.Instance:
         """Answers questions about assets and runs."""
         return self._around.instance
+
+    @property
+    def definitions(self) -> all_definitions.Definitions | None:
+        """The definitions of the location, None where they are not known."""
+        return self._around.definitions
 
     @property
     def log(self) -> logging.Logger:
@@ -132,6 +158,19 @@ class SensorEvaluationContext:
             self._around.resources, f"The sensor {self.sensor_name!r}"
         )
 
+    def merge_resources(self, resources_dict: Mapping[str, Any]) -> Self:
+        """Return a context of the same tick with other resources beside its own.
+
+        Args:
+            resources_dict: Objects by resource key; they come before those of this context.
+        """
+        merged = ChainMap(dict(resources_dict), cast("Any", self.resources_by_key))
+        copy = copy_module.copy(self)
+        around = dataclasses.replace(self._around, resources=merged)
+        # What this context has made ready is closed with it: it lives as long as the copy.
+        copy.__dict__.update(_around=around, _origin=self)
+        return copy
+
     def next_materialization(
         self, asset_key: keys.AssetKey, after_id: int, *, newest: bool
     ) -> events.EventLogRecord | None:
@@ -167,12 +206,12 @@ def build_sensor_context(
         instance: The instance; an ephemeral one where not given.
         cursor: The cursor that the last evaluation left.
         sensor_name: The name of the sensor.
-        resources: Objects by resource key.
+        resources: Objects or definitions by resource key, made ready when they are first used.
         definitions: The definitions, for their resources.
         last_sensor_start_time: When the sensor was last started.
 
     Returns:
-        The context.
+        The context. Use it in a `with` where its resources have to be closed at once.
     """
     return SensorEvaluationContext(
         surroundings_for_test(
@@ -191,10 +230,16 @@ def surroundings_for_test(
 ) -> TickSurroundings:
     """Make the surroundings of a context that a test builds."""
     own: Mapping[str, Any] = definitions.resources if definitions is not None else {}
+    objects = {**own, **(resources or {})}
+    used = instance if instance is not None else instances.Instance.ephemeral()
+    around = resource_scope.Surroundings(used, None, logs.to_handler(None), "The context")
+    scope = resource_scope.Scope(objects, None, around) if objects else None
     return TickSurroundings(
         sensor_name=sensor_name or "",
-        instance=instance if instance is not None else instances.Instance.ephemeral(),
+        instance=used,
         cursor=cursor,
         last_sensor_start_time=last_sensor_start_time,
-        resources={**own, **(resources or {})},
+        resources={} if scope is None else resource_scope.Opening(objects, scope),
+        close=None if scope is None else scope.close,
+        definitions=definitions,
     )

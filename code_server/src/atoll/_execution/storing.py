@@ -2,9 +2,11 @@
 
 Called by steps whose assets name no other IO manager. For each asset there is a note
 `<key>.value.json` that names the data file, its format, the Python type and the location that wrote
-it. A new value is a new data file; replacing the note is the one step that makes it current, so
-that a process killed at any moment leaves the old value or the new one. A pickled value is read
-only by the location that wrote it.
+it. Each partition has a note of its own, `<key>/<partition>.value.json`, in a folder a further
+dimension; an output that is no asset has `<run>/<step>/<output>.value.json`. A new value is a new
+data file; replacing the note is the one step that makes it current, so that a process killed at any
+moment leaves the old value or the new one. A pickled value is read only by the location that wrote
+it.
 """
 
 import dataclasses
@@ -16,9 +18,11 @@ import pathlib
 import re
 from typing import Any
 
-from atoll._definitions import errors, keys
+from atoll import errors
+from atoll._definitions import config_schemas, keys, resource_contract
 from atoll._definitions import metadata as metadata_values
-from atoll._execution import io_managers, value_formats
+from atoll._definitions.resources import init_context, io_manager_definitions
+from atoll._execution import io_managers, partitioned_values, table_columns, value_formats
 
 STORAGE_DIR_VARIABLE = "ATOLL_STORAGE_DIR"
 DEFAULT_STORAGE_DIR = pathlib.Path(".atoll") / "storage"
@@ -64,20 +68,36 @@ def storage_dir() -> pathlib.Path:
     return pathlib.Path(given) if given else pathlib.Path.cwd() / DEFAULT_STORAGE_DIR
 
 
-class FilesystemIOManager(io_managers.IOManager):
+class FilesystemIOManager(io_managers.IOManager, resource_contract.ResourceClass):
     """Stores values in files: tables as Parquet, plain data as JSON, the rest as pickle.
 
+    A resource whose config is `base_dir`, made without pydantic: every location has one.
+
     Args:
-        base_dir: The base folder; `ATOLL_STORAGE_DIR` or `.atoll/storage` where not given.
+        base_dir: The base folder; `ATOLL_STORAGE_DIR` or `.atoll/storage` where not given. An
+            `EnvVar` is read where the folder is needed.
     """
 
     def __init__(self, base_dir: "str | os.PathLike[str] | None" = None) -> None:
-        self._base_dir = None if base_dir is None else pathlib.Path(base_dir)
+        self._given = base_dir
 
     @property
     def base_dir(self) -> pathlib.Path:
         """The base folder."""
-        return self._base_dir if self._base_dir is not None else storage_dir()
+        get_value = getattr(self._given, "get_value", None)
+        given = self._given if get_value is None else get_value()
+        return storage_dir() if given is None else pathlib.Path(given)
+
+    def get_resource_definition(self) -> io_manager_definitions.IOManagerDefinition:
+        """Return the definition that makes it ready, with the folder of run configuration."""
+
+        def make(context: init_context.InitResourceContext) -> "FilesystemIOManager":
+            given: dict[str, Any] = context.resource_config or {}
+            return FilesystemIOManager(given.get("base_dir", self._given))
+
+        return io_manager_definitions.IOManagerDefinition(
+            make, {"base_dir": config_schemas.Field(str, is_required=False)}
+        )
 
     def handle_output(self, context: io_managers.OutputContext, obj: Any) -> None:
         """Store a value and make it the current one.
@@ -89,9 +109,23 @@ class FilesystemIOManager(io_managers.IOManager):
         Raises:
             StoredValueError: The value cannot be stored.
         """
-        identifier = tuple(context.get_identifier())
-        name = _shown(identifier)
-        note_path = self._note_path(identifier)
+        if context.has_asset_partitions and len(context.asset_partition_keys) > 1:
+            for key, value in partitioned_values.by_partition(context, obj).items():
+                self._store(context, _place_of(context, key), value)
+            folder = self._note_path(_whole(context)).parent / _safe(context.asset_key.path[-1])
+            context.add_output_metadata({PATH_METADATA: metadata_values.MetadataValue.path(folder)})
+            return
+        only = context.asset_partition_keys[0] if context.has_asset_partitions else None
+        path, written = self._store(context, _place_of(context, only), obj)
+        context.add_output_metadata({PATH_METADATA: metadata_values.MetadataValue.path(path)})
+        if written.row_count is not None:
+            context.add_output_metadata({ROW_COUNT_METADATA: written.row_count})
+
+    def _store(
+        self, context: io_managers.OutputContext, place: "_Place", obj: Any
+    ) -> tuple[pathlib.Path, value_formats.Written]:
+        name = place.name
+        note_path = self._note_path(place.identifier)
         note_path.parent.mkdir(parents=True, exist_ok=True)
         before = _read_note(note_path, name)
         stem = note_path.with_name(f"{_stem(note_path)}.{os.urandom(6).hex()}")
@@ -113,27 +147,34 @@ class FilesystemIOManager(io_managers.IOManager):
         _replace_note(note_path, note)
         if before is not None and before.file != note.file:
             note_path.with_name(before.file).unlink(missing_ok=True)
-        context.add_output_metadata({PATH_METADATA: metadata_values.MetadataValue.path(path)})
-        if written.row_count is not None:
-            context.add_output_metadata({ROW_COUNT_METADATA: written.row_count})
+        return path, written
 
     def load_input(self, context: io_managers.InputContext) -> Any:
-        """Load the current value.
+        """Load the current value, or those of several partitions as a dict.
 
         Args:
             context: Which value.
 
         Returns:
-            The value.
+            The value, or the values by partition key.
 
         Raises:
             ValueNotFoundError: There is none.
             ForeignValueError: Another location pickled it.
             StoredValueError: It cannot be read here.
         """
-        identifier = tuple(context.get_identifier())
-        name = _shown(identifier)
-        note_path = self._note_path(identifier)
+        if not context.has_asset_partitions:
+            return self._load(context, _place_of(context, None), context.python_type)
+        return partitioned_values.load(
+            context, lambda key, kind: self._load(context, _place_of(context, key), kind)
+        )
+
+    def _load(self, context: io_managers.InputContext, place: "_Place", python_type: Any) -> Any:
+        name = place.name
+        note_path = self._note_path(place.identifier)
+        wanted = value_formats.Wanted(
+            python_type, table_columns.selected(context.definition_metadata)
+        )
         # A writer may replace the value between the reading of the note and the opening of the
         # file.
         for _ in range(_READ_ATTEMPTS_MAX):
@@ -143,23 +184,25 @@ class FilesystemIOManager(io_managers.IOManager):
             _refuse_foreign(note, name, context.location_name)
             path = note_path.with_name(note.file)
             try:
-                return value_formats.read(path, note.format, note.python_type, context.python_type)
+                return value_formats.read(path, note.format, note.python_type, wanted)
             except FileNotFoundError:
                 _log.debug(
                     "value replaced while reading", extra={"action": "reread", "asset": name}
                 )
             except value_formats.MissingLibraryError as error:
                 raise _missing_library(error, note, name) from error
+            except table_columns.MissingColumnsError as error:
+                raise errors.StoredValueError(f"The table {name!r} {error}", name) from error
         raise errors.ValueNotFoundError(
-            f"No value of {name!r} is stored below {self.base_dir}. Materialize the asset first; "
-            "an asset that returns "
-            "nothing or a MaterializeResult stores no value, so depend on it with deps=.",
-            name,
+            f"No value of {name!r} is stored below {self.base_dir}. {place.remedy}", name
         )
 
     def _note_path(self, identifier: tuple[str, ...]) -> pathlib.Path:
         *folders, name = [_safe(part) for part in identifier]
         return self.base_dir.joinpath(*folders, f"{name}.{_NOTE_ENDING}")
+
+
+fs_io_manager = FilesystemIOManager().get_resource_definition()
 
 
 def _safe(part: str) -> str:
@@ -174,8 +217,39 @@ def _safe(part: str) -> str:
     return f"{quoted[: _NAME_CHARS_MAX - 33]}%{digest[:32]}"
 
 
-def _shown(identifier: tuple[str, ...]) -> str:
-    return keys.AssetKey(identifier).to_user_string()
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a value is kept, and how it is called in messages."""
+
+    identifier: tuple[str, ...]
+    name: str
+    remedy: str
+
+
+def _whole(context: io_managers.OutputContext | io_managers.InputContext) -> tuple[str, ...]:
+    return tuple(context.asset_key.path)
+
+
+def _place_of(
+    context: io_managers.OutputContext | io_managers.InputContext, partition: str | None
+) -> _Place:
+    if partition is None:
+        identifier = tuple(context.get_identifier())
+        return _Place(
+            identifier,
+            keys.AssetKey(identifier).to_user_string(),
+            "Materialize the asset first; an asset that returns nothing or a MaterializeResult "
+            "stores no value, so depend on it with deps=.",
+        )
+    parts = partitioned_values.path_parts(context, partition)
+    asset = context.asset_key.to_user_string()
+    return _Place(
+        (*_whole(context), *parts),
+        f"{asset}, partition {partition}",
+        "Materialize that partition first, or give the input the metadata "
+        f"{{{partitioned_values.ALLOW_MISSING_METADATA!r}: True}} to leave partitions out that "
+        "have no value.",
+    )
 
 
 def _stem(note_path: pathlib.Path) -> str:

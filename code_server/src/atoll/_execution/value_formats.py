@@ -13,24 +13,23 @@ import pathlib
 import pickle
 import types
 import typing
+from collections.abc import Sequence
 from typing import Any
 
 from atoll._definitions import annotations, metadata
+from atoll._execution import table_columns
 
 JSON = "json"
 PARQUET = "parquet"
 PICKLE = "pickle"
+LAZY_FRAME = "polars.LazyFrame"
 
 # (first part of the module, name of the class) of the types that are stored as Parquet.
 _TABLES = {
-    ("pandas", "DataFrame"): "pandas",
-    ("polars", "DataFrame"): "polars",
-    ("pyarrow", "Table"): "pyarrow",
-}
-_TABLE_CLASSES = {
-    "pandas": "pandas.DataFrame",
-    "polars": "polars.DataFrame",
-    "pyarrow": "pyarrow.Table",
+    ("pandas", "DataFrame"): "pandas.DataFrame",
+    ("polars", "DataFrame"): "polars.DataFrame",
+    ("polars", "LazyFrame"): LAZY_FRAME,
+    ("pyarrow", "Table"): "pyarrow.Table",
 }
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 _DEPTH_MAX = 100
@@ -61,19 +60,32 @@ class MissingLibraryError(Exception):
         self.library = library
 
 
-def table_library(kind: Any) -> str | None:
-    """Return the library of a table type, looking into unions, None for what is no table.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Wanted:
+    """As what a value is read.
+
+    Attributes:
+        python_type: What the consumer is annotated with, `UNKNOWN` where it is not.
+        columns: The columns of a table that are read; None for all.
+    """
+
+    python_type: Any = annotations.UNKNOWN
+    columns: Sequence[str] | None = None
+
+
+def table_class(kind: Any) -> str | None:
+    """Return the name of a table type, looking into unions, None for what is no table.
 
     Args:
         kind: A type or an annotation.
 
     Returns:
-        `pandas`, `polars`, `pyarrow` or None.
+        The name under which users know it, such as `pandas.DataFrame`, or None.
     """
     if isinstance(kind, type):
         return _TABLES.get((kind.__module__.partition(".")[0], kind.__name__))
     if typing.get_origin(kind) in (typing.Union, types.UnionType, typing.Annotated):
-        found = [table_library(argument) for argument in typing.get_args(kind)]
+        found = [table_class(argument) for argument in typing.get_args(kind)]
         return next((one for one in found if one is not None), None)
     return None
 
@@ -81,8 +93,7 @@ def table_library(kind: Any) -> str | None:
 def type_name(value: Any) -> str:
     """Return the name under which the type of a value is noted."""
     kind = metadata.kind_of(value)
-    library = table_library(kind)
-    return _TABLE_CLASSES[library] if library else f"{kind.__module__}.{kind.__qualname__}"
+    return table_class(kind) or f"{kind.__module__}.{kind.__qualname__}"
 
 
 def write(value: Any, stem: pathlib.Path) -> tuple[pathlib.Path, Written]:
@@ -98,17 +109,16 @@ def write(value: Any, stem: pathlib.Path) -> tuple[pathlib.Path, Written]:
     Raises:
         Exception: Whatever pickle raises where the value cannot be pickled.
     """
-    library = table_library(type(value))
+    kind = table_class(type(value))
     reason = ""
-    if library is not None:
+    if kind is not None:
         path = _with_ending(stem, PARQUET)
         try:
-            _write_table(library, value, path)
-            return path, Written(PARQUET, row_count=_row_count(library, value))
+            return path, Written(PARQUET, row_count=_write_table(kind, value, path))
         except MissingLibraryError as error:
             reason = f"{error.library} is not installed where it was written"
         except Exception as error:  # noqa: BLE001 - boundary to the libraries; told as the reason of the fallback
-            reason = f"{library} cannot write it as Parquet: {error}"
+            reason = f"{_library_of(kind)} cannot write it as Parquet: {error}"
         path.unlink(missing_ok=True)
     elif is_plain(value):
         path = _with_ending(stem, JSON)
@@ -117,32 +127,38 @@ def write(value: Any, stem: pathlib.Path) -> tuple[pathlib.Path, Written]:
     path = _with_ending(stem, PICKLE)
     with path.open("wb") as file:
         pickle.dump(value, file, protocol=pickle.HIGHEST_PROTOCOL)
-    rows = _row_count(library, value) if library is not None else None
+    rows = _row_count(kind, value) if kind is not None else None
     return path, Written(PICKLE, row_count=rows, fallback_reason=reason)
 
 
-def read(path: pathlib.Path, value_format: str, noted_type: str, wanted: Any) -> Any:
+def read(path: pathlib.Path, value_format: str, noted_type: str, wanted: Wanted) -> Any:
     """Read a value.
 
     Args:
         path: The file.
         value_format: Its format.
         noted_type: The type that was noted when it was written.
-        wanted: What the consumer is annotated with, `UNKNOWN` where it is not.
+        wanted: As what it is read. Columns are chosen of tables only.
 
     Returns:
-        The value.
+        The value. A lazy frame reads the file when it is collected.
 
     Raises:
         MissingLibraryError: A table needs a library that is not installed here.
+        MissingColumnsError: The table has no such columns.
     """
     if value_format == JSON:
         return json.loads(path.read_text(encoding="ascii"))
     if value_format == PARQUET:
-        asked = None if wanted is annotations.UNKNOWN else table_library(wanted)
-        return _read_table(asked or noted_type.partition(".")[0], path)
+        asked = table_class(wanted.python_type)
+        return _read_table(asked or noted_type, path, wanted.columns)
     with path.open("rb") as file:
-        return pickle.load(file)  # noqa: S301 - only what this location wrote itself; checked by the caller
+        value = pickle.load(file)  # noqa: S301 - only what this location wrote itself; checked by the caller
+    kind = table_class(type(value))
+    if wanted.columns is None or kind is None:
+        return value
+    table_columns.check(wanted.columns, list(_names_in(kind, value)))
+    return value.select(wanted.columns) if hasattr(value, "select") else value[[*wanted.columns]]
 
 
 def is_plain(value: Any, depth: int = 0) -> bool:
@@ -189,23 +205,57 @@ def _library(name: str) -> Any:
         raise MissingLibraryError(name.partition(".")[0]) from error
 
 
-def _write_table(library: str, value: Any, path: pathlib.Path) -> None:
-    if library == "polars":
+def _library_of(kind: str) -> str:
+    return kind.partition(".")[0]
+
+
+def _write_table(kind: str, value: Any, path: pathlib.Path) -> int | None:
+    """Write a table; return the number of its rows."""
+    if kind == LAZY_FRAME:
+        # Written as it is computed, without the whole of it in memory.
+        value.sink_parquet(path)
+        polars = _library("polars")
+        return int(polars.scan_parquet(path).select(polars.len()).collect().item())
+    if _library_of(kind) == "polars":
         value.write_parquet(path)
-        return
+        return _row_count(kind, value)
     parquet = _library("pyarrow.parquet")
-    table = value if library == "pyarrow" else _library("pyarrow").Table.from_pandas(value)
-    parquet.write_table(table, path)
+    is_arrow = _library_of(kind) == "pyarrow"
+    parquet.write_table(value if is_arrow else _library("pyarrow").Table.from_pandas(value), path)
+    return _row_count(kind, value)
 
 
-def _row_count(library: str, value: Any) -> int:
-    return int(value.num_rows if library == "pyarrow" else len(value))
+def _row_count(kind: str, value: Any) -> int | None:
+    if kind == LAZY_FRAME:
+        return None
+    return int(value.num_rows if _library_of(kind) == "pyarrow" else len(value))
 
 
-def _read_table(library: str, path: pathlib.Path) -> Any:
+def _names_in(kind: str, value: Any) -> Any:
+    if kind == LAZY_FRAME:
+        return value.collect_schema().names()
+    return value.column_names if _library_of(kind) == "pyarrow" else value.columns
+
+
+def _read_table(kind: str, path: pathlib.Path, columns: Sequence[str] | None) -> Any:
+    library = _library_of(kind)
     if library == "polars":
-        return _library("polars").read_parquet(path)
+        polars = _library("polars")
+        if columns is not None:
+            table_columns.check(columns, list(polars.read_parquet_schema(path)))
+        if kind == LAZY_FRAME:
+            lazy = polars.scan_parquet(path)
+            return lazy if columns is None else lazy.select(columns)
+        return polars.read_parquet(path, columns=columns)
     if library == "pandas":
         _library("pandas")
-    table = _library("pyarrow.parquet").read_table(path)
+    parquet = _library("pyarrow.parquet")
+    if columns is not None:
+        table_columns.check(columns, parquet.read_schema(path).names)
+    # What pandas noted of the index is kept with the chosen columns.
+    table = (
+        parquet.read_table(path, columns=columns, use_pandas_metadata=library == "pandas")
+        if columns is not None
+        else parquet.read_table(path)
+    )
     return table.to_pandas() if library == "pandas" else table
