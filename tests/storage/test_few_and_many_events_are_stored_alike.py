@@ -11,7 +11,8 @@ from tests.storage import support
 pytestmark = pytest.mark.postgres
 
 _ROWS = (
-    "SELECT kind, timestamp, location_name, asset_key, partition, step_key, payload, stored_time "
+    "SELECT kind, timestamp, location_name, asset_key, partition, check_name, step_key, payload, "
+    "stored_time "
     "FROM events ORDER BY id"
 )
 _STATES = "SELECT asset_key, materialization_id, location_name, payload FROM asset_state ORDER BY 1"
@@ -32,8 +33,15 @@ def odd_events() -> list[events_pb2.Event]:
     keyless = support.event("", 0, "asset_materialization")
     observation = support.event("", 0, "asset_observation")
     observation.asset_observation.asset_key.path.append("ä€😀")
+    check = support.event("", 0, "asset_check_evaluation")
+    check.asset_check_evaluation.asset_key.path.append("x")
+    check.asset_check_evaluation.check_name = "n\0" * 400
+    check.asset_check_evaluation.partition = "p\0"
+    planned = support.event("", 0, "asset_check_evaluation_planned")
+    planned.asset_check_evaluation_planned.check_name = "c"
     empty = events_pb2.Event()
-    return [plain, early, late, broken, nul, odd_part, long_key, keyless, observation, empty]
+    odd = [plain, early, late, broken, nul, odd_part, long_key, keyless, observation, empty]
+    return [*odd, check, planned]
 
 
 async def rows_of(database: Database, url: str, at_once: int) -> tuple[list[tuple], list[tuple]]:
@@ -54,7 +62,7 @@ async def test_few_and_many_events_are_stored_alike(
     few, few_states = await rows_of(database, database_url, at_once=1)
     other = await Database.connect(own_database_url)
     try:
-        many, many_states = await rows_of(other, own_database_url, at_once=20)
+        many, many_states = await rows_of(other, own_database_url, at_once=24)
     finally:
         await other.close()
     assert log_writer.INSERTED_MAX < 20

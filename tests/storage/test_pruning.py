@@ -31,6 +31,10 @@ async def test_pruned_partitions_are_gone_and_projections_stay(
         support.event(run.run_id, 1, "run_started"),
         support.materialization(run.run_id, 2, "x"),
     ]
+    check = support.event("", 0, "asset_check_evaluation")
+    check.asset_check_evaluation.asset_key.path.append("x")
+    check.asset_check_evaluation.check_name = "full"
+    await database.events.append_host_events([check])
     await database.events.append([support.batch(first)])
     set_head(own_database_url, partitions.SIZE + 5)
     await database.events.append([support.batch([support.materialization(run.run_id, 3, "y")])])
@@ -50,6 +54,9 @@ async def test_pruned_partitions_are_gone_and_projections_stay(
     assert kept.event.seq == 3
     latest = await database.events.latest_materializations([("x",), ("y",)])
     assert sorted(s.event.seq for s in latest) == [2, 3]
+    assert len(await database.checks.latest_check_evaluations([(("x",), "full")])) == 1
+    listed, more = await database.checks.list_check_evaluations((("x",), "full"))
+    assert (listed, more) == ([], False)
     assert (await database.runs.get(run.run_id)).start_time is not None
     # The high-water mark stays too: a repeat of a pruned event is still a repeat.
     [outcome] = await database.events.append([support.batch(first)])

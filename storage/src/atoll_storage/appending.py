@@ -45,7 +45,8 @@ UPDATE runs SET
     start_time = coalesce(new.start_time, runs.start_time),
     end_time = coalesce(new.end_time, runs.end_time),
     build_id = coalesce(new.build_id, runs.build_id),
-    failure = coalesce(decode(new.failure, 'hex'), runs.failure)
+    failure = coalesce(decode(new.failure, 'hex'), runs.failure),
+    update_time = clock_timestamp()
 FROM jsonb_to_recordset(%s) AS new (
     run_id text, status text, start_time timestamptz, end_time timestamptz, build_id text,
     failure text

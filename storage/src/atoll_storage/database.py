@@ -16,6 +16,8 @@ from sqlalchemy.ext import asyncio as sa_asyncio
 
 from atoll_storage import (
     announcing,
+    asset_store,
+    check_store,
     connections,
     errors,
     event_log,
@@ -24,6 +26,7 @@ from atoll_storage import (
     migrating,
     notifications,
     output_store,
+    partition_store,
     records,
     run_store,
     sensor_store,
@@ -39,6 +42,9 @@ class Database:
         sensors: Sensor states and ticks.
         locations: Code servers, snapshots and owners of assets.
         outputs: Captured output of steps.
+        checks: Evaluations of asset checks.
+        assets: What the log says of assets and their partitions.
+        partitions: Dynamic partitions.
     """
 
     def __init__(self, url: sa.URL, engine: sa_asyncio.AsyncEngine) -> None:
@@ -48,6 +54,9 @@ class Database:
         self.sensors = sensor_store.SensorStore(engine, self._announcer)
         self.locations = location_store.LocationStore(engine, self._announcer)
         self.outputs = output_store.OutputStore(engine)
+        self.checks = check_store.CheckStore(engine)
+        self.assets = asset_store.AssetStore(engine)
+        self.partitions = partition_store.PartitionStore(engine)
         self._url = url
         self._engine = engine
 

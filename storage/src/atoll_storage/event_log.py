@@ -20,6 +20,7 @@ from atoll_storage import (
     log_writer,
     partitions,
     records,
+    request_rows,
     schema,
 )
 
@@ -42,10 +43,17 @@ _MATERIALIZATIONS = (
     f"WHERE id > %s AND kind = {schema.KIND_MATERIALIZATION} AND asset_key IS NOT NULL "
     "ORDER BY id LIMIT "
 )
+_OF_JOBS = "run_id IN (SELECT run_id FROM runs WHERE job_name = ANY(%s))"
 _LATEST = (
     "SELECT materialization_id, payload, location_name, stored_time FROM asset_state "
     "WHERE asset_key = ANY(%s)"
 )
+_OBSERVED = (
+    "SELECT found.* FROM unnest(%s::text[]) AS wanted (asset_key) CROSS JOIN LATERAL ("
+    "SELECT id, payload, location_name, stored_time FROM events "
+    f"WHERE asset_key = wanted.asset_key AND kind = {schema.KIND_OBSERVATION} "
+    "ORDER BY id DESC LIMIT 1) AS found"
+).encode()
 
 _Condition = tuple[str, object]
 
@@ -197,6 +205,68 @@ class EventLog:
         )
         return [event_rows.stored_event(*row) for row in rows]
 
+    async def latest_observations(
+        self, asset_keys: Sequence[tuple[str, ...]]
+    ) -> list[events_pb2.StoredEvent]:
+        """Return the newest stored observation of each asset that has one."""
+        rows = await connections.fetch(
+            self._engine, "reading observations", _OBSERVED, [_encoded(asset_keys)]
+        )
+        return [event_rows.stored_event(*row) for row in rows]
+
+    async def list_events(
+        self,
+        query: records.EventQuery,
+        *,
+        after_id: int = 0,
+        before_id: int = 0,
+        ascending: bool = False,
+        limit: int = 100,
+    ) -> tuple[list[events_pb2.StoredEvent], bool]:
+        """Return stored events by position, and whether there are more in the same direction.
+
+        Args:
+            query: Which events.
+            after_id: Only events after this id.
+            before_id: Only events before this id; 0 means no bound.
+            ascending: Oldest first.
+            limit: How many at the most.
+        """
+        conditions = [
+            ("id > %s", after_id),
+            ("id < %s", before_id or _LAST_ID),
+            *_conditions(query),
+        ]
+        order = f"ORDER BY id {'ASC' if ascending else 'DESC'} LIMIT {int(limit) + 1}"
+        statement, parameters = _select(_READ, conditions, f" {_spelled(query.kinds)}{order}")
+        rows = await connections.fetch(self._engine, "reading the log", statement, parameters)
+        return [event_rows.stored_event(*row) for row in rows[:limit]], len(rows) > limit
+
+    async def report(
+        self, event: events_pb2.Event, location_name: str, *, request_id: str = ""
+    ) -> int:
+        """Store an event of no run and return its id.
+
+        Args:
+            event: The event.
+            location_name: The location that reports it.
+            request_id: Makes it exactly once: repeats store nothing and return the first answer.
+        """
+        async with connections.driver_connection(self._engine, "storing a report") as raw:
+            async with raw.pipeline():
+                head = await log_writer.request_lock(raw)
+                earlier = await request_rows.find(raw, request_id)
+            result = await request_rows.result_of(earlier)
+            if result is not None:
+                await raw.rollback()
+                return result
+            writer = await log_writer.LogWriter.of(raw, head)
+            event_id = writer.add(event, location_name)
+            for statement, parameters in request_rows.changes(request_id, event_id):
+                writer.also(statement, parameters)
+            await writer.commit(self._announcer)
+            return event_id
+
     async def ensure_partitions(self) -> None:
         """Create the partitions that the next events need. Appends do so by themselves too."""
         async with connections.driver_connection(self._engine, "making partitions") as raw:
@@ -251,6 +321,21 @@ def _select(
     return f"{select}{where}{rest}".encode(), [value for _, value in conditions]
 
 
+def _spelled(kinds: Sequence[str]) -> str:
+    """Return the condition of the index that has the kinds, spelled as there, where one has."""
+    numbers = [event_rows.KIND_NUMBERS.get(kind, -1) for kind in kinds]
+    if not numbers:
+        return ""
+    if all(schema.KIND_RUN_FIRST <= number <= schema.KIND_RUN_LAST for number in numbers):
+        bounds = f"kind >= {schema.KIND_RUN_FIRST} AND kind <= {schema.KIND_RUN_LAST}"
+        return f"AND {bounds} {_exactly(numbers)}"
+    return _exactly(numbers)
+
+
+def _exactly(numbers: Sequence[int]) -> str:
+    return f"AND kind = {numbers[0]} " if len(numbers) == 1 else ""
+
+
 def _encoded(keys: Sequence[tuple[str, ...]]) -> list[str]:
     return [asset_keys.encode(key) for key in keys]
 
@@ -265,14 +350,24 @@ def _path_of(asset_key: str, payload: bytes | None) -> tuple[str, ...]:
 def _conditions(query: records.EventQuery | None) -> list[_Condition]:
     if query is None:
         return []
-    conditions: list[_Condition] = []
-    if query.run_id is not None:
-        conditions.append(("run_id = %s", query.run_id))
-    if query.location_name is not None:
-        conditions.append(("location_name = %s", query.location_name))
+    conditions: list[_Condition] = [
+        (text, value)
+        for text, value in (
+            ("run_id = %s", query.run_id),
+            ("location_name = %s", query.location_name),
+            ("coalesce(timestamp, stored_time) > %s", query.after_time),
+            ("coalesce(timestamp, stored_time) < %s", query.before_time),
+        )
+        if value is not None
+    ]
     if query.asset_key is not None:
         conditions.append(("asset_key = %s", asset_keys.encode(query.asset_key)))
     if query.kinds:
         numbers = [event_rows.KIND_NUMBERS.get(kind, -1) for kind in query.kinds]
         conditions.append(("kind = ANY(%s::smallint[])", numbers))
-    return conditions
+    lists = (
+        ("partition = ANY(%s)", query.partitions),
+        (_OF_JOBS, query.job_names),
+        ("id = ANY(%s)", query.event_ids),
+    )
+    return [*conditions, *((text, list(values)) for text, values in lists if values)]

@@ -1,13 +1,14 @@
 """Events as rows of the log: the encoding for binary COPY, single rows, and the way back.
 
 Called by `log_writer` for every event that comes in, so it is written for speed: rows of a COPY are
-packed here, since passing eleven values a row through the driver costs more than Postgres takes to
+packed here, since passing twelve values a row through the driver costs more than Postgres takes to
 store them. Both ways store the same. Nothing that a producer writes into an event may make the row
 unacceptable to Postgres: what does not fit a column is made to fit there, the payload keeps the
 truth.
 """
 
 import datetime as dt
+import hashlib
 import struct
 
 from psycopg.types import numeric
@@ -17,12 +18,13 @@ from atoll_storage import asset_keys
 
 COLUMNS = (
     "id, stored_time, timestamp, seq, kind, run_id, location_name, asset_key, partition, "
-    "step_key, payload"
+    "check_name, step_key, payload"
 )
 COPY_STATEMENT = f"COPY events ({COLUMNS}) FROM STDIN (FORMAT BINARY)"
 INSERT_STATEMENT = """
 INSERT INTO events (id, timestamp, seq, kind, run_id, location_name, asset_key, partition,
-step_key, payload, stored_time) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %b, %s)
+check_name, step_key, payload, stored_time)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %b, %s)
 """
 """Stores the row that `values` gives, followed by the stored time."""
 COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
@@ -33,19 +35,26 @@ KIND_NUMBERS = {
 }
 """The field number of each body; 0 stands for an event without one."""
 
+INDEXED_BYTES_MAX = 512
+"""Several columns of an index must fit a third of a page together."""
+
 _POSTGRES_EPOCH = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 _POSTGRES_EPOCH_S = 946684800
 _FIRST_S, _LAST_S = -62135596800, 253402300799  # the years 1 to 9999
-_WITH_ASSET = frozenset(
-    {"asset_materialization_planned", "asset_materialization", "asset_observation", "loaded_input"}
-)
-_WITH_PARTITION = _WITH_ASSET - {"loaded_input"}
+_WITH_CHECK = frozenset({"asset_check_evaluation_planned", "asset_check_evaluation"})
+_WITH_PARTITION = _WITH_CHECK | {
+    "asset_materialization_planned",
+    "asset_materialization",
+    "asset_observation",
+    "asset_failed_to_materialize",
+}
+_WITH_ASSET = _WITH_PARTITION | {"loaded_input"}
 
 _FIXED = struct.Struct(">hiqiqiqiqih")
 _FIXED_WITHOUT_TIMESTAMP = struct.Struct(">hiqiqiiqih")
 _LENGTH = struct.Struct(">i")
 _NULL = _LENGTH.pack(-1)
-_FIELDS = 11
+_FIELDS = 12
 
 
 def _text(value: str) -> bytes:
@@ -65,18 +74,29 @@ def _cleaned(value: str) -> str | None:
     return value.replace("\0", "\ufffd") or None
 
 
+def indexed(value: str) -> str:
+    """Return a text as columns of an index hold it: a long one as its digest."""
+    text = value.replace("\0", "\ufffd")
+    data = text.encode()
+    if len(data) <= INDEXED_BYTES_MAX:
+        return text
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
 def values(
     event_id: int, event: events_pb2.Event, location_name: str, payload: bytes
 ) -> tuple[object, ...]:
     """Return the row of one event for `INSERT_STATEMENT`. `payload` is the encoded event."""
     kind = event.WhichOneof("body")
-    asset_key = partition = None
+    asset_key = partition = check_name = None
     if kind in _WITH_ASSET:
         body = getattr(event, kind)
         if body.asset_key.path:
             asset_key = _cleaned(asset_keys.encode(body.asset_key.path))
         if kind in _WITH_PARTITION:
             partition = _cleaned(body.partition)
+        if kind in _WITH_CHECK:
+            check_name = indexed(body.check_name) or None
     # Numbers of one type, whatever their size, so that one plan serves all.
     return (
         numeric.Int8(event_id),
@@ -87,9 +107,16 @@ def values(
         location_name,
         asset_key,
         partition,
+        check_name,
         _cleaned(event.step_key),
         payload,
     )
+
+
+def check_state_key(told: events_pb2.AssetCheckEvaluation) -> tuple[str, str, str]:
+    """Return what names a check and a partition in the table of the newest evaluations."""
+    asset_key = asset_keys.encode(told.asset_key.path).replace("\0", "\ufffd")
+    return asset_key, indexed(told.check_name), indexed(told.partition)
 
 
 def microseconds(moment: dt.datetime) -> int:
@@ -123,19 +150,22 @@ class RowEncoder:
         owner = self._owners.get((run_id, location_name))
         if owner is None:
             owner = self._owners[run_id, location_name] = _text(run_id) + _name(location_name)
-        asset_key = partition = _NULL
+        asset_key = partition = check_name = _NULL
         if kind in _WITH_ASSET:
             body = getattr(event, kind)
             if body.asset_key.path:
                 asset_key = _text(asset_keys.encode(body.asset_key.path))
             if kind in _WITH_PARTITION:
                 partition = _text(body.partition)
+            if kind in _WITH_CHECK:
+                check_name = _text(indexed(body.check_name))
         return b"".join(
             (
                 self._fixed(event_id, event, KIND_NUMBERS[kind] if kind else 0),
                 owner,
                 asset_key,
                 partition,
+                check_name,
                 _text(event.step_key),
                 _LENGTH.pack(len(payload)),
                 payload,

@@ -12,6 +12,10 @@ CLAIM = 0x41746F6C00000002
 """Held while queued runs are claimed: limits are counted by one at a time."""
 OWNERS = 0x41746F6C00000003
 """Held while owners of assets are settled."""
+PARTITIONS = 0x41746F6C
+"""The first of two numbers, the second of which stands for a dynamic partitions definition. Held
+while its keys are changed, so that the order of positions is the order of commits. Whoever changes
+several takes the locks in the order of the names."""
 APPEND = 0x41746F6C00000004
 """Held from the assignment of event ids to their commit, and by whoever changes the status of a
 run. Rows that running transactions may wait for are locked after it."""

@@ -12,7 +12,6 @@ A transaction costs two round trips: one that takes the lock and reads what must
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import psycopg
 from psycopg.types import numeric
@@ -20,12 +19,13 @@ from psycopg.types import numeric
 from atoll.events.v1 import events_pb2
 from atoll_storage import (
     announcing,
-    asset_keys,
+    check_projections,
     connections,
     event_rows,
     locks,
     notifications,
     partitions,
+    projections,
     records,
 )
 
@@ -38,17 +38,6 @@ INSERTED_MAX = 8
 _LOCK = "SELECT pg_advisory_xact_lock(%s)"
 # A statement of its own: its snapshot must be taken after the lock.
 _HEAD = "SELECT head, partitioned_to, clock_timestamp() FROM log_head"
-_SET_STATE = """
-INSERT INTO asset_state AS state (asset_key, materialization_id, location_name, payload,
-stored_time) {} ON CONFLICT (asset_key) DO UPDATE SET
-    materialization_id = excluded.materialization_id, location_name = excluded.location_name,
-    stored_time = excluded.stored_time, payload = excluded.payload
-"""
-_SET_ASSET_STATE = _SET_STATE.format("VALUES (%s, %s, %s, %b, %s)").encode()
-_SET_ASSET_STATES = _SET_STATE.format(
-    "SELECT asset_key, id, location_name, payload, %s FROM unnest(%s::text[], %s::bigint[], "
-    "%s::text[], %b::bytea[]) AS new (asset_key, id, location_name, payload)"
-).encode()
 _SET_HEAD = "WITH moved AS (UPDATE log_head SET head = %s) SELECT pg_notify(%s, %s)"
 _SET_HEAD_OF_RUNS = f"{_SET_HEAD}, pg_notify(%s, %s)".encode()
 
@@ -87,8 +76,8 @@ class LogWriter:
         self._first_id = head + 1
         self._added: list[tuple[events_pb2.Event, str]] = []
         self._rows: list[Sequence[object]] = []
-        self._materialized: list[tuple[int, tuple[str, ...]]] = []
-        self._latest: dict[str, tuple[int, str, bytes]] = {}
+        self._assets = projections.AssetProjections()
+        self._checks = check_projections.CheckProjections()
         self._statuses: set[records.RunStatus] = set()
         self._statements: list[tuple[connections.Statement, Sequence[object]]] = []
 
@@ -139,7 +128,7 @@ class LogWriter:
             records.Stored(
                 after_id=self._first_id - 1,
                 last_id=self.head,
-                materializations=tuple(self._materialized),
+                materializations=tuple(self._assets.materialized),
                 statuses=frozenset(self._statuses),
             )
         )
@@ -154,7 +143,8 @@ class LogWriter:
                 payload = event.SerializeToString()
                 row = event_rows.values(event_id, event, location_name, payload)
                 self._rows.append((*row, self.now))
-                self._remember(event_id, event, location_name, payload)
+                self._assets.add(event_id, event, location_name, payload)
+                self._checks.add(event_id, event, location_name, payload)
             return
         encoder = event_rows.RowEncoder(self.now)
         async with self._raw.cursor() as cursor, cursor.copy(event_rows.COPY_STATEMENT) as copy:
@@ -162,21 +152,13 @@ class LogWriter:
             for event_id, (event, location_name) in enumerate(self._added, self._first_id):
                 payload = event.SerializeToString()
                 chunk.append(encoder.encode(event_id, event, location_name, payload))
-                self._remember(event_id, event, location_name, payload)
+                self._assets.add(event_id, event, location_name, payload)
+                self._checks.add(event_id, event, location_name, payload)
                 if len(chunk) >= _CHUNK_ROWS:
                     await copy.write(b"".join(chunk))
                     chunk.clear()
             chunk.append(event_rows.COPY_TRAILER)
             await copy.write(b"".join(chunk))
-
-    def _remember(
-        self, event_id: int, event: events_pb2.Event, location_name: str, payload: bytes
-    ) -> None:
-        if event.HasField("asset_materialization"):
-            path = tuple(event.asset_materialization.asset_key.path)
-            if path:
-                self._materialized.append((event_id, path))
-                self._latest[asset_keys.encode(path)] = (event_id, location_name, payload)
 
     async def _finish(self, announcer: announcing.Announcer) -> None:
         """Send what goes with the commit. Runs in a pipeline."""
@@ -185,7 +167,11 @@ class LogWriter:
             await cursor.execute(event_rows.INSERT_STATEMENT, row, prepare=True)
         for statement, parameters in self._statements:
             await cursor.execute(statement, parameters, prepare=True)
-        await self._set_asset_states(cursor)
+        for statement, parameters in (
+            *self._assets.changes(self.now),
+            *self._checks.changes(self.now),
+        ):
+            await cursor.execute(statement, parameters, prepare=True)
         if self._added:
             told: list[object] = [
                 numeric.Int8(self.head),
@@ -199,16 +185,3 @@ class LogWriter:
             await cursor.execute(statement, told, prepare=True)
         # Not `commit()`, which would wait for an answer of its own.
         await cursor.execute("COMMIT", prepare=False)
-
-    async def _set_asset_states(self, cursor: psycopg.AsyncCursor[tuple[Any, ...]]) -> None:
-        # In one order everywhere, although the append lock lets no two of these run at once.
-        keys = sorted(self._latest)
-        if len(keys) <= INSERTED_MAX:
-            for key in keys:
-                event_id, *rest = self._latest[key]
-                values = [key, numeric.Int8(event_id), *rest, self.now]
-                await cursor.execute(_SET_ASSET_STATE, values, prepare=True)
-            return
-        rows = [self._latest[key] for key in keys]
-        columns = [list(column) for column in zip(*rows, strict=True)]
-        await cursor.execute(_SET_ASSET_STATES, [self.now, keys, *columns], prepare=True)

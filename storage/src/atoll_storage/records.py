@@ -71,6 +71,41 @@ class EventQuery:
     location_name: str | None = None
     asset_key: tuple[str, ...] | None = None
     kinds: tuple[str, ...] = ()
+    partitions: tuple[str, ...] = ()
+    job_names: tuple[str, ...] = ()
+    after_time: dt.datetime | None = None
+    before_time: dt.datetime | None = None
+    event_ids: tuple[int, ...] = ()
+
+
+AssetPath = tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunTarget:
+    """What a run is to run of its job, beside assets and a partition. Empty fields mean all.
+
+    Attributes:
+        partition_range_start: The first partition of a range.
+        partition_range_end: The last partition of a range.
+        op_selection: The ops, as a selection over the job.
+        asset_check_selection: The checks: the path of the asset's key, and the name.
+        step_keys: The steps.
+        parent_run_id: The run that this one runs again.
+        root_run_id: The first of the runs that were run again one after the other.
+    """
+
+    partition_range_start: str = ""
+    partition_range_end: str = ""
+    op_selection: tuple[str, ...] = ()
+    asset_check_selection: tuple[tuple[AssetPath, str], ...] = ()
+    step_keys: tuple[str, ...] = ()
+    parent_run_id: str = ""
+    root_run_id: str = ""
+
+
+WHOLE_JOB = RunTarget()
+"""Everything of a job, for the first time."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -89,11 +124,15 @@ class NewRun:
     sensor_name: str = ""
     tick_id: str = ""
     run_key: str = ""
+    target: RunTarget = WHOLE_JOB
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RunRecord:
-    """A run as stored. `server_id` and `attempt` say where it was last handed to, and how often."""
+    """A run as stored. `server_id` and `attempt` say where it was last handed to, and how often.
+
+    `update_time` is when the status last changed; `queue_order` is the position among all runs.
+    """
 
     run_id: str
     location_name: str
@@ -114,15 +153,109 @@ class RunRecord:
     sensor_name: str
     tick_id: str
     run_key: str
+    target: RunTarget = WHOLE_JOB
+    update_time: dt.datetime | None = None
+    queue_order: int = 0
+
+
+class RunOrder(enum.Enum):
+    """What runs are listed by; the values are the columns."""
+
+    CREATE_TIME = "create_time"
+    UPDATE_TIME = "update_time"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RunQuery:
-    """Chooses runs; all given conditions must hold."""
+    """Chooses runs; all given conditions must hold.
+
+    Attributes:
+        statuses: Only these; empty means any.
+        run_ids: Only these; None means any.
+        tags: The values of a tag, of which one is enough, by its name.
+        absent_tags: Tags that a run must not have.
+    """
 
     location_name: str | None = None
     job_name: str | None = None
     statuses: tuple[RunStatus, ...] = ()
+    run_ids: tuple[str, ...] | None = None
+    tags: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict[str, Sequence[str]])
+    absent_tags: tuple[str, ...] = ()
+    created_after: dt.datetime | None = None
+    created_before: dt.datetime | None = None
+    updated_after: dt.datetime | None = None
+    updated_before: dt.datetime | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AssetEntry:
+    """What the log says of an asset as a whole. `planned_id` is 0 where nothing is planned."""
+
+    path: AssetPath
+    latest_materialization: events_pb2.StoredEvent | None = None
+    latest_observation: events_pb2.StoredEvent | None = None
+    planned_id: int = 0
+    planned_run_id: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AssetPartitionQuery:
+    """Chooses partitions of one asset.
+
+    Attributes:
+        path: The asset.
+        partitions: Only these; empty means all.
+        after_partition: Only those after this one.
+        materialized: Only those that were materialized, and only what that took.
+        after_id: Only those whose newest materialization is after this id.
+        before_id: Look at what is before this id only; 0 means no bound.
+    """
+
+    path: AssetPath
+    partitions: Sequence[str] = ()
+    after_partition: str = ""
+    materialized: bool = False
+    after_id: int = 0
+    before_id: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AssetPartition:
+    """What the log says of one partition of an asset. Ids are 0 where there is none."""
+
+    partition: str
+    materialization_id: int
+    materialization_count: int
+    observation_id: int = 0
+    planned_id: int = 0
+    planned_run_id: str = ""
+    planned_run_status: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DynamicPartition:
+    """One key of a dynamic partitions definition; positions follow the order of adding."""
+
+    partition_key: str
+    position: int
+    create_time: dt.datetime
+
+
+class DynamicPartitionsChangeKind(enum.Enum):
+    """What is done with keys."""
+
+    ADD = "add"
+    DELETE = "delete"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DynamicPartitionsChange:
+    """Keys to add to a dynamic partitions definition, or to take out of it."""
+
+    partitions_def_name: str
+    kind: DynamicPartitionsChangeKind
+    partition_keys: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -217,6 +350,7 @@ class TickCommit:
         tick: Id, outcome, times, skip reason, failure, build, event id and log lines; the run ids,
             the skipped run keys and the end time are filled in by the commit.
         asset_events: Events that the sensor reports, stored in the same transaction.
+        dynamic_partitions: Changes of dynamic partitions, made in order in the same transaction.
     """
 
     key: SensorKey
@@ -226,6 +360,7 @@ class TickCommit:
     runs: Sequence[NewRun]
     tick: automation_pb2.Tick
     asset_events: Sequence[events_pb2.Event] = ()
+    dynamic_partitions: Sequence[DynamicPartitionsChange] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from atoll_storage import (
     locks,
     log_writer,
     records,
+    run_queries,
     run_rows,
     schema,
 )
@@ -76,7 +77,8 @@ chosen AS (
         LIMIT lane.room
     ) AS queued
 )
-UPDATE runs SET status = 'STARTING', server_id = chosen.server_id, attempt = attempt + 1
+UPDATE runs SET status = 'STARTING', server_id = chosen.server_id, attempt = attempt + 1,
+    update_time = clock_timestamp()
 FROM chosen
 WHERE runs.run_id = chosen.run_id AND chosen.turn <= (SELECT total FROM room)
 RETURNING chosen.turn, {run_rows.NAMES}
@@ -93,7 +95,8 @@ _GET_TO_CHANGE = (
 ).encode()
 _CHANGE = """
 UPDATE runs SET status = %s, server_id = coalesce(%s, server_id),
-    end_time = coalesce(%s, end_time), failure = coalesce(%b, failure)
+    end_time = coalesce(%s, end_time), failure = coalesce(%b, failure),
+    update_time = clock_timestamp()
 WHERE run_id = %s
 """
 
@@ -136,19 +139,37 @@ class RunStore:
         before: tuple[dt.datetime, str] | None = None,
     ) -> builtins.list[records.RunRecord]:
         """Return runs, newest first, `before` being the (create time, id) of the last one seen."""
-        statement = sa.select(*run_rows.COLUMNS)
-        if query.location_name is not None:
-            statement = statement.where(_RUNS.location_name == query.location_name)
-        if query.job_name is not None:
-            statement = statement.where(_RUNS.job_name == query.job_name)
-        if query.statuses:
-            statement = statement.where(_RUNS.status.in_([s.value for s in query.statuses]))
+        statement = sa.select(*run_rows.COLUMNS).where(*run_queries.conditions(query))
         if before is not None:
             statement = statement.where(
                 sa.tuple_(_RUNS.create_time, _RUNS.run_id) < sa.tuple_(*before)
             )
         order = (_RUNS.create_time.desc(), _RUNS.run_id.desc())
         return await self._select(statement.order_by(*order).limit(limit))
+
+    async def page(
+        self,
+        query: records.RunQuery,
+        *,
+        order: records.RunOrder = records.RunOrder.CREATE_TIME,
+        ascending: bool = False,
+        after_run_id: str = "",
+        limit: int,
+    ) -> tuple[builtins.list[records.RunRecord], bool]:
+        """Return runs in an order, after one of them, and whether there are more."""
+        statement = sa.select(*run_rows.COLUMNS).where(*run_queries.conditions(query))
+        statement = run_queries.ordered(
+            statement, order, ascending=ascending, after_run_id=after_run_id
+        )
+        found = await self._select(statement.limit(limit + 1))
+        return found[:limit], len(found) > limit
+
+    async def count(self, query: records.RunQuery) -> int:
+        """Return how many runs there are."""
+        statement = sa.select(sa.func.count()).select_from(schema.runs)
+        statement = statement.where(*run_queries.conditions(query))
+        async with connections.transaction(self._engine, "counting runs") as connection:
+            return (await connection.execute(statement)).scalar_one()
 
     async def claim(
         self, servers: Mapping[str, str], limits: records.ClaimLimits, *, batch_max: int

@@ -24,8 +24,11 @@ metadata = sa.MetaData(
 Name = sa.Text(collation="C")
 _TIME = sa.DateTime(timezone=True)
 
+# The kinds that tell of a run as a whole.
+KIND_RUN_FIRST, KIND_RUN_LAST = 20, 26
 KIND_MATERIALIZATION = 41
 KIND_OBSERVATION = 42
+KIND_CHECK_EVALUATION = 45
 
 log_head = sa.Table(
     "log_head",
@@ -62,6 +65,9 @@ events = sa.Table(
     sa.Column("partition", Name),
     sa.Column("step_key", Name),
     sa.Column("payload", sa.LargeBinary, nullable=False, comment="atoll.events.v1.Event"),
+    sa.Column(
+        "check_name", Name, comment="For evaluations of checks; sha256:<digest> of a long one."
+    ),
     postgresql_partition_by="RANGE (id)",
     comment="The log. The order of ids is the order of commits.",
 )
@@ -79,6 +85,40 @@ sa.Index(
     postgresql_include=["asset_key"],
     postgresql_where=events.c.kind == sa.literal_column(str(KIND_MATERIALIZATION)),
 )
+sa.Index(
+    "events_check",
+    events.c.asset_key,
+    events.c.check_name,
+    events.c.id,
+    postgresql_where=events.c.kind == sa.literal_column(str(KIND_CHECK_EVALUATION)),
+)
+
+check_state = sa.Table(
+    "check_state",
+    metadata,
+    sa.Column("asset_key", Name, primary_key=True),
+    sa.Column("check_name", Name, primary_key=True),
+    sa.Column("partition", Name, primary_key=True, comment="Empty for none."),
+    sa.Column("evaluation_id", sa.BigInteger, nullable=False),
+    sa.Column("location_name", Name, nullable=False),
+    sa.Column("stored_time", _TIME, nullable=False),
+    sa.Column("payload", sa.LargeBinary, nullable=False, comment="atoll.events.v1.Event"),
+    comment="The newest evaluation of each check and partition. Survives pruning.",
+    postgresql_with={"fillfactor": "50"},
+)
+sa.Index(
+    "check_state_newest",
+    check_state.c.asset_key,
+    check_state.c.check_name,
+    check_state.c.evaluation_id,
+)
+
+sa.Index(
+    "events_run_status",
+    events.c.kind,
+    events.c.id,
+    postgresql_where=sa.text(f"kind >= {KIND_RUN_FIRST} AND kind <= {KIND_RUN_LAST}"),
+)
 
 asset_state = sa.Table(
     "asset_state",
@@ -91,6 +131,71 @@ asset_state = sa.Table(
     comment="The newest materialization of each asset. Survives pruning.",
     postgresql_with={"fillfactor": "50"},
 )
+
+asset_entries = sa.Table(
+    "asset_entries",
+    metadata,
+    sa.Column("asset_key", Name, primary_key=True),
+    sa.Column("path", postgresql.ARRAY(sa.Text), nullable=False),
+    sa.Column("observation_id", sa.BigInteger, nullable=False, comment="0: none."),
+    sa.Column("planned_id", sa.BigInteger, nullable=False, comment="0: none."),
+    sa.Column("planned_run_id", Name, nullable=False),
+    comment="The newest observation and plan of each asset. Survives pruning.",
+    postgresql_with={"fillfactor": "50"},
+)
+
+asset_partitions = sa.Table(
+    "asset_partitions",
+    metadata,
+    sa.Column("asset_key", Name, primary_key=True),
+    sa.Column("partition", Name, primary_key=True),
+    sa.Column("materialization_id", sa.BigInteger, nullable=False, comment="0: none."),
+    sa.Column("materialization_count", sa.BigInteger, nullable=False),
+    sa.Column("observation_id", sa.BigInteger, nullable=False, comment="0: none."),
+    sa.Column("planned_id", sa.BigInteger, nullable=False, comment="0: none."),
+    sa.Column("planned_run_id", Name, nullable=False),
+    sa.Column("location_name", Name, nullable=False, comment="Of the materialization."),
+    sa.Column("stored_time", _TIME, nullable=False, comment="Of the materialization."),
+    sa.Column(
+        "payload",
+        sa.LargeBinary,
+        nullable=False,
+        comment="atoll.events.v1.Event: the materialization; empty where there is none.",
+    ),
+    comment="The newest events of each partition of each asset. Survives pruning.",
+    postgresql_with={"fillfactor": "70"},
+)
+
+dynamic_partitions = sa.Table(
+    "dynamic_partitions",
+    metadata,
+    sa.Column("partitions_def_name", Name, primary_key=True),
+    sa.Column("partition_key", Name, primary_key=True),
+    sa.Column(
+        "position",
+        sa.BigInteger,
+        sa.Identity(always=True),
+        nullable=False,
+        comment="The order in which keys were added.",
+    ),
+    sa.Column("create_time", _TIME, nullable=False, server_default=sa.func.now()),
+    comment="Partition keys that are data. A definition is the same for all locations.",
+)
+sa.Index(
+    "dynamic_partitions_order",
+    dynamic_partitions.c.partitions_def_name,
+    dynamic_partitions.c.position,
+)
+
+requests = sa.Table(
+    "requests",
+    metadata,
+    sa.Column("request_id", Name, primary_key=True),
+    sa.Column("result", sa.BigInteger, nullable=False),
+    sa.Column("create_time", _TIME, nullable=False, server_default=sa.func.now()),
+    comment="Changes that were made already, and their answers. Kept for a day.",
+)
+sa.Index("requests_oldest", requests.c.create_time)
 
 runs = sa.Table(
     "runs",
@@ -128,6 +233,20 @@ runs = sa.Table(
         sa.LargeBinary,
         comment="SHA-256 of the run key, which may be too long to index.",
     ),
+    sa.Column("partition_range_start", Name, nullable=False, server_default=""),
+    sa.Column("partition_range_end", Name, nullable=False, server_default=""),
+    sa.Column("op_selection", postgresql.JSONB, nullable=False, server_default="[]"),
+    sa.Column("asset_check_selection", postgresql.JSONB, nullable=False, server_default="[]"),
+    sa.Column("step_keys", postgresql.JSONB, nullable=False, server_default="[]"),
+    sa.Column("parent_run_id", Name, nullable=False, server_default=""),
+    sa.Column("root_run_id", Name, nullable=False, server_default=""),
+    sa.Column(
+        "update_time",
+        _TIME,
+        nullable=False,
+        server_default=sa.func.now(),
+        comment="When the status last changed.",
+    ),
     sa.CheckConstraint(
         "status IN ('QUEUED', 'STARTING', 'STARTED', 'SUCCESS', 'FAILURE', 'CANCELING', "
         "'CANCELED')",
@@ -140,6 +259,10 @@ runs = sa.Table(
     comment="Runs and their queue. The status is written under the append lock only.",
 )
 sa.Index("runs_newest", runs.c.create_time, runs.c.run_id)
+sa.Index("runs_updated", runs.c.update_time, runs.c.run_id)
+sa.Index(
+    "runs_tags", runs.c.tags, postgresql_using="gin", postgresql_ops={"tags": "jsonb_path_ops"}
+)
 sa.Index(
     "runs_queue",
     runs.c.location_name,

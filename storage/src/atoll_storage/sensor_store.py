@@ -23,6 +23,7 @@ from atoll_storage import (
     errors,
     log_writer,
     notifications,
+    partition_store,
     records,
     run_rows,
     schema,
@@ -170,6 +171,7 @@ class SensorStore:
                 )
                 for run in commit.runs
             ]
+            await partition_store.apply_all(raw, commit.dynamic_partitions)
             # Last of all: the append lock is held to the commit.
             head = await log_writer.request_lock(raw) if writes else None
         moment = await advanced.fetchone()
