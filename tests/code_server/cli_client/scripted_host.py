@@ -14,13 +14,18 @@ from atoll.api.v1 import (
     assets_pb2_grpc,
     automation_pb2,
     automation_pb2_grpc,
+    checks_pb2,
+    checks_pb2_grpc,
     events_pb2_grpc,
     locations_pb2,
     locations_pb2_grpc,
+    partitions_pb2,
+    partitions_pb2_grpc,
     runs_pb2,
     runs_pb2_grpc,
 )
 from atoll.api.v1 import events_pb2 as api_pb2
+from atoll.definitions.v1 import snapshot_pb2
 from atoll.events.v1 import events_pb2
 from atoll.rpc.v1 import server_info_pb2
 
@@ -32,14 +37,20 @@ def away() -> errors.UnavailableError:
 class ScriptedHost(
     locations_pb2_grpc.LocationsServiceServicer,
     assets_pb2_grpc.AssetsServiceServicer,
+    checks_pb2_grpc.ChecksServiceServicer,
     automation_pb2_grpc.SensorsServiceServicer,
     runs_pb2_grpc.RunsServiceServicer,
     events_pb2_grpc.EventsServiceServicer,
+    partitions_pb2_grpc.PartitionsServiceServicer,
 ):
     """Answers from its attributes."""
 
     def __init__(self) -> None:
         self.locations: list[locations_pb2.Location] = []
+        self.features = ("checks",)
+        self.checks: list[checks_pb2.AssetCheck] = []
+        self.asset_definition = snapshot_pb2.AssetDefinition()
+        self.job = locations_pb2.GetJobResponse()
         self.sensors: list[automation_pb2.Sensor] = []
         self.ticks: list[automation_pb2.Tick] = []
         self.runs: dict[str, runs_pb2.Run] = {}
@@ -56,6 +67,39 @@ class ScriptedHost(
         # How many events a watch sends before its connection breaks; None means all.
         self.watch_breaks_after: int | None = None
         self.watch_error: errors.RpcError | None = None
+        self.partitions: dict[str, list[str]] = {}
+        self.request_ids: list[str] = []
+        # How often the next changes of partitions are answered with "away" after they were made.
+        self.partition_answers_lost = 0
+
+    def add_partitions(self, name: str, keys: list[str]) -> int:
+        known = self.partitions.setdefault(name, [])
+        new = [key for key in keys if key not in known]
+        known += new
+        return len(new)
+
+    async def ListDynamicPartitions(self, request, context):
+        keys = self.partitions.get(request.partitions_def_name, [])
+        found = [partitions_pb2.DynamicPartition(partition_key=key) for key in keys]
+        for each in found:
+            each.create_time.FromJsonString("2026-01-02T03:04:05Z")
+        return partitions_pb2.ListDynamicPartitionsResponse(partitions=found)
+
+    async def AddDynamicPartitions(self, request, context):
+        self.request_ids.append(request.request_id)
+        count = self.add_partitions(request.partitions_def_name, list(request.partition_keys))
+        if self.partition_answers_lost:
+            self.partition_answers_lost -= 1
+            raise away()
+        return partitions_pb2.AddDynamicPartitionsResponse(added_count=count)
+
+    async def DeleteDynamicPartitions(self, request, context):
+        self.request_ids.append(request.request_id)
+        known = self.partitions.setdefault(request.partitions_def_name, [])
+        gone = [key for key in request.partition_keys if key in known]
+        for key in gone:
+            known.remove(key)
+        return partitions_pb2.DeleteDynamicPartitionsResponse(deleted_count=len(gone))
 
     async def ListLocations(self, request, context):
         begin = int(request.page_token or 0)
@@ -72,8 +116,32 @@ class ScriptedHost(
                 return locations_pb2.GetLocationResponse(location=location)
         raise errors.NotFoundError("No such location.", reason=reasons.UNKNOWN_LOCATION)
 
+    async def GetJob(self, request, context):
+        return self.job
+
+    async def GetAsset(self, request, context):
+        asset = assets_pb2.Asset(owner_location_name="sales")
+        asset.definition.CopyFrom(self.asset_definition)
+        asset.definition.key.CopyFrom(request.asset_key)
+        return assets_pb2.GetAssetResponse(asset=asset)
+
+    async def ListMaterializations(self, request, context):
+        return assets_pb2.ListMaterializationsResponse()
+
     async def ListAssets(self, request, context):
         return assets_pb2.ListAssetsResponse()
+
+    async def ListAssetChecks(self, request, context):
+        return checks_pb2.ListAssetChecksResponse(checks=self.checks)
+
+    async def GetAssetCheck(self, request, context):
+        for check in self.checks:
+            if check.definition.key == request.key:
+                return checks_pb2.GetAssetCheckResponse(check=check)
+        raise errors.NotFoundError("No such check.", reason=reasons.UNKNOWN_CHECK)
+
+    async def ListAssetCheckEvaluations(self, request, context):
+        return checks_pb2.ListAssetCheckEvaluationsResponse(evaluations=self.events)
 
     async def ListSensors(self, request, context):
         return automation_pb2.ListSensorsResponse(sensors=self.sensors)
@@ -147,20 +215,26 @@ class ScriptedHost(
 _SERVICES = {
     "LocationsService": locations_pb2_grpc.add_LocationsServiceServicer_to_server,
     "AssetsService": assets_pb2_grpc.add_AssetsServiceServicer_to_server,
+    "ChecksService": checks_pb2_grpc.add_ChecksServiceServicer_to_server,
     "SensorsService": automation_pb2_grpc.add_SensorsServiceServicer_to_server,
     "RunsService": runs_pb2_grpc.add_RunsServiceServicer_to_server,
     "EventsService": events_pb2_grpc.add_EventsServiceServicer_to_server,
+    "PartitionsService": partitions_pb2_grpc.add_PartitionsServiceServicer_to_server,
 }
 
 
 @contextlib.asynccontextmanager
 async def serving_host(
-    host: ScriptedHost, *, kind: int = server_info_pb2.SERVER_KIND_HOST
+    host: ScriptedHost,
+    *,
+    kind: int = server_info_pb2.SERVER_KIND_HOST,
 ) -> AsyncGenerator[str, None]:
     """Serve a scripted host on a free port and yield its address."""
     server = serving.GrpcServer(
         "127.0.0.1:0",
-        facts=info.ServerFacts(kind=kind, version="0.1.0", instance_id="test"),
+        facts=info.ServerFacts(
+            kind=kind, version="0.1.0", instance_id="test", features=host.features
+        ),
         services=[
             serving.Service(f"atoll.api.v1.{name}", add, host) for name, add in _SERVICES.items()
         ],

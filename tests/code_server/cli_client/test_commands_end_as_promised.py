@@ -1,56 +1,14 @@
 """The commands against a scripted host: what they print, what they send, how they end."""
 
-import asyncio
 import json
-import threading
-from collections.abc import Callable, Iterator
 
-import click
-import click.testing
 import pytest
 
-from atoll._cli import assets, events, locations, runs, sensors
-from atoll.api.v1 import automation_pb2, locations_pb2, runs_pb2
+from atoll._cli import assets, checks, events, locations, runs, sensors
+from atoll.api.v1 import automation_pb2, checks_pb2, locations_pb2, runs_pb2
 from atoll.definitions.v1 import snapshot_pb2, values_pb2
 from atoll.events.v1 import events_pb2
 from atoll.mesh.v1 import mesh_pb2
-from tests.code_server.cli_client import scripted_host
-
-Say = Callable[..., click.testing.Result]
-
-
-@pytest.fixture
-def host() -> scripted_host.ScriptedHost:
-    return scripted_host.ScriptedHost()
-
-
-@pytest.fixture
-def say(host) -> Iterator[Say]:
-    """Runs a command against the scripted host, which serves in a thread of its own."""
-    ready, stop = threading.Event(), []
-    addresses = []
-
-    async def serve() -> None:
-        done = asyncio.Event()
-        stop.append((asyncio.get_running_loop(), done))
-        async with scripted_host.serving_host(host) as address:
-            addresses.append(address)
-            ready.set()
-            await done.wait()
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
-    thread.start()
-    assert ready.wait(10)
-
-    def run(command: click.Command, *arguments: str, **kwargs) -> click.testing.Result:
-        runner = click.testing.CliRunner()
-        environment = {"ATOLL_HOST": addresses[0], "TZ": "UTC"}
-        return runner.invoke(command, list(arguments), env=environment, **kwargs)
-
-    yield run
-    loop, done = stop[0]
-    loop.call_soon_threadsafe(done.set)
-    thread.join(10)
 
 
 def finished(status: int = runs_pb2.RUN_STATUS_SUCCESS) -> runs_pb2.Run:
@@ -103,6 +61,79 @@ def test_json_lists_are_one_document(host, say):
 def test_an_empty_list_says_what_to_do(say):
     assert "atoll serve" in say(locations.locations, "list").output
     assert json.loads(say(assets.assets, "list", "--json").output) == {"assets": []}
+
+
+def checked(name: str, **found) -> checks_pb2.AssetCheck:
+    check = checks_pb2.AssetCheck(owner_location_name="sales", location_names=["sales"])
+    check.definition.key.asset_key.path.extend(["sales", "daily"])
+    check.definition.key.name = name
+    check.definition.blocking = True
+    if found:
+        body = events_pb2.AssetCheckEvaluation(check_name=name, **found)
+        check.latest_evaluation.event.asset_check_evaluation.CopyFrom(body)
+    return check
+
+
+def test_checks_are_listed_with_what_they_found(host, say):
+    warn = events_pb2.ASSET_CHECK_SEVERITY_WARN
+    host.checks = [
+        checked("fresh", passed=True),
+        checked("full", passed=False, severity=warn),
+        checked("sound", passed=False),
+        checked("unseen"),
+    ]
+    title, *rows = say(checks.checks, "list").output.splitlines()
+    assert title.split() == ["ASSET", "CHECK", "OWNER", "BLOCKING", "RESULT", "EVALUATED", "RUN"]
+    told = [row.split()[1:5] for row in rows]
+    assert told == [
+        ["fresh", "sales", "yes", "PASSED"],
+        ["full", "sales", "yes", "WARNING"],
+        ["sound", "sales", "yes", "FAILED"],
+        ["unseen", "sales", "yes", "-"],
+    ]
+
+
+def test_a_check_is_shown_with_its_evaluations(host, say):
+    host.checks = [checked("sound", passed=False)]
+    stored = events_pb2.StoredEvent(id=7)
+    body = stored.event.asset_check_evaluation
+    body.description, body.partition = "nulls found", "2024"
+    body.metadata["nulls"].int = 3
+    host.events = [stored]
+    output = say(checks.checks, "show", "sales/daily", "sound").output
+    assert "FAILED" in output
+    assert output.splitlines()[-1].split() == [
+        "7",
+        "-",
+        "2024",
+        "FAILED",
+        "-",
+        "nulls",
+        "found",
+        "nulls=3",
+    ]
+    document = json.loads(say(checks.checks, "show", "sales/daily", "sound", "--json").output)
+    assert document["definition"]["key"] == {"asset_key": "sales/daily", "name": "sound"}
+
+
+def test_an_asset_is_shown_with_what_its_checks_found(host, say):
+    host.checks = [checked("full", passed=False), checked("unseen")]
+    lines = say(assets.assets, "show", "sales/daily").output.splitlines()
+    assert lines[-2:] == ["checks  full FAILED", "        unseen -"]
+
+
+@pytest.mark.parametrize("host", [()], indirect=True)
+def test_an_asset_of_an_older_host_is_shown_without_checks(host, say):
+    host.checks = [checked("full", passed=False)]
+    result = say(assets.assets, "show", "sales/daily")
+    assert result.exit_code == 0
+    assert "checks" not in result.output
+
+
+def test_an_unknown_check_fails_the_command(say):
+    result = say(checks.checks, "show", "sales/daily", "nothing")
+    assert result.exit_code == 1
+    assert "No such check" in result.output
 
 
 def test_a_run_shows_how_long_it_took(host, say):

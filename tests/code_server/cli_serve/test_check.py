@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import pytest
 from click import testing
@@ -82,3 +83,44 @@ def test_a_module_that_is_not_there_is_said(tmp_path):
     )
     assert result.exit_code == 1
     assert "no_such_module" in result.output
+
+
+def test_everything_that_is_defined_is_counted(tmp_path):
+    code = """
+        import atoll as dg
+
+        @dg.asset
+        def raw(): return 1
+
+        @dg.asset_check(asset=raw)
+        def is_fine(): return dg.AssetCheckResult(passed=True)
+
+        @dg.op
+        def load(): ...
+
+        @dg.job
+        def etl(): load()
+
+        defs = dg.Definitions(
+            assets=[raw], asset_checks=[is_fine], jobs=[etl], resources={"db": object()}
+        )
+    """
+    result = check(tmp_path, code)
+    assert "1 asset, 1 job, 0 sensors, 1 check, 1 resource." in result.output
+    document = json.loads(check(tmp_path, code, "--json").output)
+    assert (document["jobs"], document["checks"], document["resources"]) == (1, 1, 1)
+
+
+def test_a_problem_is_told_with_its_line(tmp_path):
+    code = """
+        import atoll as dg
+
+        @dg.asset(required_resource_keys={"nowhere"})
+        def raw(): return 1
+
+        defs = dg.Definitions(assets=[raw])
+    """
+    result = check(tmp_path, code)
+    assert result.exit_code == 1
+    assert "nowhere" in result.output
+    assert re.search(r"defs\.py:\d+", result.output)

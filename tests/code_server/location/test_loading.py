@@ -88,6 +88,31 @@ def test_a_package_with_a_definitions_object_is_complete_in_itself(tmp_path):
     assert _keys(loading.load_definitions(_target("package", "pkg_e", tmp_path))) == ["sales"]
 
 
+def test_a_function_makes_the_definitions(tmp_path):
+    (tmp_path / "defs_lazy.py").write_text(
+        DEFINITIONS
+        + "\n@dg.asset\ndef unused(): ...\n"
+        + "\n@dg.definitions\ndef defs():\n    return dg.Definitions(assets=[sales])\n"
+    )
+    definitions = loading.load_definitions(_target("module", "defs_lazy", tmp_path))
+    assert _keys(definitions) == ["sales"]
+
+
+def test_all_modules_of_a_package_that_cannot_be_imported_are_told(tmp_path):
+    package = tmp_path / "pkg_broken"
+    package.mkdir()
+    (package / "__init__.py").write_text(DEFINITIONS)
+    (package / "one.py").write_text("\n1 / 0\n")
+    (package / "two.py").write_text("import no_such_module_at_all\n")
+    failure = _failure(_target("package", "pkg_broken", tmp_path))
+    for part in ("pkg_broken.one", "one.py:2", "pkg_broken.two", "no_such_module_at_all"):
+        assert part in failure.message
+    assert failure.cause.type == "ZeroDivisionError"
+    frames = [(pathlib.Path(frame.file).name, frame.line) for frame in failure.frames]
+    assert ("one.py", 2) in frames
+    assert ("two.py", 1) in frames
+
+
 def test_an_exception_of_the_import_is_told_with_file_and_line(tmp_path):
     path = tmp_path / "broken_f.py"
     path.write_text("def compute():\n    raise ValueError('no database')\n\ncompute()\n")

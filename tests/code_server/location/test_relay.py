@@ -9,12 +9,12 @@ import threading
 
 import pytest
 
-from atoll._definitions import errors as public_errors
+from atoll import errors as public_errors
 from atoll._definitions import events, keys
 from atoll._instance import backend
-from atoll._location import framing, relay
+from atoll._location import framing, relay, relay_backend
 from atoll.events.v1 import events_pb2
-from atoll.mesh.v1 import mesh_pb2
+from atoll.mesh.v1 import instance_pb2, mesh_pb2
 from atoll.process.v1 import process_pb2
 
 KEY = keys.AssetKey("sales")
@@ -117,7 +117,7 @@ def _error(query, reason: str) -> process_pb2.InstanceAnswer:
 def test_the_newest_materializations_come_by_key(serve, link):
     found = mesh_pb2.GetLatestMaterializationsResponse(events=[_stored(7)])
     server = serve(lambda query: [_answer(query, get_latest_materializations=found)])
-    records = relay.RelayBackend(link).latest_materializations([KEY, keys.AssetKey("none")])
+    records = relay_backend.RelayBackend(link).latest_materializations([KEY, keys.AssetKey("none")])
     assert {key: record.storage_id for key, record in records.items()} == {KEY: 7}
     assert records[KEY].event_type is events.EventType.ASSET_MATERIALIZATION
     (hello,) = server.hellos
@@ -125,18 +125,41 @@ def test_the_newest_materializations_come_by_key(serve, link):
 
 
 def test_a_question_for_events_travels_whole(serve, link):
-    found = mesh_pb2.ListAssetEventsResponse(events=[_stored(3)], has_more=True)
-    server = serve(lambda query: [_answer(query, list_asset_events=found)])
-    question = backend.AssetEventsQuery(
-        KEY, backend.AssetEventKind.OBSERVATION, 1, 9, ascending=True, limit=5, partitions=("p",)
+    found = instance_pb2.ListEventsResponse(events=[_stored(3)], has_more=True)
+    server = serve(lambda query: [_answer(query, list_events=found)])
+    question = backend.EventsQuery(
+        event_types=(events.EventType.ASSET_OBSERVATION, events.EventType.RUN_SUCCESS),
+        run_id="r",
+        asset_key=KEY,
+        partitions=("p",),
+        job_names=("j",),
+        after_id=1,
+        before_id=9,
+        after_timestamp=1.5,
+        before_timestamp=1e300,
+        storage_ids=(3,),
+        ascending=True,
+        limit=5,
     )
-    records, more = relay.RelayBackend(link).asset_events(question)
+    records, more = relay_backend.RelayBackend(link).log_records(question)
     assert [record.storage_id for record in records] == [3]
     assert more
-    asked = server.queries[0].instance_query.list_asset_events
-    assert (asked.after_id, asked.before_id, asked.ascending, asked.page_size) == (1, 9, True, 5)
-    assert list(asked.partitions) == ["p"]
-    assert asked.kind == mesh_pb2.ASSET_EVENT_KIND_OBSERVATION
+    asked = server.queries[0].instance_query.list_events
+    expected = instance_pb2.ListEventsRequest(
+        run_id="r",
+        kinds=["asset_observation", "run_succeeded"],
+        partitions=["p"],
+        job_names=["j"],
+        after_id=1,
+        before_id=9,
+        event_ids=[3],
+        ascending=True,
+        page_size=5,
+    )
+    expected.asset_key.path.append("sales")
+    expected.after_time.FromMilliseconds(1500)
+    expected.before_time.seconds = 253402300799
+    assert asked == expected
 
 
 def test_a_run_that_is_not_there_is_none(serve, link):
@@ -147,21 +170,21 @@ def test_a_run_that_is_not_there_is_none(serve, link):
             _answer(query, get_run=known.get(query.get_run.run_id, mesh_pb2.GetRunResponse()))
         ]
     )
-    ours = relay.RelayBackend(link)
-    assert ours.run("y") is None
-    assert ours.run("x").is_success
+    ours = relay_backend.RelayBackend(link)
+    assert ours.run_record("y") is None
+    assert ours.run_record("x").run.is_success
 
 
 def test_without_a_code_server_the_error_says_so(link):
     with pytest.raises(public_errors.InstanceUnavailableError, match="code server") as caught:
-        relay.RelayBackend(link).run("x")
+        relay_backend.RelayBackend(link).run_record("x")
     assert caught.value.reason == "CODE_SERVER_UNREACHABLE"
 
 
 def test_an_error_of_the_host_keeps_its_reason_and_words(serve, link):
     serve(lambda query: [_error(query, "INVALID_REQUEST")])
     with pytest.raises(public_errors.InstanceUnavailableError, match="told: INVALID") as caught:
-        relay.RelayBackend(link, patience_s=10).run("x")
+        relay_backend.RelayBackend(link, patience_s=10).run_record("x")
     assert caught.value.reason == "INVALID_REQUEST"
 
 
@@ -174,10 +197,10 @@ def test_an_answer_that_does_not_come_is_an_error_and_a_late_one_is_not_mixed_up
         return late[-2:-1]
 
     serve(answer)
-    ours = relay.RelayBackend(link, answer_timeout_s=0.02)
+    ours = relay_backend.RelayBackend(link, answer_timeout_s=0.02)
     for _ in range(3):
         with pytest.raises(public_errors.InstanceUnavailableError, match=r"within 0\.02 s"):
-            ours.run("x")
+            ours.run_record("x")
 
 
 def test_a_patient_worker_asks_again_while_the_host_is_away(serve, link):
@@ -190,7 +213,7 @@ def test_a_patient_worker_asks_again_while_the_host_is_away(serve, link):
         ]
 
     server = serve(answer)
-    assert relay.RelayBackend(link, patience_s=10).run("x") is None
+    assert relay_backend.RelayBackend(link, patience_s=10).run_record("x") is None
     assert len(server.queries) == 3
 
 
@@ -201,16 +224,16 @@ def test_a_patient_worker_connects_again_after_a_restart(serve, link):
         return [_answer(query, get_run=mesh_pb2.GetRunResponse())] if next(answers) else None
 
     server = serve(answer)
-    ours = relay.RelayBackend(link, patience_s=10)
-    assert ours.run("x") is None
-    assert ours.run("x") is None
+    ours = relay_backend.RelayBackend(link, patience_s=10)
+    assert ours.run_record("x") is None
+    assert ours.run_record("x") is None
     assert len(server.hellos) == 2
 
 
 def test_patience_ends(serve, link):
     server = serve(lambda query: [_error(query, "HOST_UNAVAILABLE")])
     with pytest.raises(public_errors.InstanceUnavailableError, match="told: HOST"):
-        relay.RelayBackend(link, patience_s=0.12).run("x")
+        relay_backend.RelayBackend(link, patience_s=0.12).run_record("x")
     assert 2 <= len(server.queries) <= 4
 
 
@@ -222,19 +245,19 @@ def test_hints_never_fail(link):
 # A process of its own: one that has threads, as that of the tests has, must not fork.
 FORKING = """
 import os, sys
-from atoll._location import relay
+from atoll._location import relay, relay_backend
 from atoll.process.v1 import process_pb2
 
 role = process_pb2.PROCESS_ROLE_RUN_WORKER
 link = relay.ServerLink(relay.Introduction(sys.argv[1], role, "nonce", "run-1"))
-ours = relay.RelayBackend(link)
-ours.run("x")
+ours = relay_backend.RelayBackend(link)
+ours.run_record("x")
 pid = os.fork()
 if pid == 0:
-    ours.run("x")
+    ours.run_record("x")
     os._exit(0)
 assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-ours.run("x")
+ours.run_record("x")
 print(os.getpid(), pid)
 """
 

@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from atoll._execution import process_ends
 from atoll._location import errors, run_directory, sealing, spool
 from atoll.events.v1 import events_pb2
 from atoll.location.v1 import location_pb2
@@ -124,4 +125,4 @@ def test_a_living_worker_is_not_sealed(directory):
     ],
 )
 def test_how_a_worker_died_is_told_in_words(exit_code, part):
-    assert part in sealing.how_it_died(exit_code)
+    assert part in process_ends.how_it_died(exit_code)

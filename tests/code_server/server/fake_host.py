@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 
 from atoll._rpc import errors, info, reasons, serving
 from atoll.events.v1 import events_pb2
-from atoll.mesh.v1 import mesh_pb2, mesh_pb2_grpc
+from atoll.mesh.v1 import instance_pb2, mesh_pb2, mesh_pb2_grpc
 from atoll.rpc.v1 import server_info_pb2
 
 FACTS = info.ServerFacts(
@@ -51,6 +51,8 @@ class FakeHost:
         self.acknowledge.set()
         self.latest_event_id = 7
         self.instance_error: errors.RpcError | None = None
+        self.reports: list[instance_pb2.ReportAssetEventRequest] = []
+        self.partitions: list[str] = []
         self._sessions: dict[str, asyncio.Queue[mesh_pb2.SessionResponse | None]] = {}
         self._server: serving.GrpcServer | None = None
 
@@ -235,6 +237,26 @@ class _InstanceServicer(mesh_pb2_grpc.InstanceServiceServicer):
 
     async def GetRun(self, request, context):  # noqa: N802
         return mesh_pb2.GetRunResponse()
+
+    async def ListEvents(self, request, context):  # noqa: N802
+        response = instance_pb2.ListEventsResponse()
+        for event in self._host.memory.events.get(request.run_id, []):
+            if event.WhichOneof("body") in request.kinds:
+                response.events.add(id=event.seq, event=event, location_name="here")
+        return response
+
+    async def AddDynamicPartitions(self, request, context):  # noqa: N802
+        self._host.partitions += request.partition_keys
+        return instance_pb2.AddDynamicPartitionsResponse()
+
+    async def ListDynamicPartitions(self, request, context):  # noqa: N802
+        return instance_pb2.ListDynamicPartitionsResponse(partition_keys=self._host.partitions)
+
+    async def ReportAssetEvent(self, request, context):  # noqa: N802
+        self._host.reports.append(request)
+        if len(self._host.reports) == 1:
+            raise errors.UnavailableError("The answer is lost.", reason="STORAGE_UNAVAILABLE")
+        return instance_pb2.ReportAssetEventResponse(event_id=8)
 
 
 @contextlib.asynccontextmanager

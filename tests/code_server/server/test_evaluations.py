@@ -149,3 +149,46 @@ async def test_user_code_asks_the_instance_through_the_host(tmp_path):
         host.instance_error = errors.NotFoundError("no such thing", reason="UNKNOWN_ASSET")
         response = await location.evaluate("asking")
         assert "no such thing" in str(response.failure)
+
+
+TELLING = """
+    import atoll as dg
+
+    @dg.asset(partitions_def=dg.DynamicPartitionsDefinition(name="days"))
+    def own():
+        return 1
+
+    job = dg.define_asset_job("job", selection=[own])
+
+    @dg.sensor(job=job)
+    def telling(context):
+        instance = dg.Instance.get()
+        instance.report_runless_asset_event(dg.AssetObservation("own"))
+        instance.add_dynamic_partitions("days", ["b", "a"])
+        found = instance.get_dynamic_partitions("days")
+        asked = [dg.RunRequest(partition_key="c")]
+        changes = [dg.AddDynamicPartitionsRequest("days", ["c"])]
+        return dg.SensorResult(
+            asked, cursor=str(found), dynamic_partitions_requests=changes
+        )
+"""
+
+
+async def test_user_code_tells_the_instance_through_the_host(tmp_path):
+    async with (
+        fake_host.running() as host,
+        locations.serving_location(tmp_path, TELLING, host.address) as location,
+    ):
+        response = await location.evaluate("telling")
+        assert response.cursor == "['b', 'a']"
+        (change,) = response.dynamic_partitions_requests
+        assert (change.partitions_def_name, list(change.partition_keys)) == ("days", ["c"])
+        assert [request.partition_key for request in response.run_requests] == ["c"]
+        # The answer to the first was lost, so it came again: signed by the code server, and known
+        # to be the same by its id.
+        first, again = host.reports
+        assert (first.location_name, first.server_id) == (again.location_name, again.server_id)
+        assert first.server_id
+        assert first.event == again.event
+        assert first.request_id
+        assert first.request_id == again.request_id

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from atoll._definitions import asset_events, events, failures, keys, metadata
+from atoll._definitions import asset_checks, asset_events, events, failures, keys, metadata
 from atoll._wire import events as wire
 from atoll.events.v1 import events_pb2
 
@@ -18,6 +18,8 @@ FAILURE = failures.FailureInfo(
     last_output="bye",
 )
 META = {"rows": metadata.MetadataValue.int(3), "note": metadata.MetadataValue.md("*x*")}
+TYPE_CHECK = events.TypeCheckData(False, "Rows", "no rows", META)
+USAGE = events.ResourceUsage(1200.5, 30.25, 85 * 2**20)
 
 DATA = {
     events.EventType.RUN_ENQUEUED: None,
@@ -28,12 +30,26 @@ DATA = {
     events.EventType.RUN_CANCELING: events.RunCancelingData("too slow"),
     events.EventType.RUN_CANCELED: None,
     events.EventType.STEP_START: None,
-    events.EventType.STEP_OUTPUT: events.StepOutputData("result", META),
-    events.EventType.STEP_SUCCESS: events.StepSuccessData(1.25),
-    events.EventType.STEP_FAILURE: events.StepFailureData(FAILURE, 2.5),
+    events.EventType.STEP_INPUT: events.StepInputData("x", TYPE_CHECK),
+    events.EventType.STEP_OUTPUT: events.StepOutputData("result", META, "part_1", TYPE_CHECK),
+    events.EventType.STEP_SUCCESS: events.StepSuccessData(1.25, USAGE),
+    events.EventType.STEP_FAILURE: events.StepFailureData(FAILURE, 2.5, USAGE),
+    events.EventType.STEP_UP_FOR_RETRY: events.StepRetryData(FAILURE, 1.5, 2),
+    events.EventType.STEP_RESTARTED: None,
+    events.EventType.STEP_WORKER_STARTING: events.StepWorkerData(),
+    events.EventType.STEP_WORKER_STARTED: events.StepWorkerData(17),
+    events.EventType.STEP_EXPECTATION_RESULT: events.StepExpectationResultData(
+        asset_events.ExpectationResult(True, "rows", "there are some", META)
+    ),
+    events.EventType.RESOURCE_INIT_STARTED: events.ResourceInitData(("a", "b")),
+    events.EventType.RESOURCE_INIT_SUCCESS: events.ResourceInitData(("a", "b"), 3.5),
+    events.EventType.RESOURCE_INIT_FAILURE: events.ResourceInitData(("a",), 3.5, FAILURE),
+    events.EventType.HOOK_COMPLETED: events.HookData("tell"),
+    events.EventType.HOOK_ERRORED: events.HookData("tell", FAILURE),
+    events.EventType.HOOK_SKIPPED: events.HookData("tell"),
     events.EventType.STEP_SKIPPED: events.StepSkippedData(("a", "b")),
     events.EventType.HANDLED_OUTPUT: events.HandledOutputData("result", "io_manager", META),
-    events.EventType.LOADED_INPUT: events.LoadedInputData("x", "io_manager", KEY),
+    events.EventType.LOADED_INPUT: events.LoadedInputData("x", "io_manager", KEY, META),
     events.EventType.LOGS_CAPTURED: events.LogsCapturedData(("a",)),
     events.EventType.ASSET_MATERIALIZATION_PLANNED: events.AssetMaterializationPlannedData(
         KEY, "2024"
@@ -43,6 +59,27 @@ DATA = {
     ),
     events.EventType.ASSET_OBSERVATION: events.AssetObservationData(
         asset_events.AssetObservation(KEY, None, META, None, {})
+    ),
+    events.EventType.ASSET_FAILED_TO_MATERIALIZE: events.AssetFailedToMaterializeData(
+        KEY, "2024", "the step before it failed"
+    ),
+    events.EventType.ASSET_CHECK_EVALUATION_PLANNED: events.AssetCheckEvaluationPlannedData(
+        keys.AssetCheckKey(KEY, "no_nulls"), "2024"
+    ),
+    events.EventType.ASSET_CHECK_EVALUATION: events.AssetCheckEvaluationData(
+        asset_checks.AssetCheckEvaluation(
+            KEY,
+            "no_nulls",
+            passed=True,
+            metadata=META,
+            target_materialization_data=asset_checks.AssetCheckEvaluationTargetMaterializationData(
+                5, "run-0", 1_700_000_000.25
+            ),
+            severity=asset_checks.AssetCheckSeverity.WARN,
+            description="none found",
+            blocking=True,
+            partition="2024",
+        )
     ),
     events.EventType.LOG_MESSAGE: events.LogMessageData(logging.WARNING, "my.logger"),
     events.EventType.ENGINE_EVENT: events.EngineEventData(META, FAILURE),
@@ -85,6 +122,33 @@ def test_a_body_of_a_later_release_reads_as_an_engine_event():
     assert event.message == "new"
 
 
+@pytest.mark.parametrize(
+    ("event_type", "data"),
+    [
+        (events.EventType.STEP_OUTPUT, events.StepOutputData("result")),
+        (events.EventType.STEP_INPUT, events.StepInputData("x")),
+        (events.EventType.STEP_SUCCESS, events.StepSuccessData(1.0)),
+        (
+            events.EventType.ASSET_CHECK_EVALUATION,
+            events.AssetCheckEvaluationData(
+                asset_checks.AssetCheckEvaluation(KEY, "no_nulls", passed=False)
+            ),
+        ),
+    ],
+)
+def test_what_was_not_given_comes_back_as_not_given(event_type, data):
+    event = events.Event(event_type, event_specific_data=data, timestamp=1.0)
+    assert wire.from_message(wire.to_message(event)) == event
+
+
+def test_the_severity_of_a_later_release_is_taken_for_the_worst():
+    message = events_pb2.Event()
+    message.asset_check_evaluation.asset_key.path.append("a")
+    message.asset_check_evaluation.severity = 17
+    evaluation = wire.from_message(message).asset_check_evaluation
+    assert evaluation.severity is asset_checks.AssetCheckSeverity.ERROR
+
+
 def test_a_stored_event_becomes_a_record_and_back():
     stored = events_pb2.StoredEvent(
         id=7, event=wire.to_message(_event(events.EventType.ASSET_MATERIALIZATION))
@@ -94,6 +158,18 @@ def test_a_stored_event_becomes_a_record_and_back():
     assert record.asset_key == KEY
     assert record.asset_materialization.metadata == META
     assert wire.from_record(record) == stored
+
+
+def test_an_entry_of_the_log_tells_what_a_check_found():
+    event = wire.to_message(_event(events.EventType.ASSET_CHECK_EVALUATION))
+    record = wire.to_record(events_pb2.StoredEvent(id=7, event=event))
+    told = record.event_log_entry.asset_check_evaluation
+    assert told.asset_check_key == keys.AssetCheckKey(KEY, "no_nulls")
+    assert (record.asset_key, record.partition_key) == (KEY, "2024")
+    plain = wire.to_record(
+        events_pb2.StoredEvent(event=wire.to_message(_event(events.EventType.LOG_MESSAGE)))
+    )
+    assert plain.event_log_entry.asset_check_evaluation is None
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ import linecache
 
 import pytest
 
-from atoll._definitions import errors, failures
+from atoll import errors
+from atoll._definitions import failures
 from atoll._wire import failures as wire
 
 

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from atoll._definitions import keys, metadata, tables
+from atoll._definitions import code_references, keys, metadata, tables
 from atoll._wire import metadata as wire
 from atoll.definitions.v1 import values_pb2
 
@@ -59,6 +59,25 @@ VALUES = [
         [tables.TableRecord({"id": 1, "name": None}), tables.TableRecord({"id": 2, "name": "x"})],
         SCHEMA,
     ),
+    M.column_lineage(
+        tables.TableColumnLineage(
+            {
+                "total": [
+                    tables.TableColumnDep(["raw", "sales"], "amount"),
+                    tables.TableColumnDep("rates", "rate"),
+                ],
+                "note": [],
+            }
+        )
+    ),
+    M.code_references(
+        [
+            code_references.LocalFileCodeReference(file_path="/a/b.py", line_number=3, label="f"),
+            code_references.LocalFileCodeReference(file_path="/a/b.py"),
+            code_references.UrlCodeReference(url="https://example.com/b.py#L3"),
+        ]
+    ),
+    M.pool("database"),
     M.null(),
 ]
 

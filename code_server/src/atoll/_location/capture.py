@@ -16,12 +16,15 @@ import os
 import pathlib
 import sys
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 
 from atoll._location import run_directory
 
 STREAM_BYTES_MAX = 10 * 1024 * 1024
 """How much of one stream of one step is kept."""
+
+LAST_OUTPUT_BYTES = 8 * 1024
+"""How much of what was written last is told of a process that died."""
 
 CUT_NOTE = b"\n[Only the first 10 MiB of this output are kept.]\n"
 
@@ -148,6 +151,21 @@ def tail(path: pathlib.Path, bytes_max: int) -> str:
     if size > bytes_max and b"\n" in data:
         data = data.partition(b"\n")[2]
     return data.decode("utf-8", "replace").rstrip()
+
+
+def last_output(directory: run_directory.RunDirectory, step_keys: Iterable[str]) -> str:
+    """Return the last lines of the first stream that has any, errors before the rest.
+
+    Args:
+        directory: The directory of the run.
+        step_keys: The steps to look at, in this order.
+    """
+    for step_key in step_keys:
+        for stream in ("err", "out"):
+            text = tail(directory.output_file(step_key, stream), LAST_OUTPUT_BYTES)
+            if text:
+                return text
+    return ""
 
 
 class TickCapture:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import pathlib
 
-from atoll._definitions import errors
+from atoll import errors
 
 
 class LocationError(Exception):

@@ -15,7 +15,7 @@ from google.protobuf import duration_pb2
 from atoll._definitions import definitions as definitions_module
 from atoll._execution import ticks
 from atoll._instance import instance as instance_module
-from atoll._location import capture, errors, loading, priority, relay, tick_log
+from atoll._location import capture, errors, loading, priority, relay, relay_backend, tick_log
 from atoll._wire import failures
 from atoll._wire import ticks as tick_messages
 from atoll.location.v1 import location_pb2
@@ -67,7 +67,8 @@ class Evaluator:
 
     def __init__(self, definitions: definitions_module.Definitions, link: relay.ServerLink) -> None:
         self._definitions = definitions
-        self._instance = instance_module.Instance(relay.RelayBackend(link))
+        self._instance = instance_module.Instance(relay_backend.RelayBackend(link))
+        instance_module.set_process_instance(self._instance)
         self._capture = capture.TickCapture()
 
     def evaluate(self, request: location_pb2.EvaluateSensorRequest) -> process_pb2.Evaluated:

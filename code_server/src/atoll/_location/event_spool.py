@@ -64,6 +64,26 @@ class EventSpool:
         self._held_back: Callable[[], None] | None = None
         self._ended = False
         self._began = False
+        self._ask_run: Callable[[], int] | None = None
+
+    def ask_run(self, written_seq: Callable[[], int]) -> None:
+        """In the process of a step: have the process of the run tell what is written.
+
+        Args:
+            written_seq: Asks it for the seq of the last event.
+        """
+        self._ask_run = written_seq
+
+    def written_seq(self) -> int:
+        """Return the seq of the last event of the run, all that this process emitted included.
+
+        A child that user code forked, which emits none, tells what was written before it was made.
+
+        Raises:
+            InstanceUnavailableError: The process of the run does not tell.
+        """
+        written = self._writer.last_seq
+        return written if self._ask_run is None else max(written, self._ask_run())
 
     @property
     def began(self) -> bool:

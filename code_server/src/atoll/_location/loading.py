@@ -12,14 +12,14 @@ import importlib
 import importlib.util
 import os
 import pathlib
-import pkgutil
 import sys
 import types
 from collections.abc import Callable
 
+from atoll import errors as public_errors
 from atoll._definitions import definitions as definitions_module
 from atoll._definitions import discovery
-from atoll._definitions import errors as public_errors
+from atoll._definitions.loading import modules
 from atoll._location import errors, launch
 from atoll._wire import failures
 from atoll.definitions.v1 import values_pb2
@@ -118,21 +118,15 @@ def _with_submodules(package: types.ModuleType, name: str) -> types.ModuleType:
     if paths is None:
         text = f"{name!r} is a module, not a package: serve it as a module."
         raise errors.LoadTargetError(text)
-    if any(isinstance(value, definitions_module.Definitions) for value in vars(package).values()):
+    if discovery.is_complete(package):
         return package
     everything = types.ModuleType(name)
-    vars(everything).update(vars(package))
-    for found in pkgutil.walk_packages(paths, f"{name}.", onerror=_raise_current):
-        if found.name.endswith(".__main__"):
-            continue
-        part = importlib.import_module(found.name)
+    for part in modules.of_package(package):
         # Under names that cannot clash; what several parts import stays one object.
-        vars(everything).update({f"{found.name}.{key}": value for key, value in vars(part).items()})
+        vars(everything).update(
+            {f"{part.__name__}.{key}": value for key, value in vars(part).items()}
+        )
     return everything
-
-
-def _raise_current(_name: str) -> None:
-    raise  # noqa: PLE0704 - walk_packages calls this while it handles the exception
 
 
 def _load_file(path: pathlib.Path) -> types.ModuleType:

@@ -1,9 +1,9 @@
 """The instance as seen from inside a location: questions over the code server's socket.
 
 `ServerLink` is a process's connection to its code server, shared by what it reports and what it
-asks. `RelayBackend` implements the instance's backend on top of it; the code server passes each
-question on to the host. A run worker outlives its code server, so it connects when it needs to and
-asks again for a bounded time; an evaluator does not.
+asks. `Questions` asks over it; the code server passes each question on to the host. A run worker
+outlives its code server, so it connects when it needs to and asks again for a bounded time; an
+evaluator does not. What is asked stands in `relay_backend`.
 """
 
 from __future__ import annotations
@@ -13,18 +13,12 @@ import dataclasses
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 
 from google.protobuf import message as protobuf_message
 
-from atoll._definitions import errors as public_errors
-from atoll._definitions import events, keys, runs
-from atoll._instance import backend
+from atoll import errors as public_errors
 from atoll._location import errors, framing
-from atoll._wire import events as event_messages
-from atoll._wire import keys as key_messages
-from atoll._wire import runs as run_messages
-from atoll.mesh.v1 import mesh_pb2
 from atoll.process.v1 import process_pb2
 
 ANSWER_TIMEOUT_S = 30.0
@@ -36,14 +30,16 @@ _RETRY_DELAY_MAX_S = 1.0
 
 # The answers after which asking again may help: the host or its database is away for a while.
 _TEMPORARY_REASONS = frozenset(
-    {"HOST_UNAVAILABLE", "STORAGE_UNAVAILABLE", "UNREACHABLE", "BUSY", "NOT_REGISTERED"}
+    {
+        "HOST_UNAVAILABLE",
+        "STORAGE_UNAVAILABLE",
+        "UNREACHABLE",
+        "BUSY",
+        "NOT_REGISTERED",
+        "STALE_EPOCH",
+    }
 )
 _UNREACHABLE = "CODE_SERVER_UNREACHABLE"
-
-_KINDS = {
-    backend.AssetEventKind.MATERIALIZATION: mesh_pb2.ASSET_EVENT_KIND_MATERIALIZATION,
-    backend.AssetEventKind.OBSERVATION: mesh_pb2.ASSET_EVENT_KIND_OBSERVATION,
-}
 
 ServerChannel = framing.Channel[process_pb2.ServerMessage]
 
@@ -108,12 +104,20 @@ class ServerLink:
         Raises:
             OSError: The code server is away.
         """
-        if self._owner != os.getpid():
-            # A child that user code forked must not speak on its parent's connection.
-            self._owner, self._channel, self._lock = os.getpid(), None, threading.Lock()
+        self._be_own()
         if self._channel is None:
             self._channel = open_channel(self._introduction)
         return self._channel
+
+    def _be_own(self) -> None:
+        """In a forked child, let go of what is the parent's: its connection, and its lock.
+
+        The process of a step and a child that user code forked must not speak on the connection of
+        the run worker; the lock may be held by a thread that the child does not have.
+        """
+        if self._owner != os.getpid():
+            self._owner, self._channel, self._lock = os.getpid(), None, threading.Lock()
+            self._next_connect = 0.0
 
     def _drop(self) -> None:
         if self._channel is not None:
@@ -126,6 +130,7 @@ class ServerLink:
         Args:
             message: A small message that need not arrive.
         """
+        self._be_own()
         if self._channel is None and time.monotonic() < self._next_connect:
             return
         try:
@@ -145,6 +150,7 @@ class ServerLink:
             OSError: The code server is away or does not answer in time.
             FramingError: It answered with nonsense.
         """
+        self._be_own()
         with self._lock:
             self._query_id += 1
             query.query_id = self._query_id
@@ -175,13 +181,15 @@ class ServerLink:
             self._drop()
 
 
-class RelayBackend:
-    """Answers what user code asks of the instance, by way of the code server.
+class Questions:
+    """Asks questions by way of the code server, again while it or the host is away.
 
     Args:
         link: The connection.
         patience_s: For how long to ask again while the code server or the host is away.
         answer_timeout_s: How long one answer may take.
+        written_seq: Returns the seq of the last event that the run has written, which answers are
+            to count; None where they need not.
     """
 
     def __init__(
@@ -190,59 +198,25 @@ class RelayBackend:
         *,
         patience_s: float = 0.0,
         answer_timeout_s: float = ANSWER_TIMEOUT_S,
+        written_seq: Callable[[], int] | None = None,
     ) -> None:
         self._link = link
+        self._written_seq = written_seq
         self._patience_s = patience_s
         self._answer_timeout_s = answer_timeout_s
 
-    def latest_materializations(
-        self, asset_keys: Sequence[keys.AssetKey]
-    ) -> Mapping[keys.AssetKey, events.EventLogRecord]:
-        """Return the newest materialization of each asset that has one.
+    def ask(self, query: process_pb2.InstanceQuery) -> process_pb2.InstanceAnswer:
+        """Ask one question and wait for its answer.
 
         Args:
-            asset_keys: The assets, of any location.
+            query: The question. What tells the instance something carries a request id, since it
+                may arrive more than once.
+
+        Raises:
+            InstanceUnavailableError: There is no answer, or a refusal.
         """
-        request = mesh_pb2.GetLatestMaterializationsRequest(
-            asset_keys=[key_messages.to_message(key) for key in asset_keys]
-        )
-        answer = self._ask(process_pb2.InstanceQuery(get_latest_materializations=request))
-        records = [
-            event_messages.to_record(stored) for stored in answer.get_latest_materializations.events
-        ]
-        return {record.asset_key: record for record in records if record.asset_key is not None}
-
-    def asset_events(
-        self, query: backend.AssetEventsQuery
-    ) -> tuple[Sequence[events.EventLogRecord], bool]:
-        """Return events of one asset, and whether there are more in the same direction.
-
-        Args:
-            query: Which events.
-        """
-        request = mesh_pb2.ListAssetEventsRequest(
-            asset_key=key_messages.to_message(query.key),
-            kind=_KINDS[query.kind],
-            after_id=query.after_id,
-            before_id=query.before_id,
-            ascending=query.ascending,
-            page_size=query.limit,
-            partitions=query.partitions,
-        )
-        answer = self._ask(process_pb2.InstanceQuery(list_asset_events=request)).list_asset_events
-        return [event_messages.to_record(stored) for stored in answer.events], answer.has_more
-
-    def run(self, run_id: str) -> runs.Run | None:
-        """Return a run, None where there is none of that id.
-
-        Args:
-            run_id: The run.
-        """
-        request = mesh_pb2.GetRunRequest(run_id=run_id)
-        answer = self._ask(process_pb2.InstanceQuery(get_run=request)).get_run
-        return run_messages.from_instance_run(answer.run) if answer.HasField("run") else None
-
-    def _ask(self, query: process_pb2.InstanceQuery) -> process_pb2.InstanceAnswer:
+        if self._written_seq is not None:
+            query.written_seq = self._written_seq()
         deadline = time.monotonic() + self._patience_s
         delay = _RETRY_DELAY_MIN_S
         while True:

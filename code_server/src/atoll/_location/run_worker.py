@@ -17,11 +17,12 @@ import signal
 import socket
 import sys
 import types
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 from atoll._definitions import definitions as definitions_module
 from atoll._definitions import events, failures, raised
 from atoll._execution import runs as execution
+from atoll._execution import step_boundary
 from atoll._instance import instance as instance_module
 from atoll._location import (
     capture,
@@ -30,6 +31,7 @@ from atoll._location import (
     loading,
     priority,
     relay,
+    relay_backend,
     run_directory,
     spool,
 )
@@ -41,6 +43,8 @@ EXIT_REFUSED = 4
 EXIT_FAILED = 5
 
 _INSTANCE_PATIENCE_S = 60.0
+# How long a run waits for what it can do without, where the host told it nothing in advance.
+_HASTY_TIMEOUT_S = 5.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -84,7 +88,7 @@ def run(worker: Worker, load: loading.Load) -> int:
     link = relay.ServerLink(worker.introduction)
     sink = event_spool.EventSpool(writer, link, directory.run_id, plan.job_name)
     try:
-        _RunWorker(worker, plan, sink, output).run(load, link, directory)
+        _RunWorker(worker, plan, sink, output, directory).run(load, link)
     except errors.SpoolError as error:
         sys.stderr.write(f"The run cannot be recorded and ends here: {error}\n")
         return EXIT_FAILED
@@ -100,20 +104,17 @@ class _RunWorker:
         plan: location_pb2.RunPlan,
         sink: event_spool.EventSpool,
         output: capture.StepCapture,
+        directory: run_directory.RunDirectory,
     ) -> None:
         self._worker = worker
         self._plan = plan
         self._sink = sink
         self._output = output
+        self._directory = directory
         self._canceled = False
         self._gives_way = False
 
-    def run(
-        self,
-        load: loading.Load,
-        link: relay.ServerLink,
-        directory: run_directory.RunDirectory,
-    ) -> None:
+    def run(self, load: loading.Load, link: relay.ServerLink) -> None:
         """Run the plan from its first event to its last.
 
         The start is told before anything else, since a spawned worker has yet to import the code.
@@ -122,13 +123,20 @@ class _RunWorker:
         try:
             signal.signal(signal.SIGTERM, self._on_terminate)
             self._emit(events.EventType.RUN_START, "The run has started.", self._start_data())
-            if directory.cancel_requested:
+            if self._directory.cancel_requested:
                 self._cancel()
-            backend = relay.RelayBackend(link, patience_s=_INSTANCE_PATIENCE_S)
+            # What user code asks counts what its run has told so far. What the run itself asks in
+            # haste is about what was there before it.
+            backend = relay_backend.RelayBackend(
+                link, patience_s=_INSTANCE_PATIENCE_S, written_seq=self._sink.written_seq
+            )
+            instance = instance_module.Instance(backend)
+            instance_module.set_process_instance(instance)
             if self._worker.start_method == "spawn":
                 # The import is the user's code, too.
                 self._give_way()
-            self._execute(load(), instance_module.Instance(backend))
+            hasty = relay_backend.RelayBackend(link, answer_timeout_s=_HASTY_TIMEOUT_S)
+            self._execute(load(), instance, instance_module.Instance(hasty))
         except execution.RunCanceledError:
             self._end_canceled()
         except errors.SpoolError:
@@ -144,31 +152,20 @@ class _RunWorker:
         self,
         definitions: definitions_module.Definitions,
         instance: instance_module.Instance,
+        hasty: instance_module.Instance,
     ) -> None:
+        foreign_specs, told = run_messages.known_assets(self._plan, hasty)
         planned = run_messages.from_plan(self._plan, location_name=self._worker.location_name)
         execution.execute_run(
             definitions,
             planned,
             self._sink,
             instance,
-            step_boundary=self._step,
+            boundary=_WorkerBoundary(self._output, self._directory, self._sink, self._give_way),
             start=self._start_data(),
+            foreign_specs=foreign_specs,
+            told_assets=told,
         )
-
-    @contextlib.contextmanager
-    def _step(self, step_key: str | None) -> Generator[None]:
-        key = step_key or run_directory.OUTSIDE_STEPS
-        with self._output.step(key):
-            self._sink.emit(
-                events.Event(
-                    event_type=events.EventType.LOGS_CAPTURED,
-                    step_key=step_key,
-                    message="Standard output and error are captured.",
-                    event_specific_data=events.LogsCapturedData((key,)),
-                )
-            )
-            self._give_way()
-            yield
 
     def _give_way(self) -> None:
         # Not before the user's code begins: on a busy machine it would begin a lot later.
@@ -215,3 +212,48 @@ class _RunWorker:
     ) -> None:
         event = events.Event(event_type=event_type, message=message, event_specific_data=data)
         self._sink.emit(event)
+
+
+class _WorkerBoundary(step_boundary.StepBoundary):
+    """Captures the output of each step in the process that runs it, which gives way to others.
+
+    Args:
+        output: Points the standard streams at files.
+        directory: The directory of the run.
+        sink: Numbers the events of the run.
+        give_way: Lowers the priority of the process.
+    """
+
+    def __init__(
+        self,
+        output: capture.StepCapture,
+        directory: run_directory.RunDirectory,
+        sink: event_spool.EventSpool,
+        give_way: Callable[[], None],
+    ) -> None:
+        self._output = output
+        self._directory = directory
+        self._sink = sink
+        self._give_way = give_way
+
+    @property
+    def captures(self) -> bool:
+        return True
+
+    @contextlib.contextmanager
+    def around(self, step_key: str) -> Generator[None]:
+        with self._output.step(step_key):
+            self._give_way()
+            yield
+
+    def before_fork(self) -> None:
+        capture.flush_standard_streams()
+
+    def after_fork(self, written_seq: Callable[[], int]) -> None:
+        self._sink.ask_run(written_seq)
+
+    def written_seq(self) -> int:
+        return self._sink.written_seq()
+
+    def last_output(self, step_key: str) -> str:
+        return capture.last_output(self._directory, (step_key,))

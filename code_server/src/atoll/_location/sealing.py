@@ -12,6 +12,7 @@ import dataclasses
 import signal
 import time
 
+from atoll._execution import process_ends
 from atoll._location import capture, errors, run_directory, spool
 from atoll._wire import failures, timestamps
 from atoll.definitions.v1 import values_pb2
@@ -19,12 +20,6 @@ from atoll.events.v1 import events_pb2
 
 FAILURE_TYPE = "atoll.WorkerDied"
 
-_LAST_OUTPUT_BYTES = 8 * 1024
-_HINTS = {
-    signal.SIGKILL: " Did the machine or the container run out of memory?",
-    signal.SIGSEGV: " A native library crashed.",
-    signal.SIGABRT: " A native library gave up.",
-}
 _FINAL = frozenset({"run_succeeded", "run_failed", "run_canceled"})
 _STEP_ENDS = frozenset({"step_succeeded", "step_failed", "step_skipped"})
 # What a step says only while it runs. The segment with its StepStarted may be gone already.
@@ -151,7 +146,7 @@ def _last_words(
         canceled.run_canceled.SetInParent()
         return [canceled]
     words: list[events_pb2.Event] = []
-    died = how_it_died(exit_code)
+    died = process_ends.how_it_died(exit_code)
     for step_key in progress.open_steps:
         step_failed = event(step_key, f"The step did not end: {died}")
         step_failed.step_failed.failure.CopyFrom(_failure(directory, step_key, died))
@@ -163,31 +158,5 @@ def _last_words(
 
 
 def _failure(directory: run_directory.RunDirectory, step_key: str, died: str) -> values_pb2.Failure:
-    streams = [
-        capture.tail(directory.output_file(key, stream), _LAST_OUTPUT_BYTES)
-        for key in (step_key, run_directory.OUTSIDE_STEPS)
-        for stream in ("err", "out")
-    ]
-    last_output = next((text for text in streams if text), "")
+    last_output = capture.last_output(directory, (step_key, run_directory.OUTSIDE_STEPS))
     return failures.of_process(FAILURE_TYPE, died, last_output=last_output)
-
-
-def how_it_died(exit_code: int | None) -> str:
-    """Return in a sentence how a process ended that should not have.
-
-    Args:
-        exit_code: Its exit code, negative for the number of a signal; None when nobody knows.
-    """
-    if exit_code is None:
-        return "the worker process is gone, and nobody saw how it ended."
-    if exit_code >= 0:
-        return (
-            f"the worker process ended by itself with exit code {exit_code}. "
-            "Did the code, or a library, call os._exit?"
-        )
-    try:
-        number = signal.Signals(-exit_code)
-    except ValueError:
-        return f"the worker process was killed by the signal {-exit_code}."
-    hint = _HINTS.get(number, "")
-    return f"the worker process was killed by {number.name} ({number.value}).{hint}"

@@ -35,6 +35,7 @@ class Feed:
         self._ended = False
         self._replacement: events_pb2.Event | None = None
         self._damaged = False
+        self._waiting: dict[asyncio.Future[None], int] = {}
 
     @property
     def damaged(self) -> bool:
@@ -80,7 +81,27 @@ class Feed:
         if seq > self.acknowledged_seq:
             self.acknowledged_seq = seq
             self._reader.release(seq)
+        for waiting, wanted in self._waiting.items():
+            if wanted <= seq and not waiting.done():
+                waiting.set_result(None)
         self._look_whether_done()
+
+    async def wait_acknowledged(self, seq: int, timeout_s: float) -> bool:
+        """Wait until the host has everything up to an event; tell whether that came in time.
+
+        Args:
+            seq: The seq of the event.
+            timeout_s: How long to wait at the most.
+        """
+        if seq <= self.acknowledged_seq:
+            return True
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[waiting] = seq
+        try:
+            await asyncio.wait({waiting}, timeout=timeout_s)
+        finally:
+            del self._waiting[waiting]
+        return seq <= self.acknowledged_seq
 
     def end(self) -> None:
         """Note that the spool gets no further events."""

@@ -17,7 +17,7 @@ from atoll._location import run_directory
 from atoll._server import feeds, hub, processes, services
 from atoll.process.v1 import process_pb2
 
-Query = Callable[[hub.Connection, process_pb2.InstanceQuery], None]
+Query = Callable[[hub.Connection, process_pb2.InstanceQuery, feeds.Feed], None]
 
 _NONCE_FILE = "nonce"
 _EXIT_CODE_WITHIN_S = 1.0
@@ -29,7 +29,7 @@ class HeldRun:
     Args:
         directory: The directory of the run.
         on_advanced: Called with the run id when there is more in the spool.
-        on_query: Takes what user code asks of the instance.
+        on_query: Takes what user code asks of the instance, and the events of the run.
 
     Raises:
         RunDirectoryError: The directory is damaged.
@@ -112,7 +112,9 @@ class HeldRun:
         if kind == "spool_advanced":
             self._on_advanced(self.run_id)
         elif kind == "instance_query":
-            self._on_query(connection, message.instance_query)
+            # The answer waits for the events before it, and not every one of them was told of.
+            self._on_advanced(self.run_id)
+            self._on_query(connection, message.instance_query, self.feed)
 
     def disconnected(self, connection: hub.Connection) -> None:
         """The connection is gone; whether the worker is, is judged by its lock."""

@@ -1,8 +1,9 @@
 """Relays what user code asks of the instance to the host, and the answer back.
 
 An InstanceQuery arrives on the socket of an evaluator or a run worker; the same question goes to
-the host's InstanceService. A host that is away is waited for a while, since user code has no better
-idea. Nothing is kept.
+the host's InstanceService. A run reads what it wrote: its question goes on once the host has
+acknowledged the events that the run wrote before it. A host that is away is waited for a while,
+since user code has no better idea. Nothing is kept.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import grpc.aio
 
 from atoll._rpc import errors as rpc_errors
 from atoll._rpc import options, reasons
-from atoll._server import host_link, hub, services
+from atoll._server import feeds, host_link, hub, services
+from atoll.mesh.v1 import instance_pb2
 from atoll.process.v1 import process_pb2
 
 # Who asks asks again; a question must be answered well within its `relay.ANSWER_TIMEOUT_S`.
@@ -42,13 +44,32 @@ class InstanceRelay(services.Service):
         """Leave what is asked unanswered."""
         await self._tasks.cancel()
 
-    def ask(self, connection: hub.Connection, query: process_pb2.InstanceQuery) -> None:
-        """Answer a query on the connection that it came on."""
-        self._tasks.spawn(self._relay(connection, query), name="query")
+    def ask(
+        self,
+        connection: hub.Connection,
+        query: process_pb2.InstanceQuery,
+        feed: feeds.Feed | None = None,
+    ) -> None:
+        """Answer a query on the connection that it came on.
 
-    async def _relay(self, connection: hub.Connection, query: process_pb2.InstanceQuery) -> None:
-        async with self._places:
-            answer = await self._answer(query)
+        Args:
+            connection: The connection.
+            query: The query.
+            feed: The events of the run that asks; None where no run does.
+        """
+        self._tasks.spawn(self._relay(connection, query, feed), name="query")
+
+    async def _relay(
+        self,
+        connection: hub.Connection,
+        query: process_pb2.InstanceQuery,
+        feed: feeds.Feed | None,
+    ) -> None:
+        # Before it takes a place: a run with much to send delays nobody else's questions.
+        answer = None if feed is None else await self._await_events(query.written_seq, feed)
+        if answer is None:
+            async with self._places:
+                answer = await self.answer(query)
         answer.query_id = query.query_id
         try:
             await connection.send(process_pb2.ServerMessage(instance_answer=answer))
@@ -56,13 +77,28 @@ class InstanceRelay(services.Service):
             # Who asked is gone.
             return
 
-    async def _answer(self, query: process_pb2.InstanceQuery) -> process_pb2.InstanceAnswer:
+    async def _await_events(self, seq: int, feed: feeds.Feed) -> process_pb2.InstanceAnswer | None:
+        """Wait until the host has the events that a run wrote; return a refusal if not."""
+        if await feed.wait_acknowledged(seq, _AWAY_MAX_S):
+            return None
+        return _refusal(
+            reasons.HOST_UNAVAILABLE,
+            f"The host at {self._link.address} has not stored the events that the run wrote before "
+            f"it asked: it has confirmed {feed.acknowledged_seq} of {seq}, and an answer without "
+            "the others would be out of date. Is the host running and reachable from the code "
+            "server? Try again later.",
+        )
+
+    async def answer(self, query: process_pb2.InstanceQuery) -> process_pb2.InstanceAnswer:
+        """Return what the host answers, or why it does not."""
         give_up_s = time.monotonic() + _AWAY_MAX_S
         backoff = services.Backoff()
         while True:
             try:
                 return await self._ask_host(query)
             except grpc.aio.AioRpcError as error:
+                if query.HasField("report_asset_event"):
+                    self._note_refusal(error, query.report_asset_event.epoch)
                 away = error.code() == grpc.StatusCode.UNAVAILABLE
                 if not away or time.monotonic() >= give_up_s:
                     problem = rpc_errors.from_call(error, peer=self._link.address)
@@ -71,20 +107,34 @@ class InstanceRelay(services.Service):
             await backoff.wait()
 
     async def _ask_host(self, query: process_pb2.InstanceQuery) -> process_pb2.InstanceAnswer:
-        instance, timeout_s = self._link.instance, options.DEFAULT_DEADLINE_S
-        kind = query.WhichOneof("query")
-        if kind == "get_latest_materializations":
-            latest = await instance.GetLatestMaterializations(
-                query.get_latest_materializations, timeout=timeout_s
-            )
-            return process_pb2.InstanceAnswer(get_latest_materializations=latest)
-        if kind == "list_asset_events":
-            events = await instance.ListAssetEvents(query.list_asset_events, timeout=timeout_s)
-            return process_pb2.InstanceAnswer(list_asset_events=events)
-        if kind == "get_run":
-            run = await instance.GetRun(query.get_run, timeout=timeout_s)
-            return process_pb2.InstanceAnswer(get_run=run)
-        return _refusal(reasons.UNSUPPORTED, "This code server does not know the question.")
+        name = query.WhichOneof("query")
+        if name is None:
+            return _refusal(reasons.UNSUPPORTED, "This code server does not know the question.")
+        request = getattr(query, name)
+        if name == "report_asset_event":
+            self._sign(request)
+        # The rpc of a question is called as the question; so is the field of its answer.
+        method = getattr(self._link.instance, _RPC_NAMES[name])
+        answer = await method(request, timeout=options.DEFAULT_DEADLINE_S)
+        return process_pb2.InstanceAnswer(**{name: answer})
+
+    def _note_refusal(self, error: grpc.aio.AioRpcError, epoch: int) -> None:
+        """Have the session registered anew where its epoch was refused; who asks asks again."""
+        problem = rpc_errors.from_call(error, peer=self._link.address)
+        if problem.reason == reasons.STALE_EPOCH:
+            self._link.report_stale(epoch)
+
+    def _sign(self, request: instance_pb2.ReportAssetEventRequest) -> None:
+        """Say which location reports: its processes cannot, so none speaks for another."""
+        request.location_name = self._link.location_name
+        request.server_id = self._link.server_id
+        request.epoch = self._link.epoch
+
+
+_RPC_NAMES = {
+    field.name: "".join(part.capitalize() for part in field.name.split("_"))
+    for field in process_pb2.InstanceQuery.DESCRIPTOR.oneofs_by_name["query"].fields
+}
 
 
 def _refusal(reason: str, message: str) -> process_pb2.InstanceAnswer:

@@ -133,10 +133,13 @@ class Session(services.LoopService):
             raise _SessionOverError("The host answered the registration with something else.")
         for conflict in response.registered.conflicts:
             _logger.warning(
-                "An asset has another owner, so this location does not materialize it",
+                "A check has another owner, so this location does not evaluate it"
+                if conflict.check_name
+                else "An asset has another owner, so this location does not materialize it",
                 extra={
                     "action": "register",
                     "asset_key": "/".join(conflict.asset_key.path),
+                    "check_name": conflict.check_name,
                     "owner_location_name": conflict.owner_location_name,
                 },
             )

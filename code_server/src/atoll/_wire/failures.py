@@ -12,7 +12,8 @@ import importlib
 import pathlib
 from collections.abc import Sequence
 
-from atoll._definitions import errors, failures, raised
+from atoll import errors
+from atoll._definitions import failures, raised
 from atoll._wire import metadata, texts
 from atoll.definitions.v1 import values_pb2
 

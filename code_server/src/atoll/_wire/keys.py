@@ -33,6 +33,24 @@ def from_message(message: values_pb2.AssetKey) -> keys.AssetKey:
     return keys.AssetKey(list(message.path))
 
 
+def to_check_message(key: keys.AssetCheckKey) -> values_pb2.AssetCheckKey:
+    """Return the key of a check as a message.
+
+    Args:
+        key: The key.
+    """
+    return values_pb2.AssetCheckKey(asset_key=to_message(key.asset_key), name=texts.valid(key.name))
+
+
+def from_check_message(message: values_pb2.AssetCheckKey) -> keys.AssetCheckKey:
+    """Return the key of a check that a message names.
+
+    Args:
+        message: The message; neither its path nor its name is empty.
+    """
+    return keys.AssetCheckKey(from_message(message.asset_key), message.name)
+
+
 def to_messages(asset_keys: Iterable[keys.AssetKey]) -> list[values_pb2.AssetKey]:
     """Return keys as messages, sorted, so that sets come out the same each time.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
-from atoll._definitions import metadata, tables
+from atoll._definitions import code_references, metadata, tables
 from atoll._wire import keys, texts, timestamps
 from atoll.definitions.v1 import values_pb2
 
@@ -181,6 +181,73 @@ def _table_from_message(message: values_pb2.MetadataValue) -> Value:
     )
 
 
+def _lineage(value: Any) -> values_pb2.MetadataValue:
+    lineage: tables.TableColumnLineage = value.column_lineage
+    columns = [
+        values_pb2.TableColumnOrigin(
+            column_name=texts.valid(name),
+            dependencies=[
+                values_pb2.TableColumnDependency(
+                    asset_key=keys.to_message(dep.asset_key),
+                    column_name=texts.valid(dep.column_name),
+                )
+                for dep in deps
+            ],
+        )
+        for name, deps in lineage.deps_by_column.items()
+    ]
+    return values_pb2.MetadataValue(column_lineage=values_pb2.TableColumnLineage(columns=columns))
+
+
+def _lineage_from_message(message: values_pb2.MetadataValue) -> Value:
+    lineage = tables.TableColumnLineage(
+        {
+            column.column_name: [
+                tables.TableColumnDep(keys.from_message(dep.asset_key), dep.column_name)
+                for dep in column.dependencies
+            ]
+            for column in message.column_lineage.columns
+        }
+    )
+    return metadata.TableColumnLineageMetadataValue(lineage)
+
+
+def _code_references(value: Any) -> values_pb2.MetadataValue:
+    references = [_reference_to_message(one) for one in value.code_references]
+    return values_pb2.MetadataValue(
+        code_references=values_pb2.CodeReferences(references=references)
+    )
+
+
+def _reference_to_message(
+    reference: code_references.CodeReference,
+) -> values_pb2.CodeReference:
+    message = values_pb2.CodeReference(label=texts.valid(reference.label or ""))
+    if isinstance(reference, code_references.UrlCodeReference):
+        message.url = texts.valid(reference.url)
+    else:
+        message.local_file.path = texts.valid(reference.file_path)
+        message.local_file.line = reference.line_number or 0
+    return message
+
+
+def _references_from_message(message: values_pb2.MetadataValue) -> Value:
+    return metadata.CodeReferencesMetadataValue(
+        code_references=[_reference_from_message(one) for one in message.code_references.references]
+    )
+
+
+def _reference_from_message(message: values_pb2.CodeReference) -> code_references.CodeReference:
+    label = message.label or None
+    if message.WhichOneof("place") == "url":
+        return code_references.UrlCodeReference(url=message.url, label=label)
+    return code_references.LocalFileCodeReference(
+        file_path=message.local_file.path,
+        line_number=message.local_file.line or None,
+        label=label,
+    )
+
+
 _ENCODERS: dict[type, Callable[[Any], values_pb2.MetadataValue]] = {
     metadata.TextMetadataValue: lambda v: values_pb2.MetadataValue(text=texts.valid(v.text)),
     metadata.UrlMetadataValue: lambda v: values_pb2.MetadataValue(url=texts.valid(v.url)),
@@ -206,6 +273,9 @@ _ENCODERS: dict[type, Callable[[Any], values_pb2.MetadataValue]] = {
         table_schema=schema_to_message(v.schema)
     ),
     metadata.TableMetadataValue: _table,
+    metadata.TableColumnLineageMetadataValue: _lineage,
+    metadata.CodeReferencesMetadataValue: _code_references,
+    metadata.PoolMetadataValue: lambda v: values_pb2.MetadataValue(pool=texts.valid(v.pool)),
     metadata.NullMetadataValue: lambda _: values_pb2.MetadataValue(null=values_pb2.NullValue()),
 }
 
@@ -231,5 +301,8 @@ _DECODERS: dict[str, Callable[[values_pb2.MetadataValue], Value]] = {
         schema_from_message(m.table_schema)
     ),
     "table": _table_from_message,
+    "column_lineage": _lineage_from_message,
+    "code_references": _references_from_message,
+    "pool": lambda m: metadata.PoolMetadataValue(m.pool),
     "null": lambda _: metadata.NullMetadataValue(),
 }

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from atoll._definitions import errors, run_requests, runs
-from atoll._wire import keys, texts
-from atoll.definitions.v1 import values_pb2
+from atoll import errors
+from atoll._definitions import keys as asset_keys
+from atoll._definitions import run_requests, runs, specs
+from atoll._execution import known_assets as materialized
+from atoll._instance import instance as instances
+from atoll._partition_messages import definitions as partition_definitions
+from atoll._wire import keys, metadata, texts, timestamps
+from atoll.definitions.v1 import snapshot_pb2, values_pb2
 from atoll.location.v1 import location_pb2
 from atoll.mesh.v1 import mesh_pb2
-
-PARTITION_TAG = "atoll/partition"
 
 
 def config_to_message(config: Mapping[str, Any]) -> values_pb2.UserData:
@@ -71,17 +74,55 @@ def from_plan(plan: location_pb2.RunPlan, *, location_name: str = "") -> runs.Ru
     """
     tags = dict(plan.tags)
     if plan.partition_key:
-        tags.setdefault(PARTITION_TAG, plan.partition_key)
-    selection = frozenset(keys.from_message(key) for key in plan.asset_selection)
+        tags.setdefault(runs.PARTITION_TAG, plan.partition_key)
     return runs.Run(
         job_name=plan.job_name,
         run_id=plan.run_id,
         run_config=config_from_message(plan.run_config),
-        asset_selection=selection or None,
         status=runs.RunStatus.STARTED,
         tags=tags,
         location_name=location_name,
+        **_selections(plan),
     )
+
+
+def known_assets(
+    plan: location_pb2.RunPlan, others: instances.Instance
+) -> tuple[dict[asset_keys.AssetKey, specs.AssetSpec], materialized.Told]:
+    """Return what the host told of assets: specs of foreign ones, and newest materializations.
+
+    Args:
+        plan: The plan; that of an older host tells nothing.
+        others: Is asked for assets that the plan does not tell of.
+    """
+    foreign: dict[asset_keys.AssetKey, specs.AssetSpec] = {}
+    made: dict[asset_keys.AssetKey, materialized.Materialized | None] = {}
+    observed: dict[asset_keys.AssetKey, materialized.Materialized] = {}
+    for one in plan.known_assets:
+        key = keys.from_message(one.asset_key)
+        if one.HasField("definition"):
+            foreign[key] = _foreign_spec(key, one.definition)
+        made[key] = None
+        if one.event_id:
+            when = timestamps.to_seconds(one.timestamp)
+            told = materialized.Materialized(one.event_id, one.run_id, when, dict(one.tags))
+            if one.observed:
+                observed[key] = told
+            else:
+                made[key] = told
+    return foreign, materialized.Told(made, others, observed)
+
+
+def _foreign_spec(
+    key: asset_keys.AssetKey, definition: snapshot_pb2.AssetDefinition
+) -> specs.AssetSpec:
+    described: dict[str, Any] = {**metadata.read(definition.metadata)}
+    if definition.io_manager_key:
+        described[specs.IO_MANAGER_KEY_METADATA] = definition.io_manager_key
+    partitions_def = None
+    if definition.HasField("partitions"):
+        partitions_def = partition_definitions.from_message(definition.partitions)
+    return specs.AssetSpec(key, metadata=described, partitions_def=partitions_def)
 
 
 def from_instance_run(message: mesh_pb2.InstanceRun) -> runs.Run:
@@ -98,7 +139,45 @@ def from_instance_run(message: mesh_pb2.InstanceRun) -> runs.Run:
         status=runs.RunStatus[message.status] if known else runs.RunStatus.NOT_STARTED,
         tags=dict(message.tags),
         location_name=message.location_name,
+        **_selections(message),
     )
+
+
+def to_run_record(message: mesh_pb2.InstanceRun) -> runs.RunRecord:
+    """Return a run with its times as the instance knows it.
+
+    Args:
+        message: The run.
+    """
+    created = timestamps.to_datetime(message.create_time)
+    has_update = message.HasField("update_time")
+    return runs.RunRecord(
+        storage_id=message.record_id,
+        run=from_instance_run(message),
+        create_timestamp=created,
+        update_timestamp=timestamps.to_datetime(message.update_time) if has_update else created,
+        start_time=(
+            timestamps.to_seconds(message.start_time) if message.HasField("start_time") else None
+        ),
+        end_time=timestamps.to_seconds(message.end_time) if message.HasField("end_time") else None,
+    )
+
+
+def _selections(message: location_pb2.RunPlan | mesh_pb2.InstanceRun) -> dict[str, Any]:
+    """Return the fields of a run that say what of its job is to run."""
+    assets = frozenset(keys.from_message(key) for key in message.asset_selection)
+    checks = frozenset(keys.from_check_message(key) for key in message.asset_check_selection)
+    return {
+        "asset_selection": assets or None,
+        "asset_check_selection": checks or None,
+        "op_selection": tuple(message.op_selection) or None,
+        "step_keys_to_execute": tuple(message.step_keys) or None,
+        "parent_run_id": message.parent_run_id or None,
+        "root_run_id": message.root_run_id or None,
+        "partition_key": message.partition_key or None,
+        "partition_range_start": message.partition_range_start or None,
+        "partition_range_end": message.partition_range_end or None,
+    }
 
 
 def request_to_message(request: run_requests.RunRequest) -> location_pb2.RunRequest:
@@ -116,6 +195,7 @@ def request_to_message(request: run_requests.RunRequest) -> location_pb2.RunRequ
         tags={texts.valid(name): texts.valid(value) for name, value in request.tags.items()},
         asset_selection=[keys.to_message(key) for key in request.asset_selection or ()],
         partition_key=texts.valid(request.partition_key or ""),
+        asset_check_keys=[keys.to_check_message(key) for key in request.asset_check_keys or ()],
     )
     if request.run_config:
         message.run_config.CopyFrom(config_to_message(request.run_config))
@@ -135,4 +215,5 @@ def request_from_message(message: location_pb2.RunRequest) -> run_requests.RunRe
         job_name=message.job_name or None,
         asset_selection=[keys.from_message(key) for key in message.asset_selection] or None,
         partition_key=message.partition_key or None,
+        asset_check_keys=[keys.from_check_message(key) for key in message.asset_check_keys] or None,
     )

@@ -11,9 +11,21 @@ from collections.abc import Iterator, Mapping
 
 from google.protobuf import duration_pb2
 
-from atoll._definitions import assets, definitions, jobs, keys, sensors, sources, specs
+from atoll._definitions import (
+    asset_checks,
+    assets,
+    definitions,
+    jobs,
+    keys,
+    sensors,
+    sources,
+    specs,
+)
+from atoll._definitions.nodes import graph as graphs
+from atoll._partition_messages import definitions as partition_definitions
+from atoll._partition_messages import mappings as partition_mappings
 from atoll._wire import keys as key_messages
-from atoll._wire import metadata, runs, texts
+from atoll._wire import metadata, nodes, runs, texts
 from atoll.definitions.v1 import snapshot_pb2, values_pb2
 
 _NANOS = 1_000_000_000
@@ -44,10 +56,23 @@ def to_message(defined: definitions.Definitions) -> snapshot_pb2.LocationSnapsho
     Args:
         defined: The definitions of the location.
     """
+    described = nodes.Nodes()
+    resolved = sorted(defined.resolve_all_job_defs(), key=_name)
+    for job in resolved:
+        if job.graph_def is not None:
+            described.add(job.graph_def)
+    for one in defined.graph.assets_defs:
+        if isinstance(one.node_def, graphs.GraphDefinition):
+            described.add(one.node_def)
     message = snapshot_pb2.LocationSnapshot(
         assets=_assets(defined),
-        jobs=[_job(job) for job in sorted(defined.resolve_all_job_defs(), key=_name)],
+        jobs=[_job(job) for job in resolved],
         sensors=[_sensor(sensor, defined) for sensor in _sensors(defined)],
+        checks=_checks(defined),
+        ops=described.ops(),
+        graphs=described.graphs(),
+        resources=nodes.resources(defined.resources),
+        types=described.types(),
     )
     metadata.fill(message.metadata, defined.metadata)
     return message
@@ -77,18 +102,65 @@ def _asset(
         skippable=spec.skippable,
         source=_source(spec.source if made_by is None else made_by.source or spec.source),
     )
+    if spec.partitions_def is not None:
+        message.partitions.CopyFrom(partition_definitions.to_message(spec.partitions_def))
+    message.is_virtual = spec.is_virtual
     input_names: dict[keys.AssetKey, str] = {}
     if made_by is not None:
-        computation = made_by.computation
         message.executable = True
-        message.op_name = computation.op_name
-        message.io_manager_key = computation.outputs_by_key[spec.key].io_manager_key
-        input_names = {one.key: one.name for one in computation.inputs}
+        message.op_name = made_by.op_name
+        message.io_manager_key = texts.valid(made_by.io_manager_key_of(spec.key))
+        message.observable = made_by.is_observable
+        message.can_subset = made_by.can_subset
+        if made_by.backfill_policy is not None:
+            message.backfill_policy.CopyFrom(
+                partition_definitions.policy_to_message(made_by.backfill_policy)
+            )
+        input_names = {key: name for name, key in made_by.keys_by_input_name.items()}
     for dependency in sorted(spec.deps, key=lambda one: key_messages.path(one.asset_key)):
-        message.dependencies.add(
-            asset_key=key_messages.to_message(dependency.asset_key),
-            input_name=input_names.get(dependency.asset_key, ""),
-        )
+        edge = message.dependencies.add()
+        _fill_dependency(edge, dependency, input_names)
+    metadata.fill(message.metadata, spec.metadata)
+    return message
+
+
+def _fill_dependency(
+    edge: snapshot_pb2.AssetDependency,
+    dependency: specs.AssetDep,
+    input_names: Mapping[keys.AssetKey, str],
+) -> None:
+    edge.asset_key.CopyFrom(key_messages.to_message(dependency.asset_key))
+    edge.input_name = input_names.get(dependency.asset_key, "")
+    if dependency.partition_mapping is not None:
+        edge.partition_mapping.CopyFrom(partition_mappings.to_message(dependency.partition_mapping))
+
+
+def _checks(defined: definitions.Definitions) -> Iterator[snapshot_pb2.AssetCheckDefinition]:
+    graph = defined.graph
+    for key in sorted(graph.check_specs):
+        yield _check(graph.check_specs[key], graph.get_check(key))
+
+
+def _check(
+    spec: asset_checks.AssetCheckSpec, made_by: assets.AssetsDefinition | None
+) -> snapshot_pb2.AssetCheckDefinition:
+    message = snapshot_pb2.AssetCheckDefinition(
+        key=key_messages.to_check_message(spec.key),
+        description=texts.valid(spec.description or ""),
+        blocking=spec.blocking,
+        executable=made_by is not None,
+        op_name="" if made_by is None else made_by.op_name,
+        source=None if made_by is None else _source(made_by.source),
+    )
+    input_names: dict[keys.AssetKey, str] = {}
+    if made_by is not None:
+        input_names = {key: name for name, key in made_by.keys_by_input_name.items()}
+    for dependency in sorted(
+        spec.additional_deps, key=lambda one: key_messages.path(one.asset_key)
+    ):
+        _fill_dependency(message.additional_dependencies.add(), dependency, input_names)
+    if spec.partitions_def is not None:
+        message.partitions.CopyFrom(partition_definitions.to_message(spec.partitions_def))
     metadata.fill(message.metadata, spec.metadata)
     return message
 
@@ -110,7 +182,16 @@ def _job(job: jobs.JobDefinition) -> snapshot_pb2.JobDefinition:
         owners=[texts.valid(owner) for owner in job.owners],
         implicit=job.implicit,
         run_tags=_tags(job.run_tags),
+        check_keys=[key_messages.to_check_message(key) for key in sorted(job.check_keys)],
+        graph_name="" if job.graph_def is None else texts.valid(job.graph_def.name),
+        executor_name=texts.valid(str(getattr(job.executor_def, "name", "") or "")),
+        partitioned_config=job.config.partitioned is not None,
     )
+    if not job.implicit:
+        # Of the job that may run everything, each run needs only what its selection does.
+        message.resource_keys.extend(sorted(texts.valid(key) for key in job.required_resource_keys))
+    if job.partitions_def is not None:
+        message.partitions.CopyFrom(partition_definitions.to_message(job.partitions_def))
     metadata.fill(message.metadata, job.metadata)
     return message
 
@@ -141,7 +222,7 @@ def _sensor(
         owners=[texts.valid(owner) for owner in sensor.owners],
     )
     if sensor.asset_selection is not None:
-        selected = sensor.asset_selection.resolve_specs(defined.graph.specs)
+        selected = sensor.asset_selection.resolve(defined.graph.selectable)
         message.asset_selection.extend(key_messages.to_messages(selected))
     metadata.fill(message.metadata, sensor.metadata)
     return message

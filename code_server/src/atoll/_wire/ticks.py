@@ -10,6 +10,7 @@ import dataclasses
 import time
 
 from atoll._definitions import asset_events, events, run_requests, ticks
+from atoll._partitions import dynamic_requests
 from atoll._wire import events as event_messages
 from atoll._wire import runs, texts, timestamps
 from atoll.events.v1 import events_pb2
@@ -75,10 +76,28 @@ def to_response(result: ticks.TickResult) -> location_pb2.EvaluateSensorResponse
         run_requests=[runs.request_to_message(request) for request in result.run_requests],
         skip_reason=texts.valid(result.skip_reason or ""),
         asset_events=[_reported(told) for told in result.asset_events],
+        dynamic_partitions_requests=[
+            _change_of(request) for request in result.dynamic_partitions_requests
+        ],
     )
     if result.cursor is not None:
         response.cursor = texts.valid(result.cursor)
     return response
+
+
+def _change_of(
+    request: dynamic_requests.DynamicPartitionsRequest,
+) -> location_pb2.DynamicPartitionsRequest:
+    adds = isinstance(request, dynamic_requests.AddDynamicPartitionsRequest)
+    return location_pb2.DynamicPartitionsRequest(
+        partitions_def_name=texts.valid(request.partitions_def_name),
+        change=(
+            location_pb2.DYNAMIC_PARTITIONS_CHANGE_ADD
+            if adds
+            else location_pb2.DYNAMIC_PARTITIONS_CHANGE_DELETE
+        ),
+        partition_keys=map(texts.valid, request.partition_keys),
+    )
 
 
 def _reported(told: run_requests.AssetEvent) -> events_pb2.Event:

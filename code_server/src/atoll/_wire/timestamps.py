@@ -6,6 +6,7 @@ the other modules of this package.
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 
 from google.protobuf import timestamp_pb2
@@ -45,3 +46,32 @@ def to_seconds(timestamp: timestamp_pb2.Timestamp) -> float:
         timestamp: The message.
     """
     return timestamp.seconds + timestamp.nanos / _NANOS
+
+
+def from_datetime(moment: dt.datetime) -> timestamp_pb2.Timestamp:
+    """Return a point in time as a message.
+
+    Args:
+        moment: The point in time, with its zone.
+    """
+    message = timestamp_pb2.Timestamp()
+    message.FromDatetime(moment)
+    return message
+
+
+def to_datetime(timestamp: timestamp_pb2.Timestamp) -> dt.datetime:
+    """Return a point in time in UTC.
+
+    Args:
+        timestamp: The message.
+    """
+    return timestamp.ToDatetime(tzinfo=dt.timezone.utc)
+
+
+def nearest(seconds: float) -> timestamp_pb2.Timestamp:
+    """Return a point in time as a message, or the first or last one that a message can hold.
+
+    Args:
+        seconds: Seconds since 1970, as a bound that users give.
+    """
+    return from_seconds(min(max(seconds, SECONDS_MIN), SECONDS_MAX))
