@@ -9,7 +9,7 @@ The tree; `servicers.serving` holds the one table that turns it into gRPC status
     │   ├── InvalidRunConfig     run configuration that does not fit the job
     │   └── InvalidPageToken     a page token that the host did not make for this call
     ├── NotFound                 what the request names is not there
-    │   ├── UnknownLocation, UnknownJob, UnknownAsset, UnknownSensor, UnknownRun
+    │   ├── UnknownLocation, UnknownJob, UnknownAsset, UnknownCheck, UnknownSensor, UnknownRun
     ├── RequestIdReused          a request id came back with another request
     ├── EventsCompacted          the events that a watch would resume with are pruned
     ├── PolicyForbids            the host's policy does not allow it
@@ -103,6 +103,15 @@ class UnknownAsset(NotFound):
         super().__init__(message)
         self.asset_key = asset_key
         self.location_name = location_name
+
+
+class UnknownCheck(NotFound):
+    """No location defines such a check."""
+
+    def __init__(self, message: str, *, asset_key: str, check_name: str) -> None:
+        super().__init__(message)
+        self.asset_key = asset_key
+        self.check_name = check_name
 
 
 class UnknownSensor(NotFound):

@@ -24,18 +24,21 @@ from atoll_host import postgres, services
 from atoll_host import settings as host_settings
 from atoll_host.api import watching
 from atoll_host.automation import dispatching, leading
-from atoll_host.instance import queries
+from atoll_host.instance import dynamic_partitions, queries, reporting
+from atoll_host.instance import runs as instance_runs
 from atoll_host.intake import appending
 from atoll_host.locations import registry as registries
 from atoll_host.locations import sessions as location_sessions
-from atoll_host.runs import launching
+from atoll_host.runs import known_assets, launching
 from atoll_host.runs import watching as run_watching
 from atoll_host.servicers import (
     assets,
+    checks,
     events,
     instance,
     locations,
     mesh,
+    partitions,
     runs,
     sensors,
     serving,
@@ -161,6 +164,7 @@ class Parts:
             launching.Limits(
                 records.ClaimLimits(settings.active_max, settings.active_per_location_max)
             ),
+            known_assets.KnownAssets(self.registry, store.events),
         )
         self.run_watcher = run_watching.Watcher(
             store,
@@ -198,14 +202,27 @@ class Parts:
     ) -> serving.Servicers:
         store = self.store
         watches = watching.Watching(store.events, self.changes, clock)
+        dynamic = dynamic_partitions.DynamicPartitions(store.partitions)
+        asked = instance.Parts(
+            queries=queries.InstanceQueries(store),
+            runs=instance_runs.RunQueries(store.runs),
+            partitions=dynamic,
+            reporting=reporting.Reporting(
+                store,
+                lambda path: self.registry.graph().owner(path),
+                lambda key: self.registry.graph().check_owner(key),
+            ),
+        )
         return serving.Servicers(
             mesh=mesh.MeshServicer(self.sessions, self.intake, store.outputs),
-            instance=instance.InstanceServicer(queries.InstanceQueries(store)),
+            instance=instance.InstanceServicer(asked),
             locations=locations.LocationsServicer(self.registry),
             assets=assets.AssetsServicer(self.registry, store.events),
+            checks=checks.ChecksServicer(self.registry, store.checks),
             runs=runs.RunsServicer(store, self.registry, settings),
             sensors=sensors.SensorsServicer(store.sensors, self.registry, self.changes),
             events=events.EventsServicer(store.events, watches),
+            partitions=partitions.PartitionsServicer(dynamic),
         )
 
 

@@ -6,7 +6,7 @@ import itertools
 import pytest
 
 from atoll.api.v1 import automation_pb2
-from atoll.definitions.v1 import snapshot_pb2, values_pb2
+from atoll.definitions.v1 import partitions_pb2, snapshot_pb2, values_pb2
 from atoll.events.v1 import events_pb2
 from atoll.location.v1 import location_pb2
 from atoll_host import errors
@@ -21,7 +21,12 @@ KIND = due.Kind
 
 
 def case(kind: due.Kind = KIND.ASSET, *, event_id: int = 7, horizon: int = 9) -> deciding.Case:
-    snapshot = snapshot_pb2.LocationSnapshot(jobs=[snapshot_pb2.JobDefinition(name="nightly")])
+    days = partitions_pb2.PartitionsDefinition(
+        dynamic=partitions_pb2.DynamicPartitions(name="days")
+    )
+    snapshot = snapshot_pb2.LocationSnapshot(
+        jobs=[snapshot_pb2.JobDefinition(name="nightly", partitions=days)]
+    )
     owners = {("theirs",): "west", ("ours",): "east"}
     state = records.SensorState(
         key=KEY,
@@ -180,3 +185,47 @@ def test_log_lines_are_bounded() -> None:
 def test_the_refusal_of_a_location_keeps_its_reason() -> None:
     error = errors.LocationRefused("too new", location_name="east", reason="UNSUPPORTED")
     assert deciding.refused(error).type == "UNSUPPORTED"
+
+
+def changed(kind: int, *keys: str, name: str = "days") -> location_pb2.DynamicPartitionsRequest:
+    return location_pb2.DynamicPartitionsRequest(
+        partitions_def_name=name, change=kind, partition_keys=keys
+    )
+
+
+ADD = location_pb2.DYNAMIC_PARTITIONS_CHANGE_ADD
+DELETE = location_pb2.DYNAMIC_PARTITIONS_CHANGE_DELETE
+
+
+def test_changes_of_dynamic_partitions_are_committed_with_the_runs_for_them() -> None:
+    commit = decide(
+        case(),
+        dynamic_partitions_requests=[changed(ADD, "a", "b"), changed(DELETE, "old")],
+        run_requests=[location_pb2.RunRequest(partition_key="a")],
+    )
+    kinds = records.DynamicPartitionsChangeKind
+    assert commit.dynamic_partitions == [
+        records.DynamicPartitionsChange("days", kinds.ADD, ("a", "b")),
+        records.DynamicPartitionsChange("days", kinds.DELETE, ("old",)),
+    ]
+    assert [run.partition_key for run in commit.runs] == ["a"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        changed(ADD, "a", ""),
+        changed(ADD, "x" * 2000),
+        changed(ADD, "a\0"),
+        changed(ADD, "a", name=""),
+        changed(location_pb2.DYNAMIC_PARTITIONS_CHANGE_UNSPECIFIED, "a"),
+    ],
+)
+def test_a_wrong_change_of_dynamic_partitions_fails_the_whole_tick(wrong) -> None:
+    commit = decide(
+        case(),
+        dynamic_partitions_requests=[changed(ADD, "good"), wrong],
+        run_requests=[location_pb2.RunRequest(run_key="k")],
+    )
+    assert "'watch'" in failure_of(commit)
+    assert list(commit.dynamic_partitions) == []

@@ -4,7 +4,7 @@ import datetime as dt
 
 from google.protobuf import timestamp_pb2
 
-from atoll.api.v1 import assets_pb2, automation_pb2, locations_pb2, runs_pb2
+from atoll.api.v1 import assets_pb2, automation_pb2, checks_pb2, locations_pb2, runs_pb2
 from atoll.definitions.v1 import snapshot_pb2, values_pb2
 from atoll.events.v1 import events_pb2
 from atoll_host.locations import graph
@@ -56,13 +56,28 @@ def run(record: records.RunRecord, *, waiting_reason: str = "") -> runs_pb2.Run:
         tick_id=record.tick_id,
         run_key=record.run_key,
         waiting_reason=waiting_reason,
+        partition_key=record.partition_key,
+        partition_range_start=record.target.partition_range_start,
+        partition_range_end=record.target.partition_range_end,
+        op_selection=record.target.op_selection,
+        asset_check_selection=[
+            values_pb2.AssetCheckKey(asset_key=values_pb2.AssetKey(path=path), name=name)
+            for path, name in record.target.asset_check_selection
+        ],
+        step_keys=record.target.step_keys,
+        parent_run_id=record.target.parent_run_id,
+        root_run_id=record.target.root_run_id,
+        update_time=timestamp(record.update_time),
     )
 
 
 def location(
-    view: registries.LocationView, *, with_job_names: bool = False
+    view: registries.LocationView,
+    merged: graph.AssetGraph,
+    *,
+    with_job_names: bool = False,
 ) -> locations_pb2.Location:
-    """Return a location."""
+    """Return a location; what others evaluate in its place stands in the merged graph."""
     counts = locations_pb2.DefinitionCounts()
     job_names: list[str] = []
     if view.snapshot is not None:
@@ -70,6 +85,8 @@ def location(
         counts.assets = len(view.snapshot.assets)
         counts.jobs = len(job_names)
         counts.sensors = len(view.snapshot.sensors)
+        counts.asset_checks = len(view.snapshot.checks)
+        counts.resources = len(view.snapshot.resources)
     return locations_pb2.Location(
         name=view.name,
         state=view.state,
@@ -80,14 +97,25 @@ def location(
         version=view.server.version,
         register_time=timestamp(view.server.register_time),
         counts=counts,
-        conflicts=[
-            locations_pb2.Conflict(
-                asset_key=values_pb2.AssetKey(path=path), owner_location_name=owner
-            )
-            for path, owner in sorted(view.conflicts.items())
-        ],
+        conflicts=_conflicts(view, merged),
         job_names=sorted(job_names) if with_job_names else (),
     )
+
+
+def _conflicts(
+    view: registries.LocationView, merged: graph.AssetGraph
+) -> list[locations_pb2.Conflict]:
+    assets = [
+        locations_pb2.Conflict(asset_key=values_pb2.AssetKey(path=path), owner_location_name=owner)
+        for path, owner in sorted(view.conflicts.items())
+    ]
+    checks = [
+        locations_pb2.Conflict(
+            asset_key=values_pb2.AssetKey(path=path), check_name=name, owner_location_name=owner
+        )
+        for (path, name), owner in sorted(merged.check_conflicts(view.name).items())
+    ]
+    return assets + checks
 
 
 def asset(node: graph.AssetNode, latest: events_pb2.StoredEvent | None) -> assets_pb2.Asset:
@@ -98,6 +126,16 @@ def asset(node: graph.AssetNode, latest: events_pb2.StoredEvent | None) -> asset
         location_names=node.locations,
         downstream_keys=[values_pb2.AssetKey(path=path) for path in node.downstream],
         latest_materialization=latest,
+    )
+
+
+def check(node: graph.CheckNode, latest: events_pb2.StoredEvent | None) -> checks_pb2.AssetCheck:
+    """Return a check of an asset."""
+    return checks_pb2.AssetCheck(
+        definition=node.definition,
+        owner_location_name=node.owner,
+        location_names=node.locations,
+        latest_evaluation=latest,
     )
 
 

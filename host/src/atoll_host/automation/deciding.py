@@ -7,7 +7,7 @@ position where they were.
 
 import dataclasses
 import datetime as dt
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from atoll.api.v1 import automation_pb2
 from atoll.definitions.v1 import snapshot_pb2, values_pb2
@@ -15,13 +15,18 @@ from atoll.events.v1 import events_pb2
 from atoll.location.v1 import location_pb2
 from atoll_host import errors
 from atoll_host.automation import due
+from atoll_host.instance import dynamic_partitions, reporting
 from atoll_host.runs import requests
 from atoll_storage import records
 
 EMPTY_RESULT = "Sensor function returned an empty result"
 LOG_LINES_MAX = 1000
 
-_ASSET_EVENTS = frozenset({"asset_materialization", "asset_observation"})
+_CHANGES: dict[int, records.DynamicPartitionsChangeKind] = {
+    location_pb2.DYNAMIC_PARTITIONS_CHANGE_ADD: records.DynamicPartitionsChangeKind.ADD,
+    location_pb2.DYNAMIC_PARTITIONS_CHANGE_DELETE: records.DynamicPartitionsChangeKind.DELETE,
+}
+_ASSET_EVENTS = reporting.KINDS
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -90,7 +95,8 @@ def decide(
             response,
         )
     try:
-        runs = _runs(case, response, new_run_id)
+        changes = _changes(case, response)
+        runs = _runs(case, response, changes, new_run_id)
         asset_events = _checked_events(case, response.asset_events)
     except errors.HostError as error:
         return failed(case, _failure(type(error).__name__, str(error)), response)
@@ -111,6 +117,7 @@ def decide(
         runs=runs,
         tick=tick,
         asset_events=asset_events,
+        dynamic_partitions=changes,
     )
 
 
@@ -189,10 +196,36 @@ def _progress(
     return cursor, case.evaluation.horizon if kind is due.Kind.MULTI_ASSET else None
 
 
+def _changes(
+    case: Case, response: location_pb2.EvaluateSensorResponse
+) -> list[records.DynamicPartitionsChange]:
+    """Return the changes of dynamic partitions that a sensor asks for, in its order."""
+    changes: list[records.DynamicPartitionsChange] = []
+    for message in response.dynamic_partitions_requests:
+        kind = _CHANGES.get(message.change)
+        try:
+            if kind is None:
+                raise errors.InvalidRequest(f"{message.change} is no change of dynamic partitions.")
+            changes.append(
+                dynamic_partitions.checked(
+                    kind, message.partitions_def_name, message.partition_keys
+                )
+            )
+        except errors.HostError as error:
+            raise errors.InvalidRequest(
+                f"Sensor {case.definition.name!r} asks for a change of dynamic partitions that is "
+                f"refused, and the whole tick with it. {error}"
+            ) from error
+    return changes
+
+
 def _runs(
-    case: Case, response: location_pb2.EvaluateSensorResponse, new_run_id: Callable[[], str]
+    case: Case,
+    response: location_pb2.EvaluateSensorResponse,
+    changes: Sequence[records.DynamicPartitionsChange],
+    new_run_id: Callable[[], str],
 ) -> list[records.NewRun]:
-    origin = requests.SensorOrigin(case.definition, case.tick_id, response.build_id)
+    origin = requests.SensorOrigin(case.definition, case.tick_id, response.build_id, changes)
     runs: list[records.NewRun] = []
     for number, message in enumerate(response.run_requests, start=1):
         requested = requests.of_run_request(message)
@@ -217,7 +250,7 @@ def _checked_events(case: Case, events: Iterable[events_pb2.Event]) -> list[even
             raise errors.InvalidRequest(
                 f"Sensor {case.definition.name!r} reported an event of the kind {body!r}, or one "
                 "of a run. A sensor "
-                "may report materializations and observations of assets."
+                "may report materializations, observations and evaluations of checks of assets."
             )
         payload = getattr(event, body)
         path = tuple(payload.asset_key.path)
@@ -227,6 +260,8 @@ def _checked_events(case: Case, events: Iterable[events_pb2.Event]) -> list[even
                 "Give the asset key."
             )
         owner = case.place.owner_of(path)
+        if body == "asset_check_evaluation":
+            owner = case.place.check_owner_of((path, payload.check_name)) or owner
         if owner not in {"", location_name}:
             raise errors.PolicyForbids(
                 f"Sensor {case.definition.name!r} reported an event of asset {'/'.join(path)!r}, "

@@ -23,7 +23,7 @@ from atoll_host import errors, services, signals
 from atoll_host.automation import deciding, due
 from atoll_host.locations import graph
 from atoll_host.locations import registry as registries
-from atoll_host.runs import requests
+from atoll_host.runs import partitions, requests
 from atoll_storage import database, records
 from atoll_storage import errors as storage_errors
 
@@ -183,8 +183,11 @@ class Evaluator:
                 location_name=key.location_name,
                 reason=reasons.UNKNOWN_SENSOR,
             )
-        owner_of = self._locations.graph().owner
-        return requests.Place(key.location_name, view.definitions, owner_of), definition
+        merged = self._locations.graph()
+        place = requests.Place(
+            key.location_name, view.definitions, merged.owner, merged.check_owner
+        )
+        return place, definition
 
     async def _event(self, evaluation: due.Evaluation) -> events_pb2.StoredEvent | None:
         """Return the materialization that comes next for an asset sensor."""
@@ -229,9 +232,16 @@ class Evaluator:
     async def _decided(
         self, case: deciding.Case, response: location_pb2.EvaluateSensorResponse
     ) -> records.TickCommit:
-        if len(response.run_requests) <= _REQUESTS_ON_LOOP_MAX:
+        keys = sum(len(each.partition_keys) for each in response.dynamic_partitions_requests)
+        texts = [each.partition_key for each in response.run_requests if each.partition_key]
+        if texts:
+            dynamic = await partitions.read_dynamic(
+                self._store.partitions, case.place.definitions, texts
+            )
+            case = dataclasses.replace(case, place=dataclasses.replace(case.place, dynamic=dynamic))
+        if not texts and len(response.run_requests) + keys <= _REQUESTS_ON_LOOP_MAX:
             return deciding.decide(case, response, _new_id)
-        # Checking many run requests takes long enough to delay the sensors of other locations.
+        # Checking many of them takes long enough to delay the sensors of other locations.
         return await asyncio.to_thread(deciding.decide, case, response, _new_id)
 
     async def _commit(self, case: deciding.Case, commit: records.TickCommit) -> Outcome:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from atoll._cli import rendering
-from atoll.api.v1 import automation_pb2
+from atoll.api.v1 import automation_pb2, locations_pb2
 from atoll.api.v1 import events_pb2 as api_pb2
 from atoll.client import connection, documents, errors, narration
 from atoll.client import events as event_log
@@ -26,9 +26,12 @@ KINDS: Final = (
     "run_failed",
     "run_canceled",
     "step_failed",
+    "step_up_for_retry",
+    "asset_check_evaluation",
     "asset_materialization",
     "location_changed",
 )
+_CHECK: Final = "check "
 TICKS_EVERY_S: Final = 1.0
 RETRY_EVERY_S: Final = 1.0
 TICKS_SHOWN_MAX: Final = 20
@@ -55,7 +58,7 @@ class Narrator:
         self._skips: dict[tuple[str, str], str] = {}
         self._jobs: dict[str, str] = {}
         self._away: set[str] = set()
-        # Location -> the assets that it claims although others own them, and who does.
+        # Location -> the assets and checks that it claims although others own them, and who does.
         self._conflicts: dict[str, dict[str, str]] = {}
         self._resume_token = ""
 
@@ -129,14 +132,12 @@ class Narrator:
     async def _show_conflicts(self, client: connection.Client, name: str) -> None:
         """Show which assets a location claims in vain, whenever these are others than before."""
         location = await client.locations.get(name)
-        claimed = {
-            documents.format_asset_key(each.asset_key): each.owner_location_name
-            for each in location.conflicts
-        }
+        claimed = {_claimed(each): each.owner_location_name for each in location.conflicts}
         if claimed != self._conflicts.get(name, {}):
             self._conflicts[name] = claimed
-            for key, owner in claimed.items():
-                text = f"asset {key} belongs to location {owner}: it is not materialized here"
+            for what, owner in claimed.items():
+                done = "evaluated" if what.startswith(_CHECK) else "materialized"
+                text = f"{what} belongs to location {owner}: it is not {done} here"
                 self._out.line(name, text, "yellow")
 
     async def _follow_ticks(self, client: connection.Client) -> None:
@@ -179,3 +180,8 @@ class Narrator:
             return
         requested = rendering.count(len(tick.run_ids), "run")
         self._out.line(location, f"sensor {sensor} requested {requested} ({took})")
+
+
+def _claimed(conflict: locations_pb2.Conflict) -> str:
+    key = documents.format_asset_key(conflict.asset_key)
+    return f"{_CHECK}{conflict.check_name} of {key}" if conflict.check_name else f"asset {key}"

@@ -7,7 +7,8 @@ to go through; read by everyone who resolves names. Nothing here does I/O.
 import dataclasses
 from collections.abc import Mapping
 
-from atoll.definitions.v1 import snapshot_pb2
+from atoll.definitions.v1 import nodes_pb2, snapshot_pb2
+from atoll_host.locations import partitioned
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -22,7 +23,14 @@ class Definitions:
         dependencies: The upstream assets of each asset.
         jobs: The jobs by name.
         sensors: The sensors by name.
+        checks: The checks of assets, of this location and of others, by asset and name.
         implicit_job: The job that materializes any selection of assets; None where there is none.
+        checks_of: The names of the checks of each asset.
+        made_by: The assets that each op makes, by the name of the op.
+        graphs: The graphs by name.
+        ops: The ops of graphs by name.
+        resources: The resources by key.
+        partitions: The partitions of assets, checks and jobs, read when they are asked for.
     """
 
     digest: str
@@ -32,7 +40,21 @@ class Definitions:
     dependencies: Mapping[tuple[str, ...], tuple[tuple[str, ...], ...]]
     jobs: Mapping[str, snapshot_pb2.JobDefinition]
     sensors: Mapping[str, snapshot_pb2.SensorDefinition]
+    checks: Mapping[tuple[tuple[str, ...], str], snapshot_pb2.AssetCheckDefinition]
     implicit_job: snapshot_pb2.JobDefinition | None
+    checks_of: Mapping[tuple[str, ...], tuple[str, ...]]
+    made_by: Mapping[str, tuple[tuple[str, ...], ...]]
+    graphs: Mapping[str, nodes_pb2.GraphDefinition]
+    ops: Mapping[str, nodes_pb2.OpDefinition]
+    resources: Mapping[str, nodes_pb2.ResourceDefinition]
+    partitions: partitioned.Partitioned
+
+    def made_with(self, path: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+        """Return the assets that are always made together with one, itself included."""
+        asset = self.assets.get(path)
+        if asset is None or asset.can_subset or not asset.executable:
+            return (path,)
+        return self.made_by[asset.op_name]
 
 
 def decode(digest: str, encoded: bytes) -> Definitions:
@@ -55,6 +77,12 @@ def decode(digest: str, encoded: bytes) -> Definitions:
         if asset.executable:
             executable.add(path)
         dependencies[path] = tuple(tuple(edge.asset_key.path) for edge in asset.dependencies)
+    checks_of: dict[tuple[str, ...], list[str]] = {}
+    for check in message.checks:
+        checks_of.setdefault(tuple(check.key.asset_key.path), []).append(check.key.name)
+    made_by: dict[str, list[tuple[str, ...]]] = {}
+    for path in executable:
+        made_by.setdefault(assets[path].op_name, []).append(path)
     return Definitions(
         digest=digest,
         message=message,
@@ -63,5 +91,14 @@ def decode(digest: str, encoded: bytes) -> Definitions:
         dependencies=dependencies,
         jobs={job.name: job for job in message.jobs},
         sensors={sensor.name: sensor for sensor in message.sensors},
+        checks={
+            (tuple(check.key.asset_key.path), check.key.name): check for check in message.checks
+        },
         implicit_job=next((job for job in message.jobs if job.implicit), None),
+        checks_of={path: tuple(names) for path, names in checks_of.items()},
+        made_by={name: tuple(sorted(paths)) for name, paths in made_by.items()},
+        graphs={graph.name: graph for graph in message.graphs},
+        ops={op.name: op for op in message.ops},
+        resources={resource.key: resource for resource in message.resources},
+        partitions=partitioned.Partitioned(message),
     )

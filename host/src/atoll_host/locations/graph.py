@@ -1,14 +1,36 @@
-"""The asset graph of the whole mesh: the assets of all locations, merged by key.
+"""The asset graph of the whole mesh: the assets of all locations and their checks, merged by key.
 
 Built by the registry whenever the definitions of a location or the owners of assets change, and
 read by everyone. Pure: the same definitions and owners give the same graph.
 """
 
+import bisect
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
 from atoll.definitions.v1 import snapshot_pb2, values_pb2
 from atoll_host.locations import definitions
+
+CheckKey = tuple[tuple[str, ...], str]
+"""The path of an asset's key, and the name of a check."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CheckNode:
+    """One check of an asset.
+
+    Attributes:
+        key: The asset and the name.
+        definition: The owner's definition where it has an owner, else that of the first location
+            that defines it.
+        owner: The location that evaluates it; empty for a check that none can evaluate.
+        locations: All locations that define it, sorted.
+    """
+
+    key: CheckKey
+    definition: snapshot_pb2.AssetCheckDefinition
+    owner: str
+    locations: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -62,6 +84,11 @@ class AssetGraph:
                 self._definers.setdefault(path, []).append(name)
                 for dependency in upstream:
                     self._dependents.setdefault(dependency, []).append((name, path))
+        self._check_definers: dict[CheckKey, list[str]] = {}
+        for name in sorted(locations):
+            for key in locations[name].checks:
+                self._check_definers.setdefault(key, []).append(name)
+        self._check_keys = sorted(self._check_definers)
         self._keys = sorted(self._definers.keys() | self._dependents.keys())
 
     def __contains__(self, key: Sequence[str]) -> bool:
@@ -120,6 +147,59 @@ class AssetGraph:
             for path in known.executable
             if path in owners and owners[path] != location_name
         }
+
+    @property
+    def check_keys(self) -> Sequence[CheckKey]:
+        """All checks of all locations, sorted by asset and name."""
+        return self._check_keys
+
+    def checks_of(self, key: Sequence[str]) -> list[CheckKey]:
+        """Return the checks of an asset, whichever locations define them, sorted by name."""
+        path = tuple(key)
+        start = bisect.bisect_left(self._check_keys, (path, ""))
+        end = bisect.bisect_left(self._check_keys, ((*path, ""), ""), start)
+        return self._check_keys[start:end]
+
+    def check_definers(self, key: CheckKey) -> tuple[str, ...]:
+        """Return the locations that define a check, sorted."""
+        return tuple(self._check_definers.get(key, ()))
+
+    def check_owner(self, key: CheckKey) -> str:
+        """Return the location that evaluates a check, empty when none can.
+
+        Where several could, it is the one that owns the asset, else the first by name.
+        """
+        able = [
+            name
+            for name in self._check_definers.get(key, ())
+            if self._locations[name].checks[key].executable
+        ]
+        owner = self.owner(key[0])
+        return owner if owner in able else next(iter(able), "")
+
+    def check_conflicts(self, location_name: str) -> dict[CheckKey, str]:
+        """Return the checks that it would evaluate although another does, with those others."""
+        known = self._locations.get(location_name)
+        if known is None:
+            return {}
+        return {
+            key: owner
+            for key, definition in known.checks.items()
+            if definition.executable and (owner := self.check_owner(key)) != location_name
+        }
+
+    def check(self, key: CheckKey) -> CheckNode | None:
+        """Return one check, None when no location defines it."""
+        definers = self._check_definers.get(key)
+        if definers is None:
+            return None
+        owner = self.check_owner(key)
+        return CheckNode(
+            key=key,
+            definition=self._locations[owner or definers[0]].checks[key],
+            owner=owner,
+            locations=tuple(definers),
+        )
 
     def node(self, key: Sequence[str]) -> AssetNode | None:
         """Return one asset with its neighbours, None when no location knows it."""

@@ -286,6 +286,7 @@ class Sessions(services.Loop):
         lease_ttl = duration_pb2.Duration()
         lease_ttl.FromMilliseconds(int(self._lease_ttl_s * 1000))
         conflicts = self._registry.location(location_name).conflicts
+        checks = self._registry.graph().check_conflicts(location_name)
         return mesh_pb2.Registered(
             epoch=epoch,
             lease_ttl=lease_ttl,
@@ -295,6 +296,14 @@ class Sessions(services.Loop):
                     asset_key=values_pb2.AssetKey(path=path), owner_location_name=owner
                 )
                 for path, owner in sorted(conflicts.items())
+            ]
+            + [
+                mesh_pb2.OwnershipConflict(
+                    asset_key=values_pb2.AssetKey(path=path),
+                    check_name=name,
+                    owner_location_name=owner,
+                )
+                for (path, name), owner in sorted(checks.items())
             ],
             features=FEATURES,
         )

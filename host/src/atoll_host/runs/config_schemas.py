@@ -6,6 +6,7 @@ document never, and patterns are left to the location, which validates once more
 themselves.
 """
 
+import dataclasses
 import functools
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +30,19 @@ _Check = Callable[[Any, Any, Any, Any], Iterator[exceptions.ValidationError]]
 # What the library leaves without types.
 _extend = cast("Callable[[Any, Mapping[str, _Check]], Any]", validators.extend)  # pyright: ignore[reportUnknownMemberType]
 _best_match = cast("Callable[[Any], Any]", exceptions.best_match)  # pyright: ignore[reportUnknownMemberType]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Running:
+    """What of a job will run.
+
+    Attributes:
+        ops: The ops and graphs at the top of run configuration that must have what they require.
+        resources: The resources that must.
+    """
+
+    ops: frozenset[str]
+    resources: frozenset[str]
 
 
 def parse(encoded: bytes, job_name: str) -> dict[str, Any]:
@@ -58,14 +72,14 @@ def parse(encoded: bytes, job_name: str) -> dict[str, Any]:
 def check(
     job: snapshot_pb2.JobDefinition,
     config: Mapping[str, Any],
-    selected_ops: frozenset[str] | None = None,
+    running: Running | None = None,
 ) -> None:
     """Check that run configuration fits a job.
 
     Args:
         job: The job; without a schema everything fits.
         config: The configuration.
-        selected_ops: The ops that will run; None means all. What only others require may be
+        running: What of the job will run; None means all. What only the rest requires may be
             missing.
 
     Raises:
@@ -75,8 +89,8 @@ def check(
         return
     try:
         validator, schema = _validator(job.config_schema.data)
-        if selected_ops is not None:
-            validator = validator.evolve(schema=_narrowed(schema, selected_ops))
+        if running is not None:
+            validator = validator.evolve(schema=_narrowed(schema, running))
         found = _best_match(validator.iter_errors(dict(config)))
     except (
         ValueError,
@@ -96,7 +110,7 @@ def check(
     path = ".".join(str(part) for part in found.absolute_path)
     where = f"at {path!r}" if path else "at its top"
     raise errors.InvalidRunConfig(
-        f"The run config does not fit job {job.name!r} {where}: {_cut(found.message)}. Correct it.",
+        f"The run config does not fit job {job.name!r} {where}: {_told(found)}. Correct it.",
         job_name=job.name,
         path=path,
     )
@@ -141,22 +155,41 @@ def _additional_properties(
     return iter(original(validator, value, instance, schema))
 
 
-def _narrowed(schema: _Schema, selected_ops: frozenset[str]) -> _Schema:
-    """Return the schema without the demand for configuration of ops that do not run."""
-    properties: _Schema = schema.get("properties", {})
-    ops: Any = properties.get("ops")
-    if not isinstance(ops, dict):
-        return schema
-    ops = cast("_Schema", ops)
-    demanded = [name for name in ops.get("required", ()) if name in selected_ops]
-    narrowed = {**schema, "properties": {**properties, "ops": {**ops, "required": demanded}}}
-    if not demanded:
-        narrowed["required"] = [name for name in schema.get("required", ()) if name != "ops"]
-    return narrowed
+def _narrowed(schema: _Schema, running: Running) -> _Schema:
+    """Return the schema without the demand for configuration of what does not run.
+
+    A graph counts as one: where it runs, all that its ops require is demanded. What is given is
+    held to its schema whether it runs or not.
+    """
+    properties: _Schema = dict(schema.get("properties", {}))
+    dropped: set[str] = set()
+    for name, kept in (("ops", running.ops), ("resources", running.resources)):
+        section: Any = properties.get(name)
+        if not isinstance(section, dict):
+            continue
+        section = cast("_Schema", section)
+        demanded = [one for one in section.get("required", ()) if one in kept]
+        properties[name] = {**section, "required": demanded}
+        if not demanded:
+            dropped.add(name)
+    required = [name for name in schema.get("required", ()) if name not in dropped]
+    return {**schema, "properties": properties, "required": required}
 
 
 def _refuse_constant(text: str) -> None:
     raise ValueError(f"{text} is no JSON value")
+
+
+def _told(found: Any) -> str:
+    """Return what is wrong, without the value where the schema says that it is a secret."""
+    around = found
+    while around is not None:
+        schema: Any = around.schema
+        keywords = cast("_Schema", schema) if isinstance(schema, dict) else {}
+        if keywords.get("x-secret") or keywords.get("writeOnly"):
+            return "the value is not shown, since it is secret; it is not what the schema asks for"
+        around = around.parent
+    return _cut(found.message)
 
 
 def _cut(text: str) -> str:

@@ -69,7 +69,15 @@ def plan(run: records.RunRecord) -> location_pb2.RunPlan:
         tags=dict(run.tags),
         partition_key=run.partition_key,
         attempt=run.attempt,
+        partition_range_start=run.target.partition_range_start,
+        partition_range_end=run.target.partition_range_end,
+        op_selection=run.target.op_selection,
+        step_keys=run.target.step_keys,
+        parent_run_id=run.target.parent_run_id,
+        root_run_id=run.target.root_run_id,
     )
+    for path, name in run.target.asset_check_selection:
+        message.asset_check_selection.add(asset_key=values_pb2.AssetKey(path=path), name=name)
     for path in run.asset_selection:
         message.asset_selection.add(path=path)
     if run.run_config is not None:

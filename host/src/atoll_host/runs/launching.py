@@ -22,7 +22,7 @@ from collections.abc import Awaitable, Callable
 from atoll_host import changes as host_changes
 from atoll_host import clock as clocks
 from atoll_host import errors, services
-from atoll_host.runs import handover, places
+from atoll_host.runs import handover, known_assets, places
 from atoll_storage import errors as storage_errors
 from atoll_storage import records, run_store
 
@@ -93,6 +93,7 @@ class Launcher(services.Loop):
         changes: host_changes.Changes,
         clock: clocks.Clock,
         limits: Limits,
+        known: known_assets.KnownAssets | None = None,
     ) -> None:
         """Make a launcher.
 
@@ -102,12 +103,14 @@ class Launcher(services.Loop):
             changes: Tells that runs were queued or ended.
             clock: Tells the time.
             limits: The bounds.
+            known: Completes plans with what is known of the assets of their runs.
         """
         super().__init__("launcher", expected=(storage_errors.StorageUnavailable,))
         self._runs = runs
         self._servers = servers
         self._clock = clock
         self._limits = limits
+        self._known = known
         self._lanes: dict[str, _Lane] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._poke = servers.subscribe(changes.runs.subscribe())
@@ -204,9 +207,12 @@ class Launcher(services.Loop):
 
     async def _try_repeatedly(self, run: records.RunRecord, server: records.ServerRecord) -> None:
         lane = self._lane(run.location_name)
+        plan = handover.plan(run)
+        if self._known is not None:
+            await self._known.complete(plan, run)
         for tries in range(1, TRIES_MAX + 1):
             try:
-                await self._servers.control(server).start_run(handover.plan(run))
+                await self._servers.control(server).start_run(plan)
             except errors.LocationError as error:
                 verdict = handover.judge(error)
                 if verdict is not handover.Verdict.ASK_AGAIN:

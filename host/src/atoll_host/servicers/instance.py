@@ -1,15 +1,30 @@
-"""InstanceService: what user code asks of the instance, relayed by code servers."""
+"""InstanceService: what user code asks and tells the instance, relayed by code servers."""
 
-from atoll.mesh.v1 import mesh_pb2, mesh_pb2_grpc
-from atoll_host.instance import queries
+import dataclasses
+
+from atoll.mesh.v1 import instance_pb2, mesh_pb2, mesh_pb2_grpc
+from atoll_host.instance import dynamic_partitions, queries, reporting, runs
 from atoll_host.servicers import contexts
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Parts:
+    """What answers user code, by subject."""
+
+    queries: queries.InstanceQueries
+    runs: runs.RunQueries
+    partitions: dynamic_partitions.DynamicPartitions
+    reporting: reporting.Reporting
 
 
 class InstanceServicer(mesh_pb2_grpc.InstanceServiceServicer):
     """Serves user code."""
 
-    def __init__(self, instance_queries: queries.InstanceQueries) -> None:
-        self._queries = instance_queries
+    def __init__(self, parts: Parts) -> None:
+        self._queries = parts.queries
+        self._runs = parts.runs
+        self._partitions = parts.partitions
+        self._reporting = parts.reporting
 
     async def GetLatestMaterializations(
         self, request: mesh_pb2.GetLatestMaterializationsRequest, context: contexts.Context
@@ -27,4 +42,84 @@ class InstanceServicer(mesh_pb2_grpc.InstanceServiceServicer):
         self, request: mesh_pb2.GetRunRequest, context: contexts.Context
     ) -> mesh_pb2.GetRunResponse:
         """Return one run."""
-        return await self._queries.run(request.run_id)
+        return await self._runs.run(request.run_id)
+
+    async def ListEvents(
+        self, request: instance_pb2.ListEventsRequest, context: contexts.Context
+    ) -> instance_pb2.ListEventsResponse:
+        """Return events of the log."""
+        return await self._queries.events(request)
+
+    async def ListRuns(
+        self, request: mesh_pb2.ListRunsRequest, context: contexts.Context
+    ) -> mesh_pb2.ListRunsResponse:
+        """Return runs."""
+        return await self._runs.runs(request)
+
+    async def GetRunCount(
+        self, request: instance_pb2.GetRunCountRequest, context: contexts.Context
+    ) -> instance_pb2.GetRunCountResponse:
+        """Return how many runs there are."""
+        return await self._runs.count(request)
+
+    async def ListAssetKeys(
+        self, request: instance_pb2.ListAssetKeysRequest, context: contexts.Context
+    ) -> instance_pb2.ListAssetKeysResponse:
+        """Return the keys of assets."""
+        return await self._queries.asset_keys(request)
+
+    async def GetAssetRecords(
+        self, request: instance_pb2.GetAssetRecordsRequest, context: contexts.Context
+    ) -> instance_pb2.GetAssetRecordsResponse:
+        """Return what is known of assets."""
+        return await self._queries.asset_records(request)
+
+    async def ListAssetPartitions(
+        self, request: instance_pb2.ListAssetPartitionsRequest, context: contexts.Context
+    ) -> instance_pb2.ListAssetPartitionsResponse:
+        """Return partitions of one asset."""
+        return await self._queries.asset_partitions(request)
+
+    async def GetLatestCheckEvaluations(
+        self,
+        request: instance_pb2.GetLatestCheckEvaluationsRequest,
+        context: contexts.Context,
+    ) -> instance_pb2.GetLatestCheckEvaluationsResponse:
+        """Return the newest evaluation of each check that has one."""
+        return await self._queries.latest_check_evaluations(request)
+
+    async def ListDynamicPartitions(
+        self, request: instance_pb2.ListDynamicPartitionsRequest, context: contexts.Context
+    ) -> instance_pb2.ListDynamicPartitionsResponse:
+        """Return keys of a dynamic partitions definition."""
+        return await self._partitions.page(request)
+
+    async def AddDynamicPartitions(
+        self, request: instance_pb2.AddDynamicPartitionsRequest, context: contexts.Context
+    ) -> instance_pb2.AddDynamicPartitionsResponse:
+        """Add keys to a dynamic partitions definition."""
+        count = await self._partitions.change(
+            dynamic_partitions.Kind.ADD,
+            request.partitions_def_name,
+            request.partition_keys,
+            request.request_id,
+        )
+        return instance_pb2.AddDynamicPartitionsResponse(added_count=count)
+
+    async def DeleteDynamicPartitions(
+        self, request: instance_pb2.DeleteDynamicPartitionsRequest, context: contexts.Context
+    ) -> instance_pb2.DeleteDynamicPartitionsResponse:
+        """Take keys out of a dynamic partitions definition."""
+        count = await self._partitions.change(
+            dynamic_partitions.Kind.DELETE,
+            request.partitions_def_name,
+            request.partition_keys,
+            request.request_id,
+        )
+        return instance_pb2.DeleteDynamicPartitionsResponse(deleted_count=count)
+
+    async def ReportAssetEvent(
+        self, request: instance_pb2.ReportAssetEventRequest, context: contexts.Context
+    ) -> instance_pb2.ReportAssetEventResponse:
+        """Store a materialization or an observation that no run made."""
+        return await self._reporting.report(request)

@@ -8,6 +8,7 @@ from atoll.api.v1 import locations_pb2, locations_pb2_grpc
 from atoll_host import errors
 from atoll_host.api import pages, rendering
 from atoll_host.locations import registry as registries
+from atoll_host.runs import requests, selections
 from atoll_host.servicers import contexts
 
 _VIEW_TIMEOUT_S = 20.0
@@ -24,13 +25,13 @@ class LocationsServicer(locations_pb2_grpc.LocationsServiceServicer):
     ) -> locations_pb2.ListLocationsResponse:
         """Return the locations that ever registered, by name."""
         page = pages.Page(request)
-        views = self._registry.locations()
+        views, graph = self._registry.locations(), self._registry.graph()
         names = sorted(views)
         start = bisect.bisect_right(names, str(page.after[0])) if page.after else 0
         shown = names[start : start + page.size]
         more = start + page.size < len(names)
         return locations_pb2.ListLocationsResponse(
-            locations=[rendering.location(views[name]) for name in shown],
+            locations=[rendering.location(views[name], graph) for name in shown],
             next_page_token=page.token(shown[-1]) if more else "",
         )
 
@@ -39,8 +40,32 @@ class LocationsServicer(locations_pb2_grpc.LocationsServiceServicer):
     ) -> locations_pb2.GetLocationResponse:
         """Return one location."""
         view = self._registry.location(request.name)
-        location = rendering.location(view, with_job_names=True)
+        location = rendering.location(view, self._registry.graph(), with_job_names=True)
         return locations_pb2.GetLocationResponse(location=location)
+
+    async def GetJob(
+        self, request: locations_pb2.GetJobRequest, context: contexts.Context
+    ) -> locations_pb2.GetJobResponse:
+        """Return one job with the graphs and ops that it is made of."""
+        name = request.location_name or requests.location_of_job(
+            request.job_name,
+            {
+                name: view.definitions
+                for name, view in self._registry.locations().items()
+                if view.definitions is not None
+            },
+        )
+        defined = self._registry.location(name).definitions
+        job = None if defined is None else defined.jobs.get(request.job_name)
+        if defined is None or job is None:
+            raise errors.UnknownJob(
+                f"Location {name!r} has no job {request.job_name!r}. Show the location to see its "
+                "jobs.",
+                job_name=request.job_name,
+                location_name=name,
+            )
+        graphs, ops = selections.made_of(defined, job)
+        return locations_pb2.GetJobResponse(location_name=name, job=job, graphs=graphs, ops=ops)
 
     async def ReloadLocation(
         self, request: locations_pb2.ReloadLocationRequest, context: contexts.Context

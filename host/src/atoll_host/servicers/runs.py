@@ -28,7 +28,7 @@ class RunsServicer(runs_pb2_grpc.RunsServiceServicer):
         self._store = store
         self._registry = registry
         self._limits = records.ClaimLimits(settings.active_max, settings.active_per_location_max)
-        self._launching = launching.Launching(store.runs, registry)
+        self._launching = launching.Launching(store.runs, registry, store.partitions)
 
     async def LaunchRun(
         self, request: runs_pb2.LaunchRunRequest, context: contexts.Context

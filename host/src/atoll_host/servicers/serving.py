@@ -10,17 +10,29 @@ from atoll._rpc import serving as rpc_serving
 from atoll.api.v1 import (
     assets_pb2_grpc,
     automation_pb2_grpc,
+    checks_pb2_grpc,
     events_pb2_grpc,
     locations_pb2_grpc,
+    partitions_pb2_grpc,
     runs_pb2_grpc,
 )
 from atoll.mesh.v1 import mesh_pb2_grpc
 from atoll.rpc.v1 import server_info_pb2
 from atoll_host import errors
-from atoll_host.servicers import assets, events, instance, locations, mesh, runs, sensors
+from atoll_host.servicers import (
+    assets,
+    checks,
+    events,
+    instance,
+    locations,
+    mesh,
+    partitions,
+    runs,
+    sensors,
+)
 from atoll_storage import errors as storage_errors
 
-FEATURES = ("mesh", "sensors", "runs", "events")
+FEATURES = ("mesh", "sensors", "runs", "events", "checks", "partitions")
 
 _Code = grpc.StatusCode
 _Mapped = rpc_errors.Mapped
@@ -33,6 +45,7 @@ ERROR_TABLE = rpc_errors.ErrorTable(
         errors.UnknownLocation: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_LOCATION),
         errors.UnknownJob: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_JOB),
         errors.UnknownAsset: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_ASSET),
+        errors.UnknownCheck: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_CHECK),
         errors.UnknownSensor: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_SENSOR),
         errors.UnknownRun: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_RUN),
         errors.RequestIdReused: _Mapped(_Code.ALREADY_EXISTS, reasons.REQUEST_ID_REUSED),
@@ -58,9 +71,11 @@ class Servicers:
     instance: instance.InstanceServicer
     locations: locations.LocationsServicer
     assets: assets.AssetsServicer
+    checks: checks.ChecksServicer
     runs: runs.RunsServicer
     sensors: sensors.SensorsServicer
     events: events.EventsServicer
+    partitions: partitions.PartitionsServicer
 
 
 def server(
@@ -102,6 +117,11 @@ def server(
                 servicers.assets,
             ),
             served(
+                "atoll.api.v1.ChecksService",
+                checks_pb2_grpc.add_ChecksServiceServicer_to_server,
+                servicers.checks,
+            ),
+            served(
                 "atoll.api.v1.RunsService",
                 runs_pb2_grpc.add_RunsServiceServicer_to_server,
                 servicers.runs,
@@ -115,6 +135,11 @@ def server(
                 "atoll.api.v1.EventsService",
                 events_pb2_grpc.add_EventsServiceServicer_to_server,
                 servicers.events,
+            ),
+            served(
+                "atoll.api.v1.PartitionsService",
+                partitions_pb2_grpc.add_PartitionsServiceServicer_to_server,
+                servicers.partitions,
             ),
         ),
         table=ERROR_TABLE,

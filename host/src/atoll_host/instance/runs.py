@@ -1,0 +1,131 @@
+"""Answers what user code asks of runs.
+
+Called by the instance servicer. Read-only.
+"""
+
+import datetime as dt
+from typing import Literal
+
+from google.protobuf import timestamp_pb2
+
+from atoll.definitions.v1 import values_pb2
+from atoll.mesh.v1 import instance_pb2, mesh_pb2
+from atoll_host import errors
+from atoll_host.instance import queries
+from atoll_storage import records, run_store
+
+_ORDERS = {
+    instance_pb2.RUN_ORDER_UNSPECIFIED: records.RunOrder.CREATE_TIME,
+    instance_pb2.RUN_ORDER_CREATE_TIME: records.RunOrder.CREATE_TIME,
+    instance_pb2.RUN_ORDER_UPDATE_TIME: records.RunOrder.UPDATE_TIME,
+}
+
+_Bound = Literal["created_after", "created_before", "updated_after", "updated_before"]
+
+
+class RunQueries:
+    """Reads runs for user code."""
+
+    def __init__(self, store: run_store.RunStore) -> None:
+        self._store = store
+
+    async def run(self, run_id: str) -> mesh_pb2.GetRunResponse:
+        """Return what user code may know of a run; empty when there is none of that id."""
+        record = await self._store.get(run_id)
+        return mesh_pb2.GetRunResponse(run=None if record is None else _run(record))
+
+    async def runs(self, request: mesh_pb2.ListRunsRequest) -> mesh_pb2.ListRunsResponse:
+        """Return runs.
+
+        Raises:
+            errors.InvalidRequest: The order, the size or a time is wrong.
+        """
+        order = _ORDERS.get(request.order)
+        if order is None:
+            raise errors.InvalidRequest(
+                f"{request.order} is no order of runs. Name one of atoll.mesh.v1.RunOrder.",
+                field="order",
+            )
+        query = _query(request.selection)
+        if query is None:
+            return mesh_pb2.ListRunsResponse()
+        found, has_more = await self._store.page(
+            query,
+            order=order,
+            ascending=request.ascending,
+            after_run_id=request.after_run_id,
+            limit=queries.page_size(request.page_size),
+        )
+        return mesh_pb2.ListRunsResponse(runs=map(_run, found), has_more=has_more)
+
+    async def count(
+        self, request: instance_pb2.GetRunCountRequest
+    ) -> instance_pb2.GetRunCountResponse:
+        """Return how many runs there are."""
+        query = _query(request.selection)
+        count = 0 if query is None else await self._store.count(query)
+        return instance_pb2.GetRunCountResponse(count=count)
+
+
+def _query(selection: instance_pb2.RunSelection) -> records.RunQuery | None:
+    """Return the query of a selection; None for one that no run can fulfil."""
+    queries.check_count("run_ids", selection.run_ids, queries.KEYS_MAX)
+    known = records.RunStatus.__members__
+    statuses = tuple(known[status] for status in selection.statuses if status in known)
+    if selection.statuses and not statuses:
+        return None
+
+    def bound(name: _Bound) -> dt.datetime | None:
+        return queries.moment(getattr(selection, name)) if selection.HasField(name) else None
+
+    return records.RunQuery(
+        job_name=selection.job_name or None,
+        statuses=statuses,
+        run_ids=tuple(selection.run_ids) or None,
+        tags={each.key: tuple(each.values) for each in selection.tags if each.values},
+        absent_tags=tuple(selection.absent_tag_keys),
+        created_after=bound("created_after"),
+        created_before=bound("created_before"),
+        updated_after=bound("updated_after"),
+        updated_before=bound("updated_before"),
+    )
+
+
+def _run(record: records.RunRecord) -> mesh_pb2.InstanceRun:
+    target = record.target
+    run = mesh_pb2.InstanceRun(
+        run_id=record.run_id,
+        job_name=record.job_name,
+        location_name=record.location_name,
+        status=record.status.value,
+        tags=record.tags,
+        asset_selection=[values_pb2.AssetKey(path=path) for path in record.asset_selection],
+        partition_key=record.partition_key,
+        partition_range_start=target.partition_range_start,
+        partition_range_end=target.partition_range_end,
+        op_selection=target.op_selection,
+        asset_check_selection=[
+            values_pb2.AssetCheckKey(asset_key=values_pb2.AssetKey(path=path), name=name)
+            for path, name in target.asset_check_selection
+        ],
+        step_keys=target.step_keys,
+        parent_run_id=target.parent_run_id,
+        root_run_id=target.root_run_id,
+        create_time=_timestamp(record.create_time),
+        start_time=_timestamp(record.start_time),
+        end_time=_timestamp(record.end_time),
+        update_time=_timestamp(record.update_time),
+        record_id=record.queue_order,
+    )
+    if record.run_config is not None:
+        run.run_config.content_type = "application/json"
+        run.run_config.data = record.run_config
+    return run
+
+
+def _timestamp(moment: dt.datetime | None) -> timestamp_pb2.Timestamp | None:
+    if moment is None:
+        return None
+    message = timestamp_pb2.Timestamp()
+    message.FromDatetime(moment)
+    return message
