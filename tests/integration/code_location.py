@@ -36,6 +36,12 @@ def asset(
     )
 
 
+def check(asset_name: str, name: str, **fields) -> snapshot_pb2.AssetCheckDefinition:
+    """Return a check of an asset."""
+    check_key = values_pb2.AssetCheckKey(asset_key=key(asset_name), name=name)
+    return snapshot_pb2.AssetCheckDefinition(key=check_key, executable=True, **fields)
+
+
 def job(name: str, *assets: str, schema: bytes = b"", **fields) -> snapshot_pb2.JobDefinition:
     """Return a job over assets."""
     definition = snapshot_pb2.JobDefinition(
@@ -51,6 +57,7 @@ def snapshot(
     assets: Iterable[snapshot_pb2.AssetDefinition] = (),
     jobs: Iterable[snapshot_pb2.JobDefinition] = (),
     sensors: Iterable[snapshot_pb2.SensorDefinition] = (),
+    checks: Iterable[snapshot_pb2.AssetCheckDefinition] = (),
 ) -> snapshot_pb2.LocationSnapshot:
     """Return the snapshot of a location, with its implicit job."""
     assets = list(assets)
@@ -60,7 +67,9 @@ def snapshot(
         jobs.append(
             snapshot_pb2.JobDefinition(name="__ASSET_JOB", implicit=True, asset_keys=executable)
         )
-    return snapshot_pb2.LocationSnapshot(assets=assets, jobs=jobs, sensors=list(sensors))
+    return snapshot_pb2.LocationSnapshot(
+        assets=assets, jobs=jobs, sensors=list(sensors), checks=list(checks)
+    )
 
 
 def succeeding(run_id: str, *assets: str) -> list[events_pb2.Event]:

@@ -11,6 +11,7 @@ from atoll._rpc import options
 from atoll.api.v1 import (
     assets_pb2_grpc,
     automation_pb2_grpc,
+    checks_pb2_grpc,
     events_pb2,
     events_pb2_grpc,
     locations_pb2_grpc,
@@ -30,6 +31,7 @@ class Client:
         self.channel = grpc.aio.insecure_channel(address, options=options.CHANNEL)
         self.locations = locations_pb2_grpc.LocationsServiceStub(self.channel)
         self.assets = assets_pb2_grpc.AssetsServiceStub(self.channel)
+        self.checks = checks_pb2_grpc.ChecksServiceStub(self.channel)
         self.runs = runs_pb2_grpc.RunsServiceStub(self.channel)
         self.sensors = automation_pb2_grpc.SensorsServiceStub(self.channel)
         self.events = events_pb2_grpc.EventsServiceStub(self.channel)

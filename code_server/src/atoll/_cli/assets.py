@@ -4,14 +4,15 @@ from typing import Final
 
 import click
 
-from atoll._cli import connection, rendering
-from atoll.api.v1 import assets_pb2
+from atoll._cli import checks, connection, definition_texts, rendering
+from atoll.api.v1 import assets_pb2, checks_pb2
 from atoll.client import connection as client_connection
 from atoll.client import documents
 from atoll.definitions.v1 import values_pb2
 from atoll.events.v1 import events_pb2
 
 MATERIALIZATIONS_SHOWN: Final = 5
+CHECKS_FEATURE: Final = "checks"
 
 _COLUMNS = (
     rendering.Column("ASSET", shrinks=True, names=True, colour="bold"),
@@ -60,7 +61,7 @@ def list_(location: str, host: str, *, as_json: bool) -> None:
 @connection.host_option
 @connection.json_option
 def show(key: values_pb2.AssetKey, host: str, *, as_json: bool) -> None:
-    """Show one asset and its newest materializations."""
+    """Show one asset, its checks and its newest materializations."""
 
     async def work(client: client_connection.Client) -> None:
         asset = await client.assets.get(key)
@@ -69,7 +70,11 @@ def show(key: values_pb2.AssetKey, host: str, *, as_json: bool) -> None:
             return
         newest = client.assets.materializations(key, limit=MATERIALIZATIONS_SHOWN)
         events = [event async for event in newest]
-        click.echo(_details(asset))
+        found: list[checks_pb2.AssetCheck] = []
+        # A host of the release before knows of no checks, and shows its assets all the same.
+        if CHECKS_FEATURE in client.server.features:
+            found = [check async for check in client.checks.list(asset_key=key)]
+        click.echo(_details(asset, found))
         if events:
             terminal = connection.terminal()
             rows = [_materialization_row(event, terminal) for event in events]
@@ -101,7 +106,7 @@ def _materialization_row(stored: events_pb2.StoredEvent, terminal: rendering.Ter
     ]
 
 
-def _details(asset: assets_pb2.Asset) -> str:
+def _details(asset: assets_pb2.Asset, found: list[checks_pb2.AssetCheck]) -> str:
     terminal = connection.terminal()
     definition = asset.definition
     dependencies = [each.asset_key for each in definition.dependencies]
@@ -116,6 +121,16 @@ def _details(asset: assets_pb2.Asset) -> str:
         ("kinds", ", ".join(definition.kinds)),
         ("tags", ", ".join(f"{name}={definition.tags[name]}" for name in sorted(definition.tags))),
         ("code version", definition.code_version),
+        (
+            "partitions",
+            definition_texts.partitions(definition.partitions)
+            if definition.HasField("partitions")
+            else "",
+        ),
+        (
+            "checks",
+            "\n".join(f"{each.definition.key.name} {checks.result(each)}" for each in found),
+        ),
         ("depends on", _keys(dependencies)),
         ("needed by", _keys(list(asset.downstream_keys))),
         ("metadata", "\n".join(f"{name} = {value}" for name, value in metadata.items())),

@@ -100,19 +100,21 @@ def _problem(location: locations_pb2.Location) -> str:
         return documents.failure_line(location.load_failure)
     if location.conflicts:
         first = location.conflicts[0]
-        key = documents.format_asset_key(first.asset_key)
-        return f"{key} belongs to {first.owner_location_name}"
+        return _conflict(first)
     return ""
+
+
+def _conflict(conflict: locations_pb2.Conflict) -> str:
+    key = documents.format_asset_key(conflict.asset_key)
+    subject = f"check {conflict.check_name} of {key}" if conflict.check_name else key
+    return f"{subject} belongs to {conflict.owner_location_name}"
 
 
 def _details(location: locations_pb2.Location) -> str:
     terminal = connection.terminal()
     build = location.build
     counts = location.counts
-    conflicts = "\n".join(
-        f"{documents.format_asset_key(each.asset_key)} belongs to {each.owner_location_name}"
-        for each in location.conflicts
-    )
+    conflicts = "\n".join(_conflict(each) for each in location.conflicts)
     failure = location.load_failure if location.HasField("load_failure") else None
     pairs = [
         ("location", location.name),
@@ -126,8 +128,10 @@ def _details(location: locations_pb2.Location) -> str:
             ", ".join(
                 (
                     rendering.count(counts.assets, "asset"),
+                    rendering.count(counts.asset_checks, "check"),
                     rendering.count(counts.jobs, "job"),
                     rendering.count(counts.sensors, "sensor"),
+                    rendering.count(counts.resources, "resource"),
                 )
             ),
         ),

@@ -29,8 +29,13 @@ COMMANDS: Mapping[str, Lazy] = {
     "check": Lazy("atoll._cli.check", "check", "Load a location's definitions, say what is wrong."),
     "locations": Lazy("atoll._cli.locations", "locations", "Look at and reload code locations."),
     "assets": Lazy("atoll._cli.assets", "assets", "Look at assets of all locations."),
+    "checks": Lazy("atoll._cli.checks", "checks", "Look at the checks of assets."),
+    "jobs": Lazy("atoll._cli.jobs", "jobs", "Look at jobs and what they are made of."),
     "sensors": Lazy("atoll._cli.sensors", "sensors", "Look at, start and stop sensors."),
     "runs": Lazy("atoll._cli.runs", "runs", "Look at, launch and cancel runs."),
+    "partitions": Lazy(
+        "atoll._cli.partitions", "partitions", "Look at and change dynamic partitions."
+    ),
     "events": Lazy("atoll._cli.events", "events", "Read and follow the event log."),
 }
 

@@ -53,6 +53,7 @@ _LARGE_UNITS = (("d", 86_400, "h", 3_600), ("h", 3_600, "min", 60), ("min", 60, 
 
 _STATUS_COLOURS: Mapping[str, Colour] = {
     "SUCCESS": "green",
+    "PASSED": "green",
     "SERVING": "green",
     "RUNNING": "green",
     "STARTED": "blue",

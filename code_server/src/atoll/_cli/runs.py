@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import json
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TextIO, cast
 
 import click
@@ -23,9 +23,19 @@ _COLUMNS = (
     rendering.Column("JOB", shrinks=True, names=True),
     rendering.Column("LOCATION", shrinks=True),
     rendering.Column("STATUS", is_status=True),
+    rendering.Column("PARTITION", shrinks=True),
     rendering.Column("CREATED"),
     rendering.Column("TOOK", align="right"),
     rendering.Column("REQUESTED BY", shrinks=True),
+)
+_CHOOSING: Final = (
+    "job",
+    "location",
+    "assets",
+    "checks",
+    "ops",
+    "partition",
+    "partition_range",
 )
 _STATUSES: Final[Mapping[str, "runs_pb2.RunStatus.ValueType"]] = {
     name.removeprefix("RUN_STATUS_").lower(): number
@@ -110,19 +120,51 @@ def show(run_id: str, host: str, *, as_json: bool) -> None:
     metavar="KEY",
     help="Materialize this asset only; may be repeated.",
 )
+@click.option("--partition", default="", metavar="KEY", help="Run for this partition.")
+@click.option(
+    "--partition-range",
+    nargs=2,
+    metavar="FIRST LAST",
+    help="Run once for the partitions from one to another, both included.",
+)
+@click.option(
+    "--ops",
+    multiple=True,
+    metavar="SELECTION",
+    help="Only these ops of the job, such as 'load,*report'; may be repeated.",
+)
+@click.option(
+    "--checks",
+    multiple=True,
+    metavar="ASSET:CHECK",
+    help="Evaluate this check only, and no others; may be repeated.",
+)
+@click.option("--rerun", default="", metavar="RUN_ID", help="Run this run again.")
+@click.option(
+    "--from-failure",
+    default="",
+    metavar="RUN_ID",
+    help="Run what did not end well in this run again, with what the rest of it gave.",
+)
+@click.option(
+    "--steps",
+    multiple=True,
+    metavar="KEYS",
+    help="With --rerun: only these steps, with commas between them; may be repeated.",
+)
 @click.option("--request-id", help="Repeating a launch with the same id returns the first run.")
 @click.option("--wait", is_flag=True, help="Wait for the end; exit code 1 unless it succeeded.")
 @click.option("--timeout", type=click.FloatRange(min=0), help="With --wait: seconds to wait.")
 @connection.host_option
 @connection.json_option
 def launch(*, host: str, as_json: bool, wait: bool, timeout: float | None, **given: Any) -> None:
-    """Launch a run of a job, or of some assets."""
+    """Launch a run of a job, of some assets or checks, or of an earlier run again."""
     request = _launch(given)
     if timeout is not None and not wait:
         raise click.UsageError("--timeout says how long to wait: give it together with --wait.")
 
     async def work(client: client_connection.Client) -> int:
-        run = await client.runs.launch(request)
+        run = await client.runs.launch(await _completed(client, request, given))
         if not wait:
             click.echo(documents.single(run) if as_json else f"Launched run {run.run_id}.")
             return 0
@@ -218,18 +260,71 @@ async def _show_output(
 
 
 def _launch(given: Mapping[str, Any]) -> client_runs.Launch:
-    if not given["job"] and not given["assets"]:
-        raise click.UsageError("Say what to run: --job JOB, or --asset KEY, or both.")
+    again = [name for name in ("rerun", "from_failure") if given[name]]
+    chosen = [name for name in _CHOOSING if given[name]]
+    if len(again) > 1:
+        raise click.UsageError("Give one of --rerun and --from-failure.")
+    if again and chosen:
+        raise click.UsageError(
+            "What an earlier run ran is run again: leave out --job, --location, --asset, --checks, "
+            "--ops, --partition and --partition-range."
+        )
+    if given["steps"] and not given["rerun"]:
+        raise click.UsageError(
+            "--steps chooses among those of an earlier run: give --rerun RUN_ID."
+        )
+    if not again and not given["job"] and not given["assets"] and not given["checks"]:
+        raise click.UsageError(
+            "Say what to run: --job JOB, --asset KEY, --checks ASSET:CHECK, or several of them."
+        )
     request = client_runs.Launch(
         job_name=given["job"],
         location_name=given["location"],
         run_config=_run_config(given["config_file"], given["config_json"]),
         tags=_tags(given["tags"]),
         asset_selection=cast("tuple[values_pb2.AssetKey, ...]", given["assets"]),
+        partition_key=given["partition"],
+        partition_range=given["partition_range"] or None,
+        op_selection=_separated(given["ops"]),
+        asset_check_selection=[_check_key(text) for text in given["checks"]],
     )
     if given["request_id"]:
         return dataclasses.replace(request, request_id=given["request_id"])
     return request
+
+
+async def _completed(
+    client: client_connection.Client, request: client_runs.Launch, given: Mapping[str, Any]
+) -> client_runs.Launch:
+    """Return the launch, with what an earlier run says where one is run again."""
+    earlier = given["rerun"] or given["from_failure"]
+    if not earlier:
+        return request
+    run = await client.runs.get(await client.runs.full_id(earlier))
+    made = client_runs.again(
+        run, step_keys=_separated(given["steps"]), from_failure=bool(given["from_failure"])
+    )
+    return dataclasses.replace(
+        made,
+        tags={**made.tags, **request.tags},
+        run_config=made.run_config if request.run_config is None else request.run_config,
+        request_id=request.request_id,
+    )
+
+
+def _separated(texts: Sequence[str]) -> list[str]:
+    parts = (part.strip() for text in texts for part in text.split(","))
+    return [part for part in parts if part]
+
+
+def _check_key(text: str) -> values_pb2.AssetCheckKey:
+    asset, separator, name = text.rpartition(":")
+    if not separator or not name:
+        raise click.BadParameter(
+            f"{text!r} is no check. Write the asset and the check, such as sales/daily:is_fresh.",
+            param_hint="--checks",
+        )
+    return values_pb2.AssetCheckKey(asset_key=connection.asset_key(asset), name=name)
 
 
 def _run_config(file: TextIO | None, text: str | None) -> Mapping[str, Any] | None:
@@ -274,6 +369,7 @@ def _row(run: runs_pb2.Run, terminal: rendering.Terminal) -> list[str]:
         run.job_name,
         run.location_name,
         documents.enum_name(run, "status"),
+        _partition(run) or rendering.NOTHING,
         rendering.moment(documents.moment(run, "create_time")),
         rendering.duration(_seconds(run)),
         _asked_by(run),
@@ -299,7 +395,18 @@ def _details(run: runs_pb2.Run) -> str:
         ("tick", run.tick_id),
         ("run key", run.run_key),
         ("decided by build", run.requested_build_id),
+        ("partition", _partition(run)),
         ("assets", ", ".join(documents.format_asset_key(key) for key in run.asset_selection)),
+        (
+            "checks",
+            ", ".join(
+                f"{documents.format_asset_key(key.asset_key)}:{key.name}"
+                for key in run.asset_check_selection
+            ),
+        ),
+        ("ops", ", ".join(run.op_selection)),
+        ("steps", ", ".join(run.step_keys)),
+        ("runs again", run.parent_run_id),
         ("tags", "\n".join(f"{name} = {run.tags[name]}" for name in sorted(run.tags))),
         ("config", config),
         ("failure", documents.failure_text(failure) if failure else ""),
@@ -315,6 +422,12 @@ def _outcome(run: runs_pb2.Run) -> str:
         return told
     reason = rendering.one_line(documents.failure_line(run.failure))
     return f"{told} {reason}"
+
+
+def _partition(run: runs_pb2.Run) -> str:
+    if run.partition_range_start:
+        return f"{run.partition_range_start} to {run.partition_range_end}"
+    return run.partition_key
 
 
 def _asked_by(run: runs_pb2.Run) -> str:

@@ -8,7 +8,17 @@ from typing import Final
 import grpc.aio
 
 from atoll._rpc import addresses, info, options
-from atoll.client import assets, calls, errors, events, locations, runs, sensors
+from atoll.client import (
+    assets,
+    calls,
+    checks,
+    errors,
+    events,
+    locations,
+    partitions,
+    runs,
+    sensors,
+)
 from atoll.rpc.v1 import server_info_pb2
 
 CONNECT_TIMEOUT_S: Final = 5.0
@@ -23,18 +33,22 @@ class Client:
         server: What it said of itself.
         locations: Code locations.
         assets: The asset graph.
+        checks: The checks of assets.
         sensors: Sensors and their ticks.
         runs: Runs.
         events: The event log.
+        partitions: Dynamic partitions.
     """
 
     address: str
     server: server_info_pb2.GetServerInfoResponse
     locations: locations.Locations
     assets: assets.Assets
+    checks: checks.Checks
     sensors: sensors.Sensors
     runs: runs.Runs
     events: events.Events
+    partitions: partitions.Partitions
 
 
 @contextlib.asynccontextmanager
@@ -70,9 +84,11 @@ async def connect(
             server=server,
             locations=locations.Locations(channel, caller),
             assets=assets.Assets(channel, caller),
+            checks=checks.Checks(channel, caller),
             sensors=sensors.Sensors(channel, caller),
             runs=runs.Runs(channel, caller, event_log),
             events=event_log,
+            partitions=partitions.Partitions(channel, caller),
         )
 
 

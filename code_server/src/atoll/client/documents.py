@@ -46,6 +46,11 @@ def listing(name: str, values: Iterable[message.Message]) -> str:
     return json.dumps({name: [plain(value) for value in values]}, ensure_ascii=False, indent=2)
 
 
+def plain_listing(name: str, values: Iterable[Mapping[str, Any]]) -> str:
+    """Return plain documents as one JSON document with a list under this name."""
+    return json.dumps({name: list(values)}, ensure_ascii=False, indent=2)
+
+
 def single(value: message.Message) -> str:
     """Return one message as a JSON document."""
     return json.dumps(plain(value), ensure_ascii=False, indent=2)
@@ -139,6 +144,31 @@ def _asset_key(value: values_pb2.AssetKey) -> str:
     return format_asset_key(value)
 
 
+def _column_lineage(value: values_pb2.TableColumnLineage) -> dict[str, list[dict[str, str]]]:
+    return {
+        column.column_name: [
+            {"asset_key": format_asset_key(dep.asset_key), "column_name": dep.column_name}
+            for dep in column.dependencies
+        ]
+        for column in value.columns
+    }
+
+
+def _code_references(value: values_pb2.CodeReferences) -> list[str]:
+    return [_code_reference(one) for one in value.references]
+
+
+def _code_reference(value: values_pb2.CodeReference) -> str:
+    if value.WhichOneof("place") == "url":
+        return value.url
+    place = value.local_file
+    return f"{place.path}:{place.line}" if place.line else place.path
+
+
+def _check_key(value: values_pb2.AssetCheckKey) -> dict[str, str]:
+    return {"asset_key": format_asset_key(value.asset_key), "name": value.name}
+
+
 def format_asset_key(key: values_pb2.AssetKey) -> str:
     r"""Return an asset key as people write it: ``a/b``; a slash inside a part is written ``\/``."""
     return "/".join(part.replace("\\", "\\\\").replace("/", "\\/") for part in key.path)
@@ -170,6 +200,9 @@ _SPECIAL: Mapping[str, Callable[[Any], Any]] = {
     "google.protobuf.Timestamp": _timestamp,
     "google.protobuf.Duration": _duration,
     "atoll.definitions.v1.AssetKey": _asset_key,
+    "atoll.definitions.v1.AssetCheckKey": _check_key,
+    "atoll.definitions.v1.CodeReferences": _code_references,
+    "atoll.definitions.v1.TableColumnLineage": _column_lineage,
     "atoll.definitions.v1.UserData": user_data,
     "atoll.definitions.v1.MetadataValue": _metadata,
 }

@@ -37,6 +37,16 @@ class Locations:
         request = locations_pb2.GetLocationRequest(name=name)
         return (await self._caller.unary(self._stub.GetLocation, request)).location
 
+    async def job(self, job_name: str, *, location_name: str = "") -> locations_pb2.GetJobResponse:
+        """Return one job with the graphs and ops that it is made of.
+
+        Args:
+            job_name: The job.
+            location_name: The location; may be empty where only one has a job of that name.
+        """
+        request = locations_pb2.GetJobRequest(job_name=job_name, location_name=location_name)
+        return await self._caller.unary(self._stub.GetJob, request)
+
     async def reload(
         self, name: str, *, build_id: str = "", timeout_s: float = RELOAD_DEADLINE_S
     ) -> locations_pb2.ReloadLocationResponse:

@@ -25,6 +25,9 @@ FINAL_STATUSES: Final = frozenset(
         runs_pb2.RUN_STATUS_CANCELED,
     }
 )
+RESUME_TAG: Final = "atoll/is_resume_retry"
+"""The tag of a run that executes again what did not end well in its parent."""
+_OWN_TAGS: Final = "atoll/"
 FINAL_KINDS: Final = ("run_succeeded", "run_failed", "run_canceled")
 OUTPUT_DEADLINE_S: Final = 60.0
 # Should a final event ever be pruned while somebody waits, the state of the run still tells.
@@ -46,6 +49,12 @@ class Launch:
         run_config: The run configuration; None means the job's default.
         tags: Labels.
         asset_selection: The assets to materialize; empty means all of the job.
+        partition_key: The partition; empty means none.
+        partition_range: The first and the last partition of a range; None means none.
+        op_selection: The ops to run, as a selection over the job; empty means all.
+        asset_check_selection: The checks to evaluate; empty leaves it to the assets.
+        step_keys: The steps to run; empty means all.
+        parent_run_id: The run that this one runs again; empty means none.
         request_id: Makes the launch idempotent: repeating it returns the first run.
     """
 
@@ -54,7 +63,43 @@ class Launch:
     run_config: Mapping[str, Any] | None = None
     tags: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
     asset_selection: Sequence[values_pb2.AssetKey] = ()
+    partition_key: str = ""
+    partition_range: tuple[str, str] | None = None
+    op_selection: Sequence[str] = ()
+    asset_check_selection: Sequence[values_pb2.AssetCheckKey] = ()
+    step_keys: Sequence[str] = ()
+    parent_run_id: str = ""
     request_id: str = dataclasses.field(default_factory=lambda: str(uuid.uuid4()))
+
+
+def again(
+    run: runs_pb2.Run, *, step_keys: Sequence[str] = (), from_failure: bool = False
+) -> Launch:
+    """Return the launch that runs a run again: the same job, selection, partition and config.
+
+    Args:
+        run: The run.
+        step_keys: Only these steps; empty means all. What others gave is taken from the run.
+        from_failure: Only the steps that did not end well.
+    """
+    tags = {key: run.tags[key] for key in run.tags if not key.startswith(_OWN_TAGS)}
+    if from_failure:
+        tags[RESUME_TAG] = "true"
+    start, end = run.partition_range_start, run.partition_range_end
+    has_config = run.HasField("run_config")
+    return Launch(
+        job_name=run.job_name,
+        location_name=run.location_name,
+        run_config=json.loads(run.run_config.data) if has_config else None,
+        tags=tags,
+        asset_selection=list(run.asset_selection),
+        partition_key=run.partition_key,
+        partition_range=(start, end) if start else None,
+        op_selection=list(run.op_selection),
+        asset_check_selection=list(run.asset_check_selection),
+        step_keys=step_keys,
+        parent_run_id=run.run_id,
+    )
 
 
 class Runs:
@@ -77,7 +122,14 @@ class Runs:
             job_name=launch.job_name,
             tags=launch.tags,
             asset_selection=launch.asset_selection,
+            partition_key=launch.partition_key,
+            op_selection=launch.op_selection,
+            asset_check_selection=launch.asset_check_selection,
+            step_keys=launch.step_keys,
+            parent_run_id=launch.parent_run_id,
         )
+        if launch.partition_range is not None:
+            request.partition_range_start, request.partition_range_end = launch.partition_range
         if launch.run_config is not None:
             request.run_config.content_type = "application/json"
             request.run_config.data = json.dumps(launch.run_config).encode()

@@ -1,0 +1,85 @@
+"""``atoll jobs``: the jobs of all locations, and the ops, assets and checks that they run."""
+
+from typing import Final
+
+import click
+
+from atoll._cli import connection, definition_texts, rendering
+from atoll.api.v1 import locations_pb2
+from atoll.client import connection as client_connection
+from atoll.client import documents
+
+_COLUMNS: Final = (
+    rendering.Column("JOB", shrinks=True, names=True, colour="bold"),
+    rendering.Column("LOCATION"),
+)
+
+
+@click.group()
+def jobs() -> None:
+    """Show jobs."""
+
+
+@jobs.command("list")
+@click.option("--location", default="", help="Only jobs of this location.")
+@connection.host_option
+@connection.json_option
+def list_(location: str, host: str, *, as_json: bool) -> None:
+    """List the jobs of all locations that can be launched by name."""
+
+    async def work(client: client_connection.Client) -> None:
+        known = [location] if location else [one.name async for one in client.locations.list()]
+        found = [await client.locations.get(name) for name in known]
+        rows = [[job, one.name] for one in found for job in one.job_names]
+        if as_json:
+            pairs = [{"job_name": job, "location_name": name} for job, name in rows]
+            click.echo(documents.plain_listing("jobs", pairs))
+        elif not rows:
+            click.echo("There are no jobs" + (f" in {location}." if location else " yet."))
+        else:
+            click.echo(rendering.table(_COLUMNS, sorted(rows), connection.terminal()))
+
+    connection.run(host, work)
+
+
+@jobs.command()
+@click.argument("name")
+@click.option("--location", default="", help="Needed where several locations have the job.")
+@connection.host_option
+@connection.json_option
+def show(name: str, location: str, host: str, *, as_json: bool) -> None:
+    """Show one job: its ops, assets and checks, its partitions, and what its runs need."""
+
+    async def work(client: client_connection.Client) -> None:
+        found = await client.locations.job(name, location_name=location)
+        click.echo(documents.single(found) if as_json else _details(found))
+
+    connection.run(host, work)
+
+
+def _details(found: locations_pb2.GetJobResponse) -> str:
+    job = found.job
+    graphs = {one.name: one for one in found.graphs}
+    tags = job.run_tags or job.tags
+    metadata = documents.metadata(job.metadata)
+    partitions = definition_texts.partitions(job.partitions) if job.HasField("partitions") else ""
+    pairs = [
+        ("job", job.name),
+        ("location", found.location_name),
+        ("description", job.description),
+        ("owners", ", ".join(job.owners)),
+        ("ops", "\n".join(definition_texts.graph(job.graph_name, graphs))),
+        ("assets", "\n".join(documents.format_asset_key(key) for key in job.asset_keys)),
+        (
+            "checks",
+            "\n".join(
+                f"{documents.format_asset_key(key.asset_key)}:{key.name}" for key in job.check_keys
+            ),
+        ),
+        ("partitions", partitions),
+        ("resources", ", ".join(job.resource_keys)),
+        ("executor", job.executor_name),
+        ("tags", "\n".join(f"{key} = {tags[key]}" for key in sorted(tags))),
+        ("metadata", "\n".join(f"{key} = {value}" for key, value in metadata.items())),
+    ]
+    return rendering.fields(pairs, connection.terminal())
