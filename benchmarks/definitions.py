@@ -40,7 +40,7 @@ defs = dg.Definitions([sink], jobs=[sink_job], sensors=[on_source])
 
 
 def many_assets(count: int, last: str = "last") -> str:
-    """Return definitions of many assets in chains of ten, and one more of a given name."""
+    """Return definitions of many assets in chains of ten, the last one of a given name."""
     return f'''
 import atoll as dg
 
@@ -65,7 +65,7 @@ defs = dg.Definitions([*map(made, range({count - 1})), computed_last])
 
 
 def many_steps(count: int) -> str:
-    """Return two jobs: one of a single step that does nothing, one of many more."""
+    """Return jobs of one step that does nothing and of many, in process and forked one by one."""
     return f"""
 import atoll as dg
 
@@ -75,11 +75,14 @@ def made(number: int):
     return computed
 
 steps = [made(number) for number in range({count + 1})]
+forked = dg.multiprocess_executor.configured({{"max_concurrent": 1}})
 defs = dg.Definitions(
     steps,
     jobs=[
         dg.define_asset_job("one_step", steps[:1]),
         dg.define_asset_job("many_steps", steps),
+        dg.define_asset_job("one_forked_step", steps[:1], executor_def=forked),
+        dg.define_asset_job("many_forked_steps", steps, executor_def=forked),
     ],
 )
 """

@@ -55,11 +55,41 @@ FIGURES: dict[str, Figure] = {
         existing="147",
     ),
     "step_overhead": Figure(
-        "overhead of a step in a run", "ms", budget=1, existing="70", raw_limit="a few file writes"
+        "overhead of a step in a run of 1,000",
+        "ms",
+        budget=1,
+        existing="70",
+        raw_limit="a few file writes",
     ),
+    "step_overhead_forked": Figure(
+        "the same, each step forked",
+        "ms",
+        budget=15,
+        existing="2,500",
+        raw_limit="fork to user code 3.9",
+    ),
+    "step_processor_time_in_run": Figure("processor time of a step in a run", "ms", budget=1),
+    "step_processor_time_in_run_forked": Figure(
+        "the same, each step forked: the step's process from its first event", "ms", budget=15
+    ),
+    "step_memory": Figure("what a run of 1,000 steps grows by, for each step", "kB", budget=1),
+    "step_memory_forked": Figure("the same, each step forked", "kB", budget=1),
     "step_overhead_in_memory": Figure(
         "overhead of a step of materialize(), no host", "ms", budget=1, existing="70"
     ),
+    "step_processor_time": Figure("processor time of a step of execute_job()", "ms", budget=1),
+    "step_processor_time_forked": Figure("the same, each step forked", "ms", budget=15),
+    "type_check": Figure(
+        "check of a value against a type: Any, int, None, a class, int | None",
+        "us",
+        budget=10,
+        budget_p99=10,
+    ),
+    "spool_append": Figure(
+        "append of an event to the spool of a run", "us", budget=50, raw_limit="one file write"
+    ),
+    "declare_10000": Figure("declaring 10,000 assets and their graph", "s", budget=0.7),
+    "snapshot_10000": Figure("describing 10,000 assets and a job to the host", "s", budget=0.5),
     "intake_batches": Figure(
         "durable events through gRPC, one location, batches",
         "events/s",
@@ -85,12 +115,29 @@ FIGURES: dict[str, Figure] = {
     "code_server_ready_10": Figure(
         "code server ready, 10 assets", "s", budget=0.6, existing="2.3", raw_limit="python 0.014"
     ),
+    "code_server_ready_100": Figure("code server ready, 100 assets", "s"),
     "code_server_ready_1000": Figure(
         "code server ready, 1,000 assets", "s", budget=0.8, existing="4.4"
     ),
     "code_server_ready_10000": Figure(
         "code server ready, 10,000 assets", "s", budget=2, existing="28"
     ),
+    "code_server_ready_50000": Figure("code server ready, 50,000 assets", "s"),
+    "ready_an_asset_100": Figure("its processor time for each of 100 assets", "us"),
+    "ready_an_asset_1000": Figure("its processor time for each of 1,000 assets", "us"),
+    "ready_an_asset_10000": Figure("its processor time for each of 10,000 assets", "us"),
+    "ready_an_asset_50000": Figure("its processor time for each of 50,000 assets", "us"),
+    "ready_growth": Figure("an asset of 50,000 against one of 10,000", "ratio", budget=1.5),
+    "check_10": Figure("atoll check, 10 assets", "s", budget=0.6),
+    "check_100": Figure("atoll check, 100 assets", "s"),
+    "check_1000": Figure("atoll check, 1,000 assets", "s", budget=0.8),
+    "check_10000": Figure("atoll check, 10,000 assets", "s", budget=2),
+    "check_50000": Figure("atoll check, 50,000 assets", "s"),
+    "check_an_asset_100": Figure("its processor time for each of 100 assets", "us"),
+    "check_an_asset_1000": Figure("its processor time for each of 1,000 assets", "us"),
+    "check_an_asset_10000": Figure("its processor time for each of 10,000 assets", "us"),
+    "check_an_asset_50000": Figure("its processor time for each of 50,000 assets", "us"),
+    "check_growth": Figure("an asset of 50,000 against one of 10,000", "ratio", budget=1.5),
     "graph_after_reload_10000": Figure(
         "host has the graph after a reload, 10,000 assets, beyond the load",
         "s",
@@ -108,6 +155,11 @@ FIGURES: dict[str, Figure] = {
     "import_time": Figure(
         "import atoll, beyond the bare interpreter", "ms", budget=60, existing="1,550"
     ),
+    "first_asset": Figure("first use of dg.asset, beyond import atoll", "ms"),
+    "first_definitions": Figure("first use of dg.Definitions, beyond import atoll", "ms"),
+    "first_op": Figure("first use of dg.op, beyond import atoll", "ms"),
+    "first_job": Figure("first use of dg.job, beyond import atoll", "ms"),
+    "first_of_all": Figure("first use of all four, beyond import atoll", "ms"),
     "environment_distributions": Figure(
         "a location's environment, distributions", "count", budget=12, existing="50"
     ),

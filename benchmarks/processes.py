@@ -6,10 +6,14 @@ its id, with a deadline; its output goes to a file that is shown when it dies ea
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import re
+import resource
 import signal
+import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
@@ -29,6 +33,41 @@ def atoll_command() -> str:
     return str(Path(sys.executable).with_name("atoll"))
 
 
+@dataclasses.dataclass(frozen=True)
+class Spent:
+    """What a command took.
+
+    Attributes:
+        wall_s: From its start to its end.
+        processor_s: The processor time of it and of all that it started and waited for. What other
+            processes of the machine do hardly shows in it.
+    """
+
+    wall_s: float
+    processor_s: float
+
+
+def run(
+    arguments: Sequence[str | Path], *, environment: Mapping[str, str], folder: Path | None = None
+) -> Spent:
+    """Run a command to its end; nothing else that was started may end meanwhile."""
+    before, begun = _of_children_s(), time.perf_counter()
+    subprocess.run(
+        arguments, check=True, env=environment, cwd=folder, stdout=subprocess.DEVNULL, timeout=120
+    )
+    return Spent(time.perf_counter() - begun, _of_children_s() - before)
+
+
+def _of_children_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def inherited_environment() -> dict[str, str]:
+    """Return this process's environment variables without those that change what is measured."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(_LEFT_OUT)}
+
+
 class Process:
     """A process and everything it started."""
 
@@ -41,9 +80,6 @@ class Process:
         cls, arguments: Sequence[str], *, log: Path, environment: Mapping[str, str] | None = None
     ) -> Self:
         """Start a command whose output goes to a file."""
-        inherited = {
-            name: value for name, value in os.environ.items() if not name.startswith(_LEFT_OUT)
-        }
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
@@ -51,7 +87,7 @@ class Process:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=asyncio.subprocess.STDOUT,
-                env=inherited | dict(environment or {}),
+                env=inherited_environment() | dict(environment or {}),
                 cwd=log.parent,
             )
         return cls(process, log)

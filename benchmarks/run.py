@@ -25,6 +25,10 @@ OUT = ROOT / "benchmarks" / "out"
 CASES = (
     "environment",
     "import_time",
+    "type_checks",
+    "spool_appends",
+    "declaring",
+    "many_assets",
     "code_server_ready",
     "code_server_memory",
     "graph_after_reload",
@@ -35,7 +39,7 @@ CASES = (
     "idle_sensors",
     "intake",
 )
-CASE_TIMEOUT_S = 300
+CASE_TIMEOUT_S = 600
 
 
 async def _measure(names: list[str], scale: float) -> tuple[list[report.Measured], list[str]]:
