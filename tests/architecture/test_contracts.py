@@ -34,6 +34,8 @@ BYTES_ALLOWED = {
 # What a second call does, for every rpc that changes something. A new rpc needs a decision here.
 REPEATABLE = {
     "atoll.api.v1.LocationsService.ReloadLocation": "one more load",
+    "atoll.api.v1.PartitionsService.AddDynamicPartitions": "request id",
+    "atoll.api.v1.PartitionsService.DeleteDynamicPartitions": "request id",
     "atoll.api.v1.RunsService.CancelRun": "changes nothing",
     "atoll.api.v1.RunsService.LaunchRun": "request id",
     "atoll.api.v1.SensorsService.StartSensor": "changes nothing",
@@ -43,6 +45,9 @@ REPEATABLE = {
     "atoll.location.v1.CodeLocationService.EvaluateSensor": "one more evaluation",
     "atoll.location.v1.CodeLocationService.Reload": "one more load",
     "atoll.location.v1.CodeLocationService.StartRun": "changes nothing",
+    "atoll.mesh.v1.InstanceService.AddDynamicPartitions": "request id",
+    "atoll.mesh.v1.InstanceService.DeleteDynamicPartitions": "request id",
+    "atoll.mesh.v1.InstanceService.ReportAssetEvent": "request id",
     "atoll.mesh.v1.MeshService.AppendEvents": "repeats are dropped",
     "atoll.mesh.v1.MeshService.AppendOutput": "repeats are dropped",
     "atoll.mesh.v1.MeshService.Session": "a higher epoch",

@@ -10,8 +10,11 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCE_FOLDERS = ("code_server/src", "storage/src", "host/src")
 OTHER_FOLDERS = ("tests", "benchmarks", "examples")
-OWN_PACKAGES = ("atoll", "atoll_storage", "atoll_host")
+OWN_PACKAGES = ("atoll", "atoll_pipes", "atoll_storage", "atoll_host")
 MODULE_LINES_MAX = 600
+# One file, so that programs without any of our distributions can take a copy of it.
+COPIED_MODULE = ROOT / "code_server/src/atoll_pipes/__init__.py"
+COPIED_MODULE_LINES_MAX = 900
 FUNCTION_LINES_MAX = 70
 # Names under which everything and nothing can be put.
 FORBIDDEN_WORDS = frozenset({"util", "utils", "common", "helper", "base", "manager", "misc"})
@@ -83,6 +86,8 @@ def test_there_is_something_to_look_at():
 
 def test_a_module_is_no_longer_than_can_be_held_in_mind():
     lengths = {path: len(path.read_text().splitlines()) for path in _everything()}
+    copied = lengths.pop(COPIED_MODULE)
+    assert copied <= COPIED_MODULE_LINES_MAX
     long = [f"{_name(path)}: {n}" for path, n in lengths.items() if n > MODULE_LINES_MAX]
     _fail_on(long, f"A module has at most {MODULE_LINES_MAX} lines: split these.")
 

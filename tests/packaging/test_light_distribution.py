@@ -64,6 +64,19 @@ def test_importing_it_loads_what_definitions_need_and_no_more(light: environment
 
 def test_its_types_are_published(light: environments.Environment):
     assert (light.site_packages / "atoll" / "py.typed").is_file()
+    assert (light.site_packages / "atoll_pipes" / "py.typed").is_file()
+
+
+def test_the_side_of_external_programs_comes_along_and_loads_nothing_of_it(
+    light: environments.Environment,
+):
+    outcome = light.run(
+        light.python, "-c", "import atoll_pipes, json, sys; print(json.dumps(sorted(sys.modules)))"
+    )
+    assert outcome.returncode == 0, outcome.stderr
+    loaded = {module.split(".")[0] for module in json.loads(outcome.stdout)}
+    assert "atoll" not in loaded
+    assert not loaded & {"asyncio", "unittest", "pydantic"}
 
 
 def test_the_command_works_and_offers_nothing_of_the_host(light: environments.Environment):

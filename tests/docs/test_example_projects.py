@@ -1,0 +1,188 @@
+"""The projects of examples/ that need no host do what they say, and every folder has its test."""
+
+import ast
+import importlib.util
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import atoll as dg
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+# Which test runs the files of a folder.
+TESTED_BY = {
+    "asset_sensor_guide": "tests/e2e/test_examples.py",
+    "flights_mesh": "tests/e2e/test_examples.py",
+    "ops_and_graphs": "tests/docs/test_example_projects.py",
+    "partitioned_pipeline": "tests/docs/test_example_projects.py",
+    "pipes": "tests/code_server/pipes/test_the_examples_speak_the_protocol.py",
+    "quality_checks": "tests/docs/test_example_projects.py",
+    "quickstart": "tests/e2e/test_dev_runs_a_project.py",
+    "testing_a_location": "tests/docs/test_example_projects.py",
+}
+
+
+@pytest.fixture
+def project(monkeypatch, tmp_path):
+    """Loads the definitions of an example, by their path, as a code server does."""
+    monkeypatch.chdir(tmp_path)
+
+    def load(name):
+        path = EXAMPLES / name / "definitions.py"
+        spec = importlib.util.spec_from_file_location(f"example_{name}", path)
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, spec.name, module)
+        spec.loader.exec_module(module)
+        module.defs.validate_loadable()
+        return module
+
+    return load
+
+
+def _run(defs, *assets, **options):
+    """Materialize assets of a location, as a run that the host launches does."""
+    job = defs.resolve_implicit_global_asset_job_def()
+    return job.execute_in_process(asset_selection=[dg.AssetKey(one) for one in assets], **options)
+
+
+def test_partitions_of_three_kinds(project):
+    shop = project("partitioned_pipeline")
+    for region in ("eu", "us"):
+        assert _run(shop.defs, "prices", partition_key=region).success
+    for day in ("2026-01-02", "2026-01-03"):
+        for region in ("eu", "us"):
+            key = dg.MultiPartitionKey({"day": day, "region": region})
+            assert _run(shop.defs, "sales", partition_key=key).success
+        assert _run(shop.defs, "report", partition_key=day).success
+    result = _run(shop.defs, "growth", partition_key="2026-01-03")
+    assert result.asset_value("growth") == pytest.approx(2.2)
+    stored = sorted(path.name for path in Path(".atoll/shop/sales/2026-01-02").iterdir())
+    assert stored == ["eu.json", "us.json"]
+
+
+@pytest.fixture
+def shop_run(project):
+    """Materializes and checks the orders that are given."""
+    shop = project("quality_checks")
+
+    def run(orders):
+        source = shop.Source(orders=orders)
+        return shop.defs.resolve_implicit_global_asset_job_def().execute_in_process(
+            resources={"source": source}, raise_on_error=False
+        )
+
+    return run
+
+
+def _found(result):
+    events = result.filter_events(dg.EventType.ASSET_CHECK_EVALUATION)
+    found = [event.asset_check_evaluation for event in events]
+    return {one.check_name: one.passed for one in found}
+
+
+def test_good_orders_pass_all_checks(shop_run):
+    result = shop_run([{"id": 1, "pieces": 3}, {"id": 2, "pieces": 4}])
+    assert result.success
+    assert result.asset_value("report") == 7
+    assert _found(result) == {
+        "has_rows": True,
+        "ids_are_unique": True,
+        "pieces_within_bounds": True,
+        "enough_orders": True,
+    }
+
+
+def test_doubled_orders_stop_the_report(shop_run):
+    result = shop_run([{"id": 1, "pieces": 3}, {"id": 1, "pieces": 3}])
+    assert not result.success
+    assert not _found(result)["ids_are_unique"]
+    skipped = result.filter_events(dg.EventType.STEP_SKIPPED)
+    assert [event.step_key for event in skipped] == ["report"]
+
+
+def test_a_strange_day_is_told_and_stops_nothing(shop_run):
+    result = shop_run([{"id": 1, "pieces": 5_000}])
+    assert result.success
+    found = _found(result)
+    assert not found["pieces_within_bounds"]
+    assert not found["enough_orders"]
+    assert result.asset_value("report") == 5_000
+
+
+@pytest.fixture
+def files(project):
+    return project("ops_and_graphs")
+
+
+def _sent():
+    return Path("outbox.txt").read_text().splitlines()
+
+
+def test_files_are_processed_side_by_side(files):
+    outbox = files.Outbox(path="outbox.txt")
+    job = files.defs.resolve_job_def("process_files")
+    result = job.execute_in_process(resources={"outbox": outbox})
+    assert result.success
+    assert _sent() == ["4 words"]
+    restarted = {event.step_key for event in result.filter_events(dg.EventType.STEP_RESTARTED)}
+    assert restarted == {"count_words[a]", "count_words[b]"}
+    skipped = result.filter_events(dg.EventType.STEP_SKIPPED)
+    assert [event.step_key for event in skipped] == ["send_warning"]
+
+
+def test_config_says_which_files(files):
+    outbox = files.Outbox(path="outbox.txt")
+    result = files.defs.resolve_job_def("process_files").execute_in_process(
+        run_config=dg.RunConfig(ops={"texts": files.Files(texts={"empty": ""})}),
+        resources={"outbox": outbox},
+    )
+    assert result.success
+    assert sorted(_sent()) == ["0 words", "all files are empty"]
+
+
+def test_a_hook_tells_of_failures(files):
+    outbox = files.Outbox(path="outbox.txt")
+    result = files.defs.resolve_job_def("process_files").execute_in_process(
+        run_config=dg.RunConfig(ops={"texts": files.Files(texts={"bad-name": ""})}),
+        resources={"outbox": outbox},
+        raise_on_error=False,
+    )
+    assert not result.success
+    (told,) = _sent()
+    assert told.startswith("texts failed")
+
+
+def test_a_graph_is_a_step_of_another_job(files):
+    outbox = files.Outbox(path="outbox.txt")
+    job = files.defs.resolve_job_def("count_only")
+    assert job.execute_in_process(resources={"outbox": outbox}).success
+    assert _sent() == ["4 words"]
+
+
+@pytest.mark.slow
+def test_the_tests_of_a_location_pass_where_it_stands(tmp_path):
+    copied = shutil.copytree(EXAMPLES / "testing_a_location", tmp_path / "location")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        command, cwd=copied, capture_output=True, text=True, timeout=50, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "8 passed" in done.stdout
+
+
+def test_every_folder_has_its_test():
+    folders = {path.name for path in EXAMPLES.iterdir() if path.is_dir()}
+    assert folders == set(TESTED_BY)
+    for folder, test in TESTED_BY.items():
+        tree = ast.parse((ROOT / test).read_text())
+        told = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+        assert folder in told, f"{test} does not name {folder}"
+
+
+def test_every_folder_says_what_it_shows():
+    without = [folder for folder in TESTED_BY if not (EXAMPLES / folder / "README.md").is_file()]
+    assert without == []
