@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeAlias
 from atoll import _records as records
 from atoll import errors
 from atoll._definitions import asset_selection as asset_selections
-from atoll._definitions import jobs, keys, run_requests, runs
+from atoll._definitions import jobs, run_requests, runs
 from atoll._partitions import dynamic_requests
 
 JobTarget: TypeAlias = jobs.UnresolvedAssetJobDefinition | jobs.JobDefinition
@@ -69,8 +69,7 @@ class Targets(records.Record):
         name = self._job_name(request)
         found = request.with_replaced_attrs(job_name=name)
         if name == jobs.ASSET_JOB_NAME and not request.entity_keys:
-            # All that it may ask for, not all that the location has.
-            found = found.with_replaced_attrs(asset_selection=self._assets(around))
+            found = self._with_all_assets(found, around)
         if request.partition_key is not None:
             found = self._with_partition(found, name, request.partition_key, around, changes)
         return found.with_replaced_attrs(tags={**found.tags, tag[0]: tag[1]})
@@ -94,15 +93,17 @@ class Targets(records.Record):
             )
         return name
 
-    def _assets(self, around: Around) -> Sequence[keys.AssetKey]:
-        selection = self.asset_selection
-        if selection is None or around.definitions is None:
-            raise errors.InvariantViolationError(
-                f"{self.whose} returned a run request without assets, and which it means is not "
-                "known here. Give RunRequest(asset_selection=[...]), or in a test the context the "
-                "definitions."
-            )
-        return sorted(selection.resolve(around.definitions.graph.selectable))
+    def _with_all_assets(
+        self, request: run_requests.RunRequest, around: Around
+    ) -> run_requests.RunRequest:
+        """Ask for all that may be asked for, which is not all that the location has.
+
+        In a unit test without definitions nobody knows which these are, and nobody makes the run.
+        """
+        if self.asset_selection is None or around.definitions is None:
+            return request
+        chosen = self.asset_selection.resolve(around.definitions.graph.selectable)
+        return request.with_replaced_attrs(asset_selection=sorted(chosen))
 
     def _with_partition(
         self,
