@@ -211,6 +211,11 @@ def test_two_classes_of_one_name_are_described_apart():
     assert config_schemas.coerce(named(int)).json_schema(shared) == one
 
 
+def test_what_a_dict_holds_is_left_out_of_messages():
+    with pytest.raises(dg.InvalidConfigError, match=r"got \[\{'token': \.\.\.\}\]"):
+        _resolve(int, [{"token": "hush"}])
+
+
 def test_the_value_of_a_secret_field_is_never_shown():
     field = dg.Field(str, is_secret=True)
     with pytest.raises(dg.InvalidConfigError) as caught:

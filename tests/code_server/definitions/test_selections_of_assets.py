@@ -25,6 +25,11 @@ def _names(selection):
     return {key.to_user_string() for key in chosen}
 
 
+def test_a_selection_is_resolved_against_the_graph_of_a_location():
+    graph = dg.Definitions(assets=ALL).resolve_asset_graph()
+    assert S.groups("g", include_sources=True).resolve(graph) == {one.key, EXTERNAL.key}
+
+
 @pytest.mark.parametrize(
     ("selection", "names"),
     [

@@ -14,7 +14,6 @@ from atoll._definitions import assets as asset_definitions
 from atoll._definitions import keys as asset_keys
 from atoll._definitions import specs
 from atoll._definitions.selections import deferred, expressions
-from atoll._definitions.selections import graph as graphs
 
 
 class HasCheckKeys(Protocol):
@@ -26,9 +25,7 @@ class HasCheckKeys(Protocol):
         ...
 
 
-SelectableAssets: TypeAlias = (
-    graphs.SelectableGraph | Iterable[asset_definitions.AssetsDefinition | specs.AssetSpec]
-)
+SelectableAssets: TypeAlias = deferred.SelectableAssets
 
 
 class AssetSelection(records.Record):

@@ -171,6 +171,16 @@ def _meet(one: Path, other: Path) -> bool:
     return one[:shorter] == other[:shorter]
 
 
+class _Elision:
+    """Stands in messages for what is not shown."""
+
+    def __repr__(self) -> str:
+        return "..."
+
+
+_ELISION = _Elision()
+
+
 def _shown(value: Any) -> str:
     shown = repr(_elided(value))
     if len(shown) > _SHOWN_VALUE_CHARS_MAX:
@@ -181,7 +191,7 @@ def _shown(value: Any) -> str:
 def _elided(value: Any) -> Any:
     """Return a value without what its keys hold, since secrets may be among it."""
     if plain_data.is_mapping(value) and environment.referred(value) is None:
-        return dict.fromkeys(value, ...)
+        return dict.fromkeys(value, _ELISION)
     if plain_data.is_list(value):
         return [_elided(item) for item in value]
     return value

@@ -6,12 +6,24 @@ selection, and should not pay for it: the modules that do the work are imported 
 
 import importlib
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 from atoll._definitions import keys as asset_keys
 from atoll._definitions import specs
 from atoll._definitions.selections import expressions
 from atoll._definitions.selections import graph as graphs
+
+
+class HasSelectable(Protocol):
+    """The asset graph of a location, which keeps what is chosen from."""
+
+    @property
+    def selectable(self) -> graphs.SelectableGraph:
+        """What selections choose from."""
+        ...
+
+
+SelectableAssets: TypeAlias = graphs.SelectableGraph | HasSelectable | Iterable[Any]
 
 
 def parse(text: str, *, include_sources: bool = False) -> expressions.Expression:
@@ -37,7 +49,7 @@ def needs_parentheses(expression: expressions.Expression) -> bool:
 
 def resolve(
     expression: expressions.Expression,
-    all_assets: graphs.SelectableGraph | Iterable[Any],
+    all_assets: SelectableAssets,
     *,
     allow_missing: bool = False,
 ) -> set[asset_keys.AssetKey]:
@@ -50,7 +62,7 @@ def resolve(
 
 def resolve_checks(
     expression: expressions.Expression,
-    all_assets: graphs.SelectableGraph | Iterable[Any],
+    all_assets: SelectableAssets,
     *,
     allow_missing: bool = False,
 ) -> set[asset_keys.AssetCheckKey]:
@@ -78,7 +90,7 @@ def refuse_partial_units(
 
 
 def graph_of(
-    all_assets: graphs.SelectableGraph | Iterable[Any], asset_checks: Iterable[Any] = ()
+    all_assets: SelectableAssets, asset_checks: Iterable[Any] = ()
 ) -> graphs.SelectableGraph:
     """Return what to choose from: a graph as it is, or one of definitions.
 
@@ -91,6 +103,9 @@ def graph_of(
     """
     if isinstance(all_assets, graphs.SelectableGraph):
         return all_assets
+    own = getattr(all_assets, "selectable", None)
+    if isinstance(own, graphs.SelectableGraph):
+        return own
     made: graphs.SelectableGraph = _module("spec_graph").of_definitions(all_assets, asset_checks)
     return made
 
