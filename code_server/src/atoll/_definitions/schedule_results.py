@@ -5,7 +5,7 @@ reason to skip, or says why it makes no sense.
 """
 
 import contextlib
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 from atoll import errors
@@ -14,6 +14,8 @@ from atoll._definitions import run_requests
 
 EMPTY_RESULT_MESSAGE = "Schedule function returned an empty result"
 _DECISIONS = (run_requests.RunRequest, run_requests.SkipReason)
+SINGLE = (*_DECISIONS, run_configs.RunConfig, Mapping)
+"""What is one answer of a schedule's function."""
 
 
 @contextlib.contextmanager
@@ -28,23 +30,6 @@ def user_code(schedule_name: str) -> Generator[None, None, None]:
         raise errors.UserCodeExecutionError(
             f"The schedule {schedule_name!r} raised {type(error).__name__}: {error}"
         ) from error
-
-
-def listed(returned: Any) -> list[Any]:
-    """Return what a function returned or yielded, one by one; nothing is left out but None."""
-    if returned is None:
-        return []
-    single = isinstance(returned, (*_DECISIONS, run_configs.RunConfig, Mapping, str, bytes))
-    if single or not isinstance(returned, Iterable):
-        return [returned]
-    flat: list[Any] = []
-    for item in returned:  # pyright: ignore[reportUnknownVariableType]
-        # A generator may yield a list of run requests as well.
-        if isinstance(item, (list, tuple)):
-            flat += item
-        elif item is not None:
-            flat.append(item)
-    return flat
 
 
 def collected(

@@ -297,7 +297,7 @@ class ScheduleDefinition:
         execution_fn = self._functions.get("execution_fn")
         if execution_fn is not None:
             with schedule_results.user_code(self.name):
-                items = schedule_results.listed(execution_fn.call(context))
+                items = ticks.listed(execution_fn.call(context), schedule_results.SINGLE)
             return schedule_results.collected(self.name, items, asset_events.checked_tags(tags))
         config: Any = self._run_config
         if "run_config_fn" in self._functions:

@@ -66,7 +66,7 @@ def collect(sensor_name: str, returned: Any) -> requests_of_sensors.SensorResult
         InvariantViolationError: The combination makes no sense.
     """
     with user_code(sensor_name):
-        items = _items(returned)
+        items = listed(returned, _ALLOWED)
     for item in items:
         if not isinstance(item, _ALLOWED):
             raise errors.InvariantViolationError(
@@ -102,14 +102,16 @@ _ALLOWED = (
 )
 
 
-def _items(returned: Any) -> list[Any]:
+def listed(returned: Any, single: tuple[type[Any], ...]) -> list[Any]:
+    """Return what a function returned or yielded, one by one; nothing is left out but None.
+
+    Args:
+        returned: What it returned, or a generator.
+        single: What is one thing, though it may be iterable.
+    """
     if returned is None:
         return []
-    if (
-        isinstance(returned, _ALLOWED)
-        or not isinstance(returned, Iterable)
-        or isinstance(returned, (str, bytes))
-    ):
+    if isinstance(returned, (*single, str, bytes)) or not isinstance(returned, Iterable):
         return [returned]
     flat: list[Any] = []
     for item in returned:  # pyright: ignore[reportUnknownVariableType]
