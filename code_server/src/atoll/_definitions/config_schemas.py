@@ -13,7 +13,6 @@ from atoll._definitions.config_types import (
     collections,
     enums,
     fields,
-    rules,
     scalars,
     shapes,
 )
@@ -57,12 +56,3 @@ def coerce(raw: Any) -> config_contract.ConfigField | None:
     if classes.is_config_class(raw):
         return classes.field_of(raw)
     return fields.entry(raw, "The config schema")
-
-
-def is_config(raw: Any) -> bool:
-    """Tell whether something can be a config schema.
-
-    Args:
-        raw: What a user wrote, for example as the annotation of a parameter.
-    """
-    return isinstance(raw, config_contract.ConfigField) or rules.find(raw) is not None

@@ -117,11 +117,6 @@ class Progress:
         """Whether nothing is ready, running or waiting any more."""
         return not (self._ready or self._running or self._steps or self._mapped)
 
-    @property
-    def has_ready(self) -> bool:
-        """Whether a step can be taken now."""
-        return bool(self._ready)
-
     def take(self) -> planning.Step | None:
         """Take the next ready step: the highest priority, then the first in the plan."""
         if not self._ready:

@@ -31,7 +31,6 @@ _log = logging.getLogger(__name__)
 _NOTHING: Mapping[str, Any] = {}
 
 required_closure = needs.required_closure
-config_field_of = needs.config_field_of
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

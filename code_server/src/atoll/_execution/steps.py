@@ -289,16 +289,13 @@ class StepRun:
     def _complete_assets(self, outputs: step_outputs.StepOutputs) -> None:
         """Count assets as made whose function stores them itself and said nothing of them."""
         one = self._step.assets_def
-        if one is None or not self._stores_itself(one):
+        if one is None or not one.stores_itself:
             return
         for output in self._step.outputs:
             given = output.definition.name in outputs.given
             wanted = output.is_selected and output.definition.is_required
             if output.asset_key is not None and wanted and not given:
                 outputs.give_asset(output)
-
-    def _stores_itself(self, one: assets.AssetsDefinition) -> bool:
-        return one.stores_itself
 
     def _take_returned(self, value: Any, outputs: step_outputs.StepOutputs) -> None:
         if isinstance(value, _RESULTS):
@@ -320,7 +317,7 @@ class StepRun:
             for item in value:  # pyright: ignore[reportUnknownVariableType]
                 outputs.take(item)
             self._complete_assets(outputs)
-        elif one is not None and (self._stores_itself(one) or self._returns_no_value):
+        elif one is not None and (one.stores_itself or self._returns_no_value):
             self._take_nothing(value, outputs)
         else:
             self._take_values(value, outputs)

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 from atoll._definitions import config_contract, config_schemas
-from atoll._definitions.resources import definition, init_context
+from atoll._definitions.resources import definition
 
 
 class InputManagerDefinition(definition.ResourceDefinition):
@@ -109,9 +109,3 @@ class IOManagerDefinition(definition.ResourceDefinition):
     def output_config_schema(self) -> config_contract.ConfigField | None:
         """What outputs that are stored by it take as config; None for nothing."""
         return self._output_field
-
-    def for_run(self) -> Any:
-        """Make an IO manager that needs neither config nor closing."""
-        field = self.config_field
-        value = None if field is None else field.resolve(config_contract.NOT_GIVEN, ("resources",))
-        return self.open(init_context.InitResourceContext(value), {}).__enter__()

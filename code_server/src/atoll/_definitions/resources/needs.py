@@ -8,17 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from atoll import errors
-from atoll._definitions import config_contract
 from atoll._definitions.resources import definition
-
-
-def config_field_of(resource: Any) -> config_contract.ConfigField | None:
-    """Return how a resource is configured.
-
-    Args:
-        resource: What a user put into `resources={...}`.
-    """
-    return definition.coerce(resource).config_field
 
 
 def required_closure(
