@@ -23,7 +23,8 @@ from atoll_host import clock as clocks
 from atoll_host import postgres, services
 from atoll_host import settings as host_settings
 from atoll_host.api import watching
-from atoll_host.automation import dispatching, leading
+from atoll_host.automation import dispatching
+from atoll_host.automation.sensors import leading as sensor_terms
 from atoll_host.instance import dynamic_partitions, queries, reporting
 from atoll_host.instance import runs as instance_runs
 from atoll_host.intake import appending
@@ -174,11 +175,17 @@ class Parts:
             clock,
             orphan_timeout_s=settings.run_orphan_timeout_s,
         )
+        sensors_around = sensor_terms.Surroundings(store, self.registry, self.changes, clock)
+        self.registry.on_registered(sensors_around.enroll)
         self.dispatcher = dispatching.Dispatcher(
-            leading.Surroundings(store, self.registry, self.changes, clock),
-            tick_timeout_s=settings.tick_timeout_s,
+            store,
+            clock,
+            {
+                "sensors": lambda: sensor_terms.Term(
+                    sensors_around, tick_timeout_s=settings.tick_timeout_s
+                )
+            },
         )
-        self.registry.on_registered(self.dispatcher.enroll)
         self.registry.on_registered(self.run_watcher.registered)
         self.server = serving.server(
             settings.listen,

@@ -1,9 +1,10 @@
 """What a follower of materializations knows without reading the log.
 
-Filled by `changes`, used by `automation.leading`. A transaction of this host says which ids it gave
-and what was materialized under them. Ids have no holes, so whoever stands right before its first id
-knows all there is up to its last one; whoever does not, because another host wrote in between, has
-to read. Positions decide, as everywhere: what was heard of twice, or late, changes nothing.
+Filled by `changes`, used by `automation.sensors.leading`. A transaction of this host says which ids
+it gave and what was materialized under them. Ids have no holes, so whoever stands right before its
+first id knows all there is up to its last one; whoever does not, because another host wrote in
+between, has to read. Positions decide, as everywhere: what was heard of twice, or late, changes
+nothing.
 """
 
 import collections

@@ -1,1 +1,1 @@
-"""Evaluates sensors: which are due, what they decided, and the tick that stores it."""
+"""Starts work without a person: one folder for each kind, and the dispatcher that leads."""

@@ -1,18 +1,20 @@
 """The dispatcher: wins the leadership of automation among all hosts, and leads while it has it.
 
-Started by `host` on every host; only the leader evaluates sensors. Should two believe to lead for a
-moment, no harm is done: a tick commits only against the state that it was decided on.
+Started by `host` on every host; only the leader starts work by itself. What leading means is told
+by terms: one for sensors and one for each other kind of automation, made anew whenever leadership
+was won and thrown away when it is lost. Should two believe to lead for a moment, no harm is done:
+whatever a term decides is stored only against the state that it was decided on.
 """
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 
-from atoll.location.v1 import location_pb2
+from atoll_host import clock as clocks
 from atoll_host import services
-from atoll_host.automation import due, leading
+from atoll_host.automation import terms
+from atoll_storage import database
 from atoll_storage import errors as storage_errors
-from atoll_storage import records
 
 _log = logging.getLogger(__name__)
 
@@ -20,51 +22,39 @@ LEADERSHIP = "automation"
 
 
 class Dispatcher(services.Loop):
-    """Evaluates the sensors of all locations while this host leads."""
+    """Runs the terms of all kinds of automation while this host leads."""
 
     def __init__(
         self,
-        surroundings: leading.Surroundings,
+        store: database.Database,
+        clock: clocks.Clock,
+        makers: Mapping[str, Callable[[], terms.Term]],
         *,
-        tick_timeout_s: float = 60.0,
-        limits: due.Limits | None = None,
+        backoff: services.Backoff | None = None,
     ) -> None:
         """Make a dispatcher.
 
         Args:
-            surroundings: The stores, the locations, the host's signals and the clock.
-            tick_timeout_s: How long the evaluation of a sensor may take.
-            limits: Workers of each location, and delays after failures.
+            store: Where leadership is won.
+            clock: Tells the time.
+            makers: Makes the term of each kind of automation, by what log records call it.
+            backoff: The delays before a term that broke off begins anew.
         """
         super().__init__("dispatcher", expected=(storage_errors.StorageUnavailable,))
-        self._surroundings = surroundings
-        self._tick_timeout_s = tick_timeout_s
-        self._limits = limits or due.Limits()
+        self._store = store
+        self._clock = clock
+        self._makers = dict(makers)
+        self._term_backoff = backoff or services.Backoff(first_s=0.5, max_s=30.0)
         self._leading = asyncio.Event()
 
     @property
     def leads(self) -> bool:
-        """Whether this host evaluates the sensors right now."""
+        """Whether this host leads right now."""
         return self._leading.is_set()
 
-    async def enroll(
-        self, server: records.ServerRecord, held_runs: Sequence[location_pb2.HeldRun]
-    ) -> None:
-        """Have the store remember the sensors of a location from the moment it registers.
-
-        For `Registry.on_registered`: what is materialized after the registration is answered is
-        then seen by sensors that are new to the mesh, whichever host leads.
-        """
-        del held_runs
-        view = self._surroundings.locations.locations().get(server.location_name)
-        if view is not None and view.definitions is not None:
-            await self._surroundings.store.sensors.ensure(
-                [records.SensorKey(view.name, name) for name in view.definitions.sensors]
-            )
-
     async def run(self) -> None:
-        """Wait for leadership and lead, term after term."""
-        async with self._surroundings.store.leadership(LEADERSHIP) as leadership:
+        """Wait for leadership and lead, again and again."""
+        async with self._store.leadership(LEADERSHIP) as leadership:
             while True:
                 await leadership.wait_acquired()
                 lost = leadership.lost
@@ -77,16 +67,31 @@ class Dispatcher(services.Loop):
                 _log.warning("automation lost its lead", extra={"action": "automation_lost"})
 
     async def _lead_until(self, lost: asyncio.Event) -> None:
-        term = leading.Term(
-            self._surroundings, tick_timeout_s=self._tick_timeout_s, limits=self._limits
-        )
-        leads = asyncio.create_task(term.run(), name="automation term")
-        ends = asyncio.create_task(lost.wait(), name="automation lead lost")
+        leads = [
+            asyncio.create_task(self._serve(name, make), name=f"term of {name}")
+            for name, make in self._makers.items()
+        ]
         try:
-            await asyncio.wait({leads, ends}, return_when=asyncio.FIRST_COMPLETED)
-            if leads.done():
-                leads.result()
+            await lost.wait()
         finally:
-            leads.cancel()
-            ends.cancel()
-            await asyncio.gather(leads, ends, return_exceptions=True)
+            for task in leads:
+                task.cancel()
+            await asyncio.gather(*leads, return_exceptions=True)
+
+    async def _serve(self, name: str, make: Callable[[], terms.Term]) -> None:
+        """Serve terms of one kind. One that breaks off begins anew, and holds up no other kind."""
+        failures = 0
+        while True:
+            began = self._clock.monotonic()
+            try:
+                await make().run()
+            except Exception as error:  # noqa: BLE001 - the boundary of a term: recorded here, then begun anew
+                if self._clock.monotonic() - began >= self._term_backoff.reset_s:
+                    failures = 0
+                failures += 1
+                _log.error(
+                    "a term of automation broke off and begins anew",
+                    exc_info=error,
+                    extra={"action": "term_broke", "term": name, "failures": failures},
+                )
+                await self._clock.sleep(self._term_backoff.delay_s(failures))

@@ -1,7 +1,7 @@
 """Dynamic partitions: checked, changed and listed.
 
-Called by the servicers for user code and for people, and by `automation.deciding` for what sensors
-ask for (`checked`). The keys themselves are kept by storage.
+Called by the servicers for user code and for people, and by `automation.sensors.deciding` for what
+sensors ask for (`checked`). The keys themselves are kept by storage.
 """
 
 from collections.abc import Sequence

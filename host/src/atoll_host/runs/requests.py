@@ -1,8 +1,8 @@
 """Checks a requested run against what its location defines, and makes the run to queue. Pure.
 
-Called for launches by people and programs (`launch`), and by `automation.deciding` for what sensors
-ask for (`for_sensor`). A run that passes can be handed to its location; whatever is wrong is said
-before anything is stored.
+Called for launches by people and programs (`launch`), and by `automation.sensors.deciding` for what
+sensors ask for (`for_sensor`). A run that passes can be handed to its location; whatever is wrong
+is said before anything is stored.
 """
 
 import dataclasses

@@ -13,7 +13,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from atoll_host.automation import due
+from atoll_host.automation.sensors import due
 from atoll_storage import records
 
 KIND = due.Kind

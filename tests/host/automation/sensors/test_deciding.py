@@ -10,7 +10,7 @@ from atoll.definitions.v1 import partitions_pb2, snapshot_pb2, values_pb2
 from atoll.events.v1 import events_pb2
 from atoll.location.v1 import location_pb2
 from atoll_host import errors
-from atoll_host.automation import deciding, due
+from atoll_host.automation.sensors import deciding, due
 from atoll_host.locations import definitions
 from atoll_host.runs import requests
 from atoll_storage import records

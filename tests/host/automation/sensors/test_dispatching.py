@@ -11,7 +11,8 @@ from atoll.api.v1 import automation_pb2
 from atoll.definitions.v1 import snapshot_pb2
 from atoll.location.v1 import location_pb2
 from atoll_host import services
-from atoll_host.automation import dispatching, due, leading
+from atoll_host.automation import dispatching
+from atoll_host.automation.sensors import due, leading
 from atoll_storage import database as databases
 from atoll_storage import errors as storage_errors
 from atoll_storage import records
@@ -46,8 +47,18 @@ def dispatcher_of(
     limits: due.Limits = QUICK,
     tick_timeout_s: float = 60.0,
 ) -> dispatching.Dispatcher:
-    around = leading.Surroundings(store or mesh.store, mesh.locations, mesh.changes, mesh.clock)
-    return dispatching.Dispatcher(around, limits=limits, tick_timeout_s=tick_timeout_s)
+    around = around_of(mesh, store)
+    return dispatching.Dispatcher(
+        around.store,
+        mesh.clock,
+        {"sensors": lambda: leading.Term(around, limits=limits, tick_timeout_s=tick_timeout_s)},
+    )
+
+
+def around_of(
+    mesh: simulated.Mesh, store: databases.Database | None = None
+) -> leading.Surroundings:
+    return leading.Surroundings(store or mesh.store, mesh.locations, mesh.changes, mesh.clock)
 
 
 def asking(run_key: str = "") -> Callable[[Request], Awaitable[Response]]:
@@ -117,7 +128,7 @@ async def test_enrolled_sensors_see_what_is_materialized_before_anybody_leads(
 ) -> None:
     server = await mesh.serve("east", simulated.sensor("s", ASSET, A))
     dispatcher = dispatcher_of(mesh)
-    await dispatcher.enroll(mesh.servers[server.server_id], [])
+    await around_of(mesh).enroll(mesh.servers[server.server_id], [])
     ids = await mesh.materialize(A, A)
     async with simulated.running(dispatcher):
         ticks = await until_ticks(mesh, "east", "s", 2)
@@ -127,7 +138,7 @@ async def test_enrolled_sensors_see_what_is_materialized_before_anybody_leads(
 async def test_a_coalescing_sensor_sees_the_newest_only(mesh: simulated.Mesh) -> None:
     server = await mesh.serve("east", simulated.sensor("s", ASSET, A, coalesce=True))
     dispatcher = dispatcher_of(mesh)
-    await dispatcher.enroll(mesh.servers[server.server_id], [])
+    await around_of(mesh).enroll(mesh.servers[server.server_id], [])
     ids = await mesh.materialize(A, A, A)
     async with simulated.running(dispatcher):
         ticks = await until_ticks(mesh, "east", "s", 1)
@@ -139,7 +150,7 @@ async def test_a_coalescing_sensor_sees_the_newest_only(mesh: simulated.Mesh) ->
 async def test_a_multi_asset_sensor_has_one_tick_for_all_that_is_new(mesh: simulated.Mesh) -> None:
     server = await mesh.serve("east", simulated.sensor("m", MULTI, A, B))
     dispatcher = dispatcher_of(mesh)
-    await dispatcher.enroll(mesh.servers[server.server_id], [])
+    await around_of(mesh).enroll(mesh.servers[server.server_id], [])
     ids = await mesh.materialize(A, B, A, B)
     async with simulated.running(dispatcher):
         await until_ticks(mesh, "east", "m", 1)

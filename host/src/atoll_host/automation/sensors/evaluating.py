@@ -20,7 +20,7 @@ from atoll.events.v1 import events_pb2
 from atoll.location.v1 import location_pb2
 from atoll_host import clock as clocks
 from atoll_host import errors, services, signals
-from atoll_host.automation import deciding, due
+from atoll_host.automation.sensors import deciding, due
 from atoll_host.locations import graph
 from atoll_host.locations import registry as registries
 from atoll_host.runs import partitions, requests

@@ -1,4 +1,4 @@
-"""One term of the leader among hosts: the agenda of all sensors, and the tasks that act on it.
+"""The sensors' term of the leader among hosts: the agenda of all sensors, and what acts on it.
 
 Made by `dispatching` when leadership was won, and thrown away when it is lost: everything in it can
 be read again from the stores with a handful of queries. Four followers feed the agenda:
@@ -15,22 +15,18 @@ backstops, however many sensors there are.
 
 import asyncio
 import dataclasses
-import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Iterable, Sequence
 
 from atoll.definitions.v1 import snapshot_pb2
+from atoll.location.v1 import location_pb2
 from atoll_host import changes as host_changes
 from atoll_host import clock as clocks
-from atoll_host import services, signals, tails
-from atoll_host.automation import due, evaluating
+from atoll_host import signals, tails
+from atoll_host.automation import terms
+from atoll_host.automation.sensors import due, evaluating
 from atoll_host.locations import registry as registries
 from atoll_storage import database, records
 from atoll_storage import errors as storage_errors
-
-_log = logging.getLogger(__name__)
-
-_T = TypeVar("_T")
 
 LOG_PAGE = 5000
 LOG_BACKSTOP_S = 15.0
@@ -41,8 +37,6 @@ LOCATIONS_BACKSTOP_S = 30.0
 DEFAULT_PERIOD_S = 30.0
 SHORTEST_PERIOD_S = 0.05
 """A polling sensor that asks for no pause at all still leaves the others some room."""
-
-_RETRY = services.Backoff(first_s=0.1, max_s=2.0)
 
 _KINDS = {
     snapshot_pb2.SENSOR_KIND_POLLING: due.Kind.POLLING,
@@ -83,12 +77,31 @@ class Surroundings:
     changes: host_changes.Changes
     clock: clocks.Clock
 
+    async def enroll(
+        self, server: records.ServerRecord, held_runs: Sequence[location_pb2.HeldRun]
+    ) -> None:
+        """Have the store remember the sensors of a location from the moment it registers.
+
+        For `Registry.on_registered`: what is materialized after the registration is answered is
+        then seen by sensors that are new to the mesh, whichever host leads.
+        """
+        del held_runs
+        view = self.locations.locations().get(server.location_name)
+        if view is not None and view.definitions is not None:
+            await self.store.sensors.ensure(
+                [records.SensorKey(view.name, name) for name in view.definitions.sensors]
+            )
+
 
 class Term:
     """One term. `run` does everything and ends only by cancellation, or by a bug."""
 
     def __init__(
-        self, surroundings: Surroundings, *, tick_timeout_s: float, limits: due.Limits
+        self,
+        surroundings: Surroundings,
+        *,
+        tick_timeout_s: float,
+        limits: due.Limits | None = None,
     ) -> None:
         self._store = surroundings.store
         self._locations = surroundings.locations
@@ -110,8 +123,8 @@ class Term:
     async def run(self) -> None:
         """Read everything anew, then follow and evaluate."""
         try:
-            self._position = await self._persist(self._store.events.head)
-            await self._persist(self._take_locations)
+            self._position = await terms.persist(self._store.events.head, self._clock)
+            await terms.persist(self._take_locations, self._clock)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._follow_log())
                 group.create_task(self._follow_locations())
@@ -128,7 +141,7 @@ class Term:
             found, self._position, more = self._tail.take(self._position)
             self._hear(found)
             if more:
-                await self._persist(self._read_log)
+                await terms.persist(self._read_log, self._clock)
 
     def _hear(self, found: Sequence[tails.Materialization]) -> None:
         if found:
@@ -153,7 +166,7 @@ class Term:
     async def _follow_locations(self) -> None:
         while True:
             await self._views.wait(LOCATIONS_BACKSTOP_S)
-            await self._persist(self._take_locations)
+            await terms.persist(self._take_locations, self._clock)
 
     async def _take_locations(self) -> None:
         """Bring the agenda up to what the locations define now, with a few queries for all."""
@@ -205,7 +218,7 @@ class Term:
     async def _follow_states(self) -> None:
         while True:
             await self._states.wait(STATES_BACKSTOP_S)
-            await self._persist(self._read_states)
+            await terms.persist(self._read_states, self._clock)
             # Each tick pokes as well; the pause bounds what a busy mesh spends on this.
             await self._clock.sleep(STATES_PAUSE_S)
 
@@ -256,24 +269,6 @@ class Term:
         for task in self._evaluations:
             task.cancel()
         await asyncio.gather(*self._evaluations, return_exceptions=True)
-
-    async def _persist(self, step: Callable[[], Awaitable[_T]]) -> _T:
-        """Do a step, again and again for as long as storage is away."""
-        failures = 0
-        while True:
-            try:
-                return await step()
-            except storage_errors.StorageUnavailable as error:
-                failures += 1
-                _log.warning(
-                    "storage is away, automation waits",
-                    extra={
-                        "action": "automation_waits",
-                        "failures": failures,
-                        "cause": str(error),
-                    },
-                )
-                await self._clock.sleep(_RETRY.delay_s(failures))
 
 
 def _sensors_of(view: registries.LocationView) -> list[due.Sensor]:

@@ -1,6 +1,6 @@
 """Decides when each sensor is due and which evaluations may run now. Pure: no I/O, no clock.
 
-Called by `dispatching`, which feeds it events, definitions, states and outcomes, always with the
+Called by `leading`, which feeds it events, definitions, states and outcomes, always with the
 time. What to store for an evaluation is decided in `deciding`; user code runs in the locations.
 
 A sensor is *wanted* when there is something to evaluate it for: a polling sensor always is, an
