@@ -173,6 +173,22 @@ FIGURES: dict[str, Figure] = {
     "idle_sensors_queries": Figure(
         "the same: transactions in Postgres", "per second", existing="one a sensor and tick"
     ),
+    "sensor_latency_at_scale": Figure(
+        "the same at work: one materialization to its sensor's location",
+        "ms",
+        budget=60,
+        budget_p99=250,
+    ),
+    "sensor_latency_beside_flood": Figure(
+        "the same beside a flood at another location's sensors", "ms", budget=60, budget_p99=250
+    ),
+    "sensor_burst": Figure(
+        "10,000 materializations at once to 1,000 sensors: until all are decided on", "s"
+    ),
+    "sensor_burst_fairness": Figure(
+        "the same: the last location against the median one", "ratio", budget=1.5
+    ),
+    "sensor_burst_memory": Figure("the same: what the host grew by", "MB", budget=50),
     "polling_ticks": Figure(
         "ticks of trivial polling sensors, one location",
         "ticks/s",

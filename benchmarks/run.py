@@ -37,6 +37,7 @@ CASES = (
     "cross_location",
     "polling_ticks",
     "idle_sensors",
+    "sensors_at_scale",
     "intake",
 )
 CASE_TIMEOUT_S = 600

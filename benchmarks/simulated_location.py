@@ -70,6 +70,11 @@ class SimulatedLocation(location_pb2_grpc.CodeLocationServiceServicer):
             await call.write(mesh_pb2.SessionRequest(ping=mesh_pb2.Ping()))
             await call.read()
 
+    @property
+    def build_id(self) -> str:
+        """The one build there is."""
+        return self._build.build_id
+
     def batch(self, events: list[events_pb2.Event]) -> mesh_pb2.AppendEventsRequest:
         """Return a request that appends events in the name of this location."""
         return mesh_pb2.AppendEventsRequest(
