@@ -1,4 +1,4 @@
-"""A steady load on a mesh of real processes, and a seeded sequence of kills in it.
+"""A steady load on two hosts and their locations, and a seeded sequence of kills among them.
 
 The seed decides who dies, in which order, and how long after the last sign of work. Whatever dies
 is started again, except what somebody else has to bring back: a definitions process is the code
@@ -19,7 +19,7 @@ from atoll.api.v1 import runs_pb2
 from atoll.client import connection, errors, runs
 from atoll_storage import errors as storage_errors
 from tests.chaos import verification
-from tests.e2e import mesh
+from tests.e2e import several_hosts
 
 LOCATIONS = pathlib.Path(__file__).with_name("locations")
 SOURCE, SINK = "source", "sink"
@@ -29,7 +29,7 @@ WORK_WITHIN_S = 60.0
 SETTLE_WITHIN_S = 90.0
 LONGEST_PAUSE_S = 0.4
 VICTIMS = (
-    "host",
+    *several_hosts.HOSTS,
     "source",
     "sink",
     "definitions of source",
@@ -43,7 +43,7 @@ VICTIMS = (
 class Storm:
     """One seeded storm. `await run()`, then look at `findings()` and `told`."""
 
-    def __init__(self, running: mesh.Mesh, seed: int) -> None:
+    def __init__(self, running: several_hosts.Mesh, seed: int) -> None:
         self._mesh = running
         self._random = random.Random(seed)
         self.launched: set[str] = set()
@@ -129,11 +129,11 @@ class Storm:
     async def _kill(self, victim: str) -> None:
         self.told.append(victim)
         kind, _, location = victim.partition(" of ")
-        if kind == "host":
-            self._mesh.kill("host")
-            self._mesh.start_host()
+        if kind in several_hosts.HOSTS:
+            self._mesh.kill(kind)
+            self._mesh.start_host(kind)
         elif kind == "postgres":
-            self._restart_postgres()
+            await asyncio.to_thread(self._restart_postgres)
         elif kind == "worker":
             await self._kill_one(lambda: self._mesh.run_workers(location))
         elif kind == "definitions":

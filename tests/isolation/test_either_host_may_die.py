@@ -9,7 +9,7 @@ import pytest
 
 from atoll.client import connection, runs
 from tests.chaos import storm, verification
-from tests.isolation import several_hosts
+from tests.e2e import several_hosts
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(180)]
 

@@ -24,8 +24,8 @@ Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class Mesh(mesh.Mesh):
     """A mesh with two hosts, named as in HOSTS."""
 
-    def __init__(self, folder: pathlib.Path) -> None:
-        super().__init__(folder)
+    def __init__(self, folder: pathlib.Path, *, durable: bool = False) -> None:
+        super().__init__(folder, durable=durable)
         self._ports = {name: mesh.free_port() for name in HOSTS}
         self._turn = 0
         self._passing: set[asyncio.Task[None]] = set()
@@ -38,6 +38,9 @@ class Mesh(mesh.Mesh):
             options = ["--listen", f"127.0.0.1:{self._ports[each]}"]
             command = [sys.executable, *mesh.CLI, "host", *options]
             self._start(each, command, environment, self.folder)
+
+    def _names(self) -> list[str]:
+        return [*HOSTS, *self.locations]
 
     async def answers(self, name: str) -> None:
         """Wait until a host that was started serves."""
