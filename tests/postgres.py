@@ -21,9 +21,10 @@ from atoll_storage import embedded
 
 _EMPTY_ALL = """
 DELETE FROM run_output; DELETE FROM producers; DELETE FROM runs; DELETE FROM ticks; DELETE FROM
-sensors; DELETE FROM servers; DELETE FROM snapshots; DELETE FROM asset_owners; DELETE FROM
-asset_state; DELETE FROM check_state; DELETE FROM asset_entries; DELETE FROM asset_partitions;
-DELETE FROM dynamic_partitions; DELETE FROM requests; DELETE FROM events; UPDATE log_head
+sensors; DELETE FROM schedules; DELETE FROM servers; DELETE FROM snapshots; DELETE FROM
+asset_owners; DELETE FROM asset_state; DELETE FROM check_state; DELETE FROM asset_entries;
+DELETE FROM asset_partitions; DELETE FROM dynamic_partitions; DELETE FROM requests;
+DELETE FROM events; UPDATE log_head
 SET head = 0, pruned_through = 0
 """
 

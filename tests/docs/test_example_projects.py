@@ -22,6 +22,7 @@ TESTED_BY = {
     "pipes": "tests/code_server/pipes/test_the_examples_speak_the_protocol.py",
     "quality_checks": "tests/docs/test_example_projects.py",
     "quickstart": "tests/e2e/test_dev_runs_a_project.py",
+    "schedules": "tests/docs/test_example_projects.py",
     "testing_a_location": "tests/docs/test_example_projects.py",
 }
 
@@ -163,15 +164,33 @@ def test_a_graph_is_a_step_of_another_job(files):
     assert _sent() == ["4 words"]
 
 
+def test_schedules_of_a_shop_are_due_as_they_say(project):
+    shop = project("schedules")
+    made = {one.name: shop.defs.get_schedule_def(one.name) for one in shop.defs.schedules}
+    assert sorted(made) == [
+        "after_each_day",
+        "close_books",
+        "fetch_prices",
+        "stock_taking_new_york",
+        "stock_taking_zurich",
+    ]
+    assert made["stock_taking_new_york"].execution_timezone == "America/New_York"
+    assert list(made["close_books"].cron_schedules) == ["0 18 * * 5", "0 9 l * *"]
+    assert made["after_each_day"].cron_schedule == "30 0 * * *"
+    assert made["after_each_day"].policies.max_catchup_runs == 14
+    assert shop.defs.resolve_job_def("books").execute_in_process().success
+
+
 @pytest.mark.slow
-def test_the_tests_of_a_location_pass_where_it_stands(tmp_path):
-    copied = shutil.copytree(EXAMPLES / "testing_a_location", tmp_path / "location")
+@pytest.mark.parametrize(("folder", "passed"), [("testing_a_location", 8), ("schedules", 4)])
+def test_the_tests_of_a_location_pass_where_it_stands(folder, passed, tmp_path):
+    copied = shutil.copytree(EXAMPLES / folder, tmp_path / "location")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(
         command, cwd=copied, capture_output=True, text=True, timeout=50, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "8 passed" in done.stdout
+    assert f"{passed} passed" in done.stdout
 
 
 def test_every_folder_has_its_test():

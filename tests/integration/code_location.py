@@ -58,6 +58,7 @@ def snapshot(
     jobs: Iterable[snapshot_pb2.JobDefinition] = (),
     sensors: Iterable[snapshot_pb2.SensorDefinition] = (),
     checks: Iterable[snapshot_pb2.AssetCheckDefinition] = (),
+    schedules: Iterable[snapshot_pb2.ScheduleDefinition] = (),
 ) -> snapshot_pb2.LocationSnapshot:
     """Return the snapshot of a location, with its implicit job."""
     assets = list(assets)
@@ -68,7 +69,11 @@ def snapshot(
             snapshot_pb2.JobDefinition(name="__ASSET_JOB", implicit=True, asset_keys=executable)
         )
     return snapshot_pb2.LocationSnapshot(
-        assets=assets, jobs=jobs, sensors=list(sensors), checks=list(checks)
+        assets=assets,
+        jobs=jobs,
+        sensors=list(sensors),
+        checks=list(checks),
+        schedules=list(schedules),
     )
 
 
@@ -118,6 +123,8 @@ class CodeLocation(location_pb2_grpc.CodeLocationServiceServicer):
         self.held: dict[str, location_pb2.HeldRun] = {}
         self.canceled: list[str] = []
         self.runs_at_once = False
+        self.knows_schedules = True
+        self.scheduled: asyncio.Queue[location_pb2.EvaluateScheduleRequest] = asyncio.Queue()
         self.refuse_definitions = False
         self.reloads_to: snapshot_pb2.LocationSnapshot | None = None
         self.epoch = 0
@@ -303,6 +310,15 @@ class CodeLocation(location_pb2_grpc.CodeLocationServiceServicer):
         return location_pb2.EvaluateSensorResponse(
             build_id=self.build_id,
             run_requests=[location_pb2.RunRequest(run_key=str(request.triggering_event.id))],
+        )
+
+    async def EvaluateSchedule(self, request, context):  # noqa: N802
+        if not self.knows_schedules:
+            # As gRPC itself answers for a release without the call.
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
+        self.scheduled.put_nowait(request)
+        return location_pb2.EvaluateScheduleResponse(
+            build_id=self.build_id, run_requests=[location_pb2.RunRequest(run_key="k")]
         )
 
     async def StartRun(self, request, context):  # noqa: N802

@@ -16,6 +16,7 @@ from atoll.api.v1 import (
     events_pb2_grpc,
     locations_pb2_grpc,
     runs_pb2_grpc,
+    schedules_pb2_grpc,
 )
 from atoll_host import host as hosts
 from atoll_host import settings as host_settings
@@ -34,6 +35,7 @@ class Client:
         self.checks = checks_pb2_grpc.ChecksServiceStub(self.channel)
         self.runs = runs_pb2_grpc.RunsServiceStub(self.channel)
         self.sensors = automation_pb2_grpc.SensorsServiceStub(self.channel)
+        self.schedules = schedules_pb2_grpc.SchedulesServiceStub(self.channel)
         self.events = events_pb2_grpc.EventsServiceStub(self.channel)
 
     async def refused(self, call) -> rpc_errors.RpcError:

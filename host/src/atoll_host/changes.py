@@ -31,6 +31,7 @@ class Changes(services.Loop):
         runs: Set after runs were queued or ended: there may be something to hand over.
         cancels: Set after runs were asked to stop.
         sensors: Set after a sensor was started or stopped.
+        schedules: Set after a schedule was started or stopped.
         locations: Set after a code server registered, changed or went away.
         newest_event_id: The highest event id heard of: at least this much is in the log.
     """
@@ -43,6 +44,7 @@ class Changes(services.Loop):
         self.runs = signals.Broadcast()
         self.cancels = signals.Broadcast()
         self.sensors = signals.Broadcast()
+        self.schedules = signals.Broadcast()
         self.locations = signals.Broadcast()
         self.newest_event_id = 0
 
@@ -79,6 +81,7 @@ class Changes(services.Loop):
             notifications.EVENTS,
             notifications.RUNS,
             notifications.SENSORS,
+            notifications.SCHEDULES,
             notifications.LOCATIONS,
         )
         async with self._store.notifications(*channels) as stream:
@@ -96,6 +99,8 @@ class Changes(services.Loop):
                 self._runs_became(set(notification.payload.split(",")))
             case notifications.SENSORS:
                 self.sensors.set()
+            case notifications.SCHEDULES:
+                self.schedules.set()
             case notifications.LOCATIONS:
                 self.locations.set()
             case _:  # the connection was lost for a while
@@ -114,5 +119,12 @@ class Changes(services.Loop):
     def _poke_all(self) -> None:
         for tail in self._tails:
             tail.lose_sight()
-        for broadcast in (self.events, self.runs, self.cancels, self.sensors, self.locations):
+        for broadcast in (
+            self.events,
+            self.runs,
+            self.cancels,
+            self.sensors,
+            self.schedules,
+            self.locations,
+        ):
             broadcast.set()

@@ -9,7 +9,8 @@ The tree; `servicers.serving` holds the one table that turns it into gRPC status
     │   ├── InvalidRunConfig     run configuration that does not fit the job
     │   └── InvalidPageToken     a page token that the host did not make for this call
     ├── NotFound                 what the request names is not there
-    │   ├── UnknownLocation, UnknownJob, UnknownAsset, UnknownCheck, UnknownSensor, UnknownRun
+    │   ├── UnknownLocation, UnknownJob, UnknownAsset, UnknownCheck, UnknownSensor,
+    │   │   UnknownSchedule, UnknownRun
     ├── RequestIdReused          a request id came back with another request
     ├── EventsCompacted          the events that a watch would resume with are pruned
     ├── PolicyForbids            the host's policy does not allow it
@@ -112,6 +113,17 @@ class UnknownCheck(NotFound):
         super().__init__(message)
         self.asset_key = asset_key
         self.check_name = check_name
+
+
+class UnknownSchedule(NotFound):
+    """The location defines no such schedule."""
+
+    def __init__(self, location_name: str, schedule_name: str) -> None:
+        super().__init__(
+            f"Location {location_name!r} defines no schedule {schedule_name!r}. List its schedules."
+        )
+        self.location_name = location_name
+        self.schedule_name = schedule_name
 
 
 class UnknownSensor(NotFound):

@@ -14,6 +14,7 @@ import importlib.metadata
 import logging
 import socket
 import uuid
+from collections.abc import Callable
 
 from atoll._rpc import addresses, reasons
 from atoll._rpc import errors as rpc_errors
@@ -23,7 +24,8 @@ from atoll_host import clock as clocks
 from atoll_host import postgres, services
 from atoll_host import settings as host_settings
 from atoll_host.api import watching
-from atoll_host.automation import dispatching
+from atoll_host.automation import dispatching, terms
+from atoll_host.automation.schedules import leading as schedule_terms
 from atoll_host.automation.sensors import leading as sensor_terms
 from atoll_host.instance import dynamic_partitions, queries, reporting
 from atoll_host.instance import runs as instance_runs
@@ -41,6 +43,7 @@ from atoll_host.servicers import (
     mesh,
     partitions,
     runs,
+    schedules,
     sensors,
     serving,
 )
@@ -175,17 +178,7 @@ class Parts:
             clock,
             orphan_timeout_s=settings.run_orphan_timeout_s,
         )
-        sensors_around = sensor_terms.Surroundings(store, self.registry, self.changes, clock)
-        self.registry.on_registered(sensors_around.enroll)
-        self.dispatcher = dispatching.Dispatcher(
-            store,
-            clock,
-            {
-                "sensors": lambda: sensor_terms.Term(
-                    sensors_around, tick_timeout_s=settings.tick_timeout_s
-                )
-            },
-        )
+        self.dispatcher = dispatching.Dispatcher(store, clock, self._terms(settings, clock))
         self.registry.on_registered(self.run_watcher.registered)
         self.server = serving.server(
             settings.listen,
@@ -203,6 +196,26 @@ class Parts:
             self.dispatcher,
             _Serving(self.server),
         )
+
+    def _terms(
+        self, settings: host_settings.Settings, clock: clocks.Clock
+    ) -> dict[str, Callable[[], terms.Term]]:
+        """Return what makes the term of each kind of automation, once each hears of locations."""
+        around = (self.store, self.registry, self.changes, clock)
+        sensors_around = sensor_terms.Surroundings(*around)
+        schedules_around = schedule_terms.Surroundings(*around)
+        self.registry.on_registered(sensors_around.enroll)
+        self.registry.on_registered(schedules_around.enroll)
+        return {
+            "sensors": lambda: sensor_terms.Term(
+                sensors_around, tick_timeout_s=settings.tick_timeout_s
+            ),
+            "schedules": lambda: schedule_terms.Term(
+                schedules_around,
+                tick_timeout_s=settings.tick_timeout_s,
+                settings=settings.schedules,
+            ),
+        }
 
     def _servicers(
         self, settings: host_settings.Settings, clock: clocks.Clock
@@ -228,6 +241,9 @@ class Parts:
             checks=checks.ChecksServicer(self.registry, store.checks),
             runs=runs.RunsServicer(store, self.registry, settings),
             sensors=sensors.SensorsServicer(store.sensors, self.registry, self.changes),
+            schedules=schedules.SchedulesServicer(
+                store.schedules, self.registry, self.changes, clock
+            ),
             events=events.EventsServicer(store.events, watches),
             partitions=partitions.PartitionsServicer(dynamic),
         )

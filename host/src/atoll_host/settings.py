@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from atoll._rpc import addresses
 from atoll._rpc import errors as rpc_errors
 from atoll_host import errors
+from atoll_host.automation.schedules import settings as schedule_settings
 
 DATABASE_URL_VARIABLE = "ATOLL_DATABASE_URL"
 DEFAULT_LISTEN = "127.0.0.1:4700"
@@ -32,7 +33,8 @@ class Settings:
         active_per_location_max: How many of them in one location.
         lease_ttl_s: How long a code server counts as there after its last ping.
         run_orphan_timeout_s: How long a run outlives its code server before it fails.
-        tick_timeout_s: How long the evaluation of a sensor may take.
+        tick_timeout_s: How long the evaluation of a sensor or a schedule may take.
+        schedules: How schedules are evaluated.
         stop_deadline_s: How long the host may take to stop before what is left is abandoned.
     """
 
@@ -45,6 +47,9 @@ class Settings:
     lease_ttl_s: float = 10.0
     run_orphan_timeout_s: float = 300.0
     tick_timeout_s: float = 60.0
+    schedules: schedule_settings.ScheduleSettings = dataclasses.field(
+        default_factory=schedule_settings.ScheduleSettings
+    )
     stop_deadline_s: float = 15.0
 
     def __post_init__(self) -> None:

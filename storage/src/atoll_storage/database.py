@@ -29,6 +29,7 @@ from atoll_storage import (
     partition_store,
     records,
     run_store,
+    schedule_store,
     sensor_store,
 )
 
@@ -40,6 +41,7 @@ class Database:
         events: The event log.
         runs: Runs and their queue.
         sensors: Sensor states and ticks.
+        schedules: Schedule states and ticks.
         locations: Code servers, snapshots and owners of assets.
         outputs: Captured output of steps.
         checks: Evaluations of asset checks.
@@ -52,6 +54,7 @@ class Database:
         self.events = event_log.EventLog(engine, self._announcer)
         self.runs = run_store.RunStore(engine, self._announcer)
         self.sensors = sensor_store.SensorStore(engine, self._announcer)
+        self.schedules = schedule_store.ScheduleStore(engine, self._announcer)
         self.locations = location_store.LocationStore(engine, self._announcer)
         self.outputs = output_store.OutputStore(engine)
         self.checks = check_store.CheckStore(engine)

@@ -6,6 +6,8 @@
     ├── InvalidValue           a value that Postgres cannot store
     ├── StaleTick              the sensor's state moved since the tick began
     ├── UnknownSensor          nobody ever told storage of this sensor
+    ├── StaleScheduleTick      the schedule's state moved since the tick began
+    ├── UnknownSchedule        nobody ever told storage of this schedule
     ├── Compacted              the events asked for were pruned
     ├── StaleEpoch             the session was replaced by a newer one
     ├── RunFenced              the run is bound to another code server
@@ -67,6 +69,40 @@ class UnknownSensor(StorageError):
         )
         self.location_name = location_name
         self.sensor_name = sensor_name
+
+
+class StaleScheduleTick(StorageError):
+    """A tick was decided on a state of the schedule that is not the newest; nothing was stored.
+
+    Attributes:
+        location_name: The location of the schedule.
+        schedule_name: The schedule.
+    """
+
+    def __init__(self, location_name: str, schedule_name: str, reason: str) -> None:
+        super().__init__(
+            f"The tick of schedule {schedule_name!r} of location {location_name!r} is stale: "
+            f"{reason}. Read the schedule's state and decide again."
+        )
+        self.location_name = location_name
+        self.schedule_name = schedule_name
+
+
+class UnknownSchedule(StorageError):
+    """A schedule has no state yet.
+
+    Attributes:
+        location_name: The location that was named.
+        schedule_name: The schedule that was named.
+    """
+
+    def __init__(self, location_name: str, schedule_name: str) -> None:
+        super().__init__(
+            f"Location {location_name!r} has no schedule {schedule_name!r}. "
+            "Its code server must have registered with the definition first."
+        )
+        self.location_name = location_name
+        self.schedule_name = schedule_name
 
 
 class Compacted(StorageError):

@@ -363,6 +363,66 @@ class TickCommit:
     dynamic_partitions: Sequence[DynamicPartitionsChange] = ()
 
 
+@dataclasses.dataclass(frozen=True, slots=True, order=True)
+class ScheduleKey:
+    """Names a schedule in the mesh."""
+
+    location_name: str
+    schedule_name: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ScheduleState:
+    """What the host remembers of a schedule.
+
+    Attributes:
+        running: Whether it is evaluated; None until somebody starts or stops it: its default status
+            counts then.
+        timetable: When it is due, as the host wrote it down; empty where the schedule is gone from
+            its location. Times up to `position` were due by this one or by those before.
+        position: Every time up to this one is decided on.
+        version: Raised by each commit; a tick commits only against the version it began with.
+        failing_time: The time whose tick failed and will be tried again; None where there is none.
+        failures: How often that tick has failed.
+        waiting_reason: Why a tick that is due has to wait; empty where none has to.
+    """
+
+    key: ScheduleKey
+    running: bool | None
+    timetable: str
+    position: dt.datetime
+    version: int
+    start_time: dt.datetime | None
+    last_tick_time: dt.datetime | None
+    failing_time: dt.datetime | None
+    failures: int
+    waiting_reason: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ScheduleCommit:
+    """Everything that one tick of a schedule decided, to be stored as a whole or not at all.
+
+    Attributes:
+        expected_version: The version of the schedule's state when the tick began.
+        position: The new position; the same as before for a tick that will be tried again.
+        failing_time: The time whose tick will be tried again; None where there is none.
+        failures: How often that tick has failed.
+        runs: The runs to create. One whose request has a run already is left out and reported.
+        tick: As for sensors: the commit fills in run ids, skipped run keys and the end time.
+        dynamic_partitions: Changes of dynamic partitions, made in order in the same transaction.
+    """
+
+    key: ScheduleKey
+    expected_version: int
+    position: dt.datetime
+    tick: automation_pb2.Tick
+    failing_time: dt.datetime | None = None
+    failures: int = 0
+    runs: Sequence[NewRun] = ()
+    dynamic_partitions: Sequence[DynamicPartitionsChange] = ()
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class OutputPiece:
     """A piece of captured output. `stream` is the number of `atoll.mesh.v1.OutputStream`."""

@@ -304,6 +304,28 @@ sensors = sa.Table(
     postgresql_with={"fillfactor": "50"},
 )
 
+schedules = sa.Table(
+    "schedules",
+    metadata,
+    sa.Column("location_name", Name, primary_key=True),
+    sa.Column("schedule_name", Name, primary_key=True),
+    sa.Column("running", sa.Boolean, comment="NULL: the default of the definition."),
+    sa.Column(
+        "timetable", sa.Text, nullable=False, comment="When it is due. Empty: gone from the code."
+    ),
+    sa.Column(
+        "position", _TIME, nullable=False, comment="Every time up to this one is decided on."
+    ),
+    sa.Column("version", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("start_time", _TIME),
+    sa.Column("last_tick_time", _TIME),
+    sa.Column("failing_time", _TIME, comment="The time whose tick will be tried again."),
+    sa.Column("failures", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("waiting_reason", sa.Text, nullable=False, server_default=""),
+    comment="What is remembered of schedules.",
+    postgresql_with={"fillfactor": "50"},
+)
+
 ticks = sa.Table(
     "ticks",
     metadata,
@@ -314,7 +336,9 @@ ticks = sa.Table(
     sa.Column("start_time", _TIME, nullable=False),
     sa.Column("event_id", sa.BigInteger),
     sa.Column("payload", sa.LargeBinary, nullable=False, comment="atoll.api.v1.Tick"),
-    comment="Evaluations of sensors.",
+    sa.Column("schedule_name", Name, nullable=False, server_default=""),
+    sa.Column("scheduled_time", _TIME, comment="The time that the tick of a schedule is for."),
+    comment="Evaluations of sensors and schedules. Of the two names, one is empty.",
 )
 sa.Index(
     "ticks_newest",
@@ -322,6 +346,14 @@ sa.Index(
     ticks.c.sensor_name,
     ticks.c.start_time,
     ticks.c.tick_id,
+)
+sa.Index(
+    "ticks_of_schedules",
+    ticks.c.location_name,
+    ticks.c.schedule_name,
+    ticks.c.start_time,
+    ticks.c.tick_id,
+    postgresql_where=sa.text("schedule_name <> ''"),
 )
 # One decision per sensor and event. A failure (3) decides nothing: the event is tried again.
 sa.Index(

@@ -23,6 +23,8 @@ from atoll.api.v1 import (
     partitions_pb2_grpc,
     runs_pb2,
     runs_pb2_grpc,
+    schedules_pb2,
+    schedules_pb2_grpc,
 )
 from atoll.api.v1 import events_pb2 as api_pb2
 from atoll.definitions.v1 import snapshot_pb2
@@ -39,6 +41,7 @@ class ScriptedHost(
     assets_pb2_grpc.AssetsServiceServicer,
     checks_pb2_grpc.ChecksServiceServicer,
     automation_pb2_grpc.SensorsServiceServicer,
+    schedules_pb2_grpc.SchedulesServiceServicer,
     runs_pb2_grpc.RunsServiceServicer,
     events_pb2_grpc.EventsServiceServicer,
     partitions_pb2_grpc.PartitionsServiceServicer,
@@ -53,6 +56,8 @@ class ScriptedHost(
         self.job = locations_pb2.GetJobResponse()
         self.sensors: list[automation_pb2.Sensor] = []
         self.ticks: list[automation_pb2.Tick] = []
+        self.schedules: list[schedules_pb2.Schedule] = []
+        self.schedule_ticks: list[automation_pb2.Tick] = []
         self.runs: dict[str, runs_pb2.Run] = {}
         self.run_by_request: dict[str, str] = {}
         self.events: list[events_pb2.StoredEvent] = []
@@ -156,6 +161,31 @@ class ScriptedHost(
     async def ListTicks(self, request, context):
         return automation_pb2.ListTicksResponse(ticks=self.ticks)
 
+    async def ListSchedules(self, request, context):
+        return schedules_pb2.ListSchedulesResponse(schedules=self.schedules)
+
+    def schedule(self, location_name: str) -> schedules_pb2.Schedule:
+        for schedule in self.schedules:
+            if schedule.location_name == location_name:
+                return schedule
+        raise errors.NotFoundError("No such schedule.", reason=reasons.UNKNOWN_SCHEDULE)
+
+    async def GetSchedule(self, request, context):
+        return schedules_pb2.GetScheduleResponse(schedule=self.schedule(request.location_name))
+
+    async def StartSchedule(self, request, context):
+        found = self.schedule(request.location_name)
+        found.status = snapshot_pb2.SCHEDULE_STATUS_RUNNING
+        return schedules_pb2.StartScheduleResponse(schedule=found)
+
+    async def StopSchedule(self, request, context):
+        found = self.schedule(request.location_name)
+        found.status = snapshot_pb2.SCHEDULE_STATUS_STOPPED
+        return schedules_pb2.StopScheduleResponse(schedule=found)
+
+    async def ListScheduleTicks(self, request, context):
+        return schedules_pb2.ListScheduleTicksResponse(ticks=self.schedule_ticks)
+
     async def LaunchRun(self, request, context):
         self.launches.append(request)
         run_id = self.run_by_request.setdefault(request.request_id, str(uuid.uuid4()))
@@ -217,6 +247,7 @@ _SERVICES = {
     "AssetsService": assets_pb2_grpc.add_AssetsServiceServicer_to_server,
     "ChecksService": checks_pb2_grpc.add_ChecksServiceServicer_to_server,
     "SensorsService": automation_pb2_grpc.add_SensorsServiceServicer_to_server,
+    "SchedulesService": schedules_pb2_grpc.add_SchedulesServiceServicer_to_server,
     "RunsService": runs_pb2_grpc.add_RunsServiceServicer_to_server,
     "EventsService": events_pb2_grpc.add_EventsServiceServicer_to_server,
     "PartitionsService": partitions_pb2_grpc.add_PartitionsServiceServicer_to_server,

@@ -194,3 +194,27 @@ def test_schedules_and_jobs_are_found_in_modules():
     assert set(defs.jobs) == {nightly, ASSET_JOB}
     merged = dg.Definitions.merge(defs, dg.Definitions(schedules=[made]))
     assert list(merged.schedules) == [made]
+
+
+@pytest.mark.parametrize(
+    ("policy", "complaint"),
+    [
+        ({"skipped_times": "later"}, "skipped_times of the schedule 's' is 'later'"),
+        ({"repeated_times": "twice"}, "Give one of 'first', 'last', 'both'"),
+        ({"max_catchup_runs": -1}, "max_catchup_runs of the schedule 's' is -1"),
+        ({"max_catchup_runs": True}, "Give a number from 0 to 1000"),
+        ({"max_tick_retries": 101}, "Give a number from 0 to 100"),
+    ],
+)
+def test_policies_that_cannot_be_are_told(policy, complaint):
+    with pytest.raises(dg.InvalidDefinitionError, match=complaint):
+        dg.ScheduleDefinition("s", cron_schedule="@daily", job_name="job", **policy)
+
+
+def test_policies_are_taken_by_the_decorator_too():
+    @dg.schedule("@daily", job_name="job", skipped_times="skip", max_tick_retries=0)
+    def nightly():
+        return None
+
+    assert (nightly.policies.skipped_times, nightly.policies.repeated_times) == ("skip", "first")
+    assert (nightly.policies.max_catchup_runs, nightly.policies.max_tick_retries) == (None, 0)

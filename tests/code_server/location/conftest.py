@@ -121,6 +121,18 @@ class Location:
         assert message is not None
         return message.evaluated
 
+    def evaluate_schedule(
+        self, channel: framing.Channel, schedule: str, scheduled_time: str
+    ) -> location_pb2.EvaluateScheduleResponse:
+        request = location_pb2.EvaluateScheduleRequest(schedule_name=schedule, tick_id="t")
+        request.scheduled_time.FromJsonString(scheduled_time)
+        evaluate = process_pb2.Evaluate(schedule=request)
+        channel.send(process_pb2.ServerMessage(evaluate=evaluate))
+        message = channel.receive(TIMEOUT_S)
+        assert message is not None
+        assert message.evaluated.tick_id == "t"
+        return message.evaluated.schedule
+
     def start_run(
         self, run_id: str = "", job_name: str = "__ASSET_JOB", **plan: object
     ) -> tuple[run_directory.RunDirectory, str, int]:

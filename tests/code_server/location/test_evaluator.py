@@ -1,4 +1,4 @@
-"""Whatever a sensor does, its tick gets an answer, and the next tick knows nothing of it."""
+"""Whatever user code does, its tick gets an answer, and the next tick knows nothing of it."""
 
 import pytest
 
@@ -41,6 +41,19 @@ def floods(context):
 @dg.sensor(job=job)
 def unsendable():
     return dg.RunRequest(run_config={"ops": {"x": object()}})
+
+@dg.schedule("0 6 * * *", job=job, execution_timezone="Europe/Zurich", tags={"a": "b"})
+def at_six(context):
+    context.log.info("due at %s", context.scheduled_execution_time.isoformat())
+    return dg.RunRequest(run_key=f"{context.scheduled_execution_time:%H:%M}")
+
+@dg.schedule("0 6 * * *", job=job)
+def skips():
+    return dg.SkipReason("a holiday")
+
+@dg.schedule("0 6 * * *", job=job)
+def breaks():
+    raise ValueError("no calendar")
 
 @dg.asset_sensor(asset_key=dg.AssetKey("upstream"), job=job)
 def watches(context, event):
@@ -98,3 +111,20 @@ def test_an_asset_sensor_sees_the_materialization(serving, channel):
     assert not response.HasField("failure"), response.failure
     assert (response.run_requests[0].run_key, response.cursor) == ("4", "9")
     assert response.run_requests[0].tags["rows"] == "3"
+
+
+def test_a_schedule_decides_for_its_time_in_its_own_zone(serving, channel):
+    response = serving.evaluate_schedule(channel, "at_six", "2026-07-01T04:00:00Z")
+    (asked,) = response.run_requests
+    assert (asked.run_key, asked.job_name, asked.tags["a"]) == ("06:00", "job", "b")
+    assert [line.message for line in response.log_lines] == ["due at 2026-07-01T06:00:00+02:00"]
+    assert response.HasField("duration")
+
+
+def test_a_schedule_that_skips_or_raises_is_an_answer_too(serving, channel):
+    time = "2026-07-01T04:00:00Z"
+    assert serving.evaluate_schedule(channel, "skips", time).skip_reason == "a holiday"
+    failure = serving.evaluate_schedule(channel, "breaks", time).failure
+    assert (failure.type, failure.message) == ("ValueError", "no calendar")
+    assert failure.frames[-1].function == "breaks"
+    assert "'none'" in serving.evaluate_schedule(channel, "none", time).failure.message

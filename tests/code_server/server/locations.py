@@ -70,6 +70,15 @@ BASIC = """
     stubborn_job = dg.define_asset_job("stubborn_job", selection=[stubborn])
     exits_job = dg.define_asset_job("exits_job", selection=[exits])
 
+    @dg.schedule("0 6 * * *", job=numbers_job)
+    def slow_schedule():
+        while True:
+            time.sleep(1)
+
+    @dg.schedule("0 6 * * *", job=numbers_job)
+    def quick_schedule(context):
+        return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
+
     @dg.sensor(job=numbers_job)
     def quick(context):
         return dg.RunRequest(run_key=f"{os.getpid()}")
@@ -122,6 +131,16 @@ class Location:
         )
         request.timeout.FromMilliseconds(int(timeout_s * 1000))
         return await self.stub.EvaluateSensor(request, timeout=60)
+
+    async def evaluate_schedule(
+        self, schedule_name: str, scheduled_time: str, timeout_s: float = 20
+    ) -> location_pb2.EvaluateScheduleResponse:
+        request = location_pb2.EvaluateScheduleRequest(
+            schedule_name=schedule_name, tick_id=str(uuid.uuid4())
+        )
+        request.scheduled_time.FromJsonString(scheduled_time)
+        request.timeout.FromMilliseconds(int(timeout_s * 1000))
+        return await self.stub.EvaluateSchedule(request, timeout=60)
 
     async def start_run(self, plan: location_pb2.RunPlan) -> location_pb2.StartRunResponse:
         return await self.stub.StartRun(location_pb2.StartRunRequest(plan=plan), timeout=20)

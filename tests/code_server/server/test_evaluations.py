@@ -79,6 +79,28 @@ async def test_an_unknown_sensor_is_refused(location):
     assert error.metadata["sensor_name"] == "nothing"
 
 
+async def test_a_schedule_decides_in_the_same_processes(location):
+    response = await location.evaluate_schedule("quick_schedule", "2026-01-02T06:00:00Z")
+    assert response.build_id == "b1"
+    [request] = response.run_requests
+    assert request.run_key == "2026-01-02T06:00:00+00:00"
+
+
+async def test_a_schedule_that_never_returns_is_killed(location):
+    response = await location.evaluate_schedule(
+        "slow_schedule", "2026-01-02T06:00:00Z", timeout_s=0.5
+    )
+    assert response.failure.type == "EvaluationTimeout"
+    assert "The schedule 'slow_schedule' took longer than 0.5 s" in response.failure.message
+    assert response.build_id == "b1"
+
+
+async def test_an_unknown_schedule_is_refused(location):
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await location.evaluate_schedule("quick", "2026-01-02T06:00:00Z")
+    assert errors.from_call(caught.value).reason == reasons.UNKNOWN_SCHEDULE
+
+
 async def test_a_timeout_must_be_positive(location):
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await location.evaluate("quick", timeout_s=-1)

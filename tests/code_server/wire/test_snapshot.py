@@ -55,8 +55,21 @@ SOURCE = textwrap.dedent(
     @dg.multi_asset_sensor(monitored_assets=[dg.AssetKey("b"), dg.AssetKey("a")], job=nightly)
     def on_both(): ...
 
+    at_three = dg.ScheduleDefinition(
+        job=nightly, cron_schedule="0 3 * * *", execution_timezone="Europe/Zurich",
+        tags={"k": "v"}, metadata={"rows": 3}, owners=["team:data"], skipped_times="skip",
+        repeated_times="last", max_catchup_runs=0, max_tick_retries=2,
+    )
+
+    @dg.schedule(
+        cron_schedule=["0 1 * * *", "@hourly"], target=[report],
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+    )
+    def assets_often():
+        \"\"\"Asks for a report.\"\"\"
+
     defs = dg.Definitions(
-        assets=[sales, report, external], jobs=[nightly],
+        assets=[sales, report, external], jobs=[nightly], schedules=[at_three, assets_often],
         sensors=[on_elsewhere, polls, on_both], metadata={"team": "data"},
     )
     """
@@ -95,7 +108,7 @@ def test_assets_are_described_whole_and_sorted(made):
 
 
 def test_jobs_are_described_with_their_schema(made):
-    everything, nightly = made.jobs
+    everything, _, nightly = made.jobs
     assert (everything.name, everything.implicit) == ("__ASSET_JOB", True)
     assert not everything.HasField("default_config")
     assert (nightly.description, nightly.implicit) == ("Every night.", False)
@@ -120,6 +133,30 @@ def test_sensors_are_described(made):
     assert (polls.kind, list(polls.job_names)) == (snapshot_pb2.SENSOR_KIND_POLLING, ["nightly"])
     assert polls.minimum_interval.ToTimedelta().total_seconds() == 0.5
     assert polls.default_status == snapshot_pb2.SENSOR_STATUS_RUNNING
+
+
+def test_schedules_are_described(made):
+    often, three = made.schedules
+    assert (three.name, three.job_name, list(three.cron_schedules)) == (
+        "nightly_schedule",
+        "nightly",
+        ["0 3 * * *"],
+    )
+    assert (three.execution_timezone, list(three.owners)) == ("Europe/Zurich", ["team:data"])
+    assert (dict(three.tags), three.metadata["rows"].int) == ({"k": "v"}, 3)
+    assert three.skipped_times == snapshot_pb2.SKIPPED_TIMES_SKIP
+    assert three.repeated_times == snapshot_pb2.REPEATED_TIMES_LAST
+    assert (three.HasField("catch_up_max"), three.catch_up_max, three.retries_max) == (True, 0, 2)
+    assert three.default_status == snapshot_pb2.SCHEDULE_STATUS_STOPPED
+    assert (often.name, often.description) == ("assets_often", "Asks for a report.")
+    assert list(often.cron_schedules) == ["0 1 * * *", "@hourly"]
+    assert [list(key.path) for key in often.asset_selection] == [["report"]]
+    assert often.job_name in {job.name for job in made.jobs}
+    assert often.default_status == snapshot_pb2.SCHEDULE_STATUS_RUNNING
+    assert often.skipped_times == snapshot_pb2.SKIPPED_TIMES_SHIFT
+    assert often.repeated_times == snapshot_pb2.REPEATED_TIMES_FIRST
+    assert not often.HasField("catch_up_max")
+    assert often.source.file == "made.py"
 
 
 def test_definitions_may_carry_metadata(made):

@@ -5,8 +5,8 @@ import io
 
 import pytest
 
-from atoll.api.v1 import locations_pb2
-from atoll.definitions.v1 import values_pb2
+from atoll.api.v1 import automation_pb2, locations_pb2, schedules_pb2
+from atoll.definitions.v1 import snapshot_pb2, values_pb2
 from atoll.events.v1 import events_pb2
 from atoll_host.dev import console, narrator
 from tests.code_server.cli_client import scripted_host
@@ -84,3 +84,35 @@ async def test_an_asset_that_is_claimed_in_vain_is_told_once(host):
         "asset a/b belongs to location reports: it is not materialized here",
         "it is away",
     ]
+
+
+async def test_what_a_schedule_decided_is_told_and_the_same_reason_once(host):
+    def tick(number: int, status: int, **fields) -> automation_pb2.Tick:
+        return automation_pb2.Tick(tick_id=str(number), status=status, **fields)
+
+    skipped = [tick(2, 2, skip_reason="a holiday"), tick(3, 2, skip_reason="a holiday")]
+    failed = tick(4, 3, failure=values_pb2.Failure(type="ValueError", message="no calendar"))
+    nightly = schedules_pb2.Schedule(
+        location_name="sales",
+        definition=snapshot_pb2.ScheduleDefinition(name="nightly"),
+        latest_tick=tick(1, 1, run_ids=["r"]),
+    )
+    host.schedules, host.schedule_ticks = [nightly], [tick(1, 1, run_ids=["r"])]
+    screen = Screen()
+    async with scripted_host.serving_host(host) as address:
+        narrating = narrator.Narrator(address, console.Console(["sales"], screen))
+        await narrating.start()
+        try:
+            async with asyncio.timeout(10):
+                while not narrating._ticks:  # noqa: ASYNC110 - the first look tells nothing
+                    await asyncio.sleep(0.01)
+            last = tick(5, 1, run_ids=["r", "s"])
+            host.schedule_ticks = [last, failed, *reversed(skipped), *host.schedule_ticks]
+            nightly.latest_tick.CopyFrom(last)
+            await screen.line("requested 2 runs")
+        finally:
+            await narrating.stop()
+    lines = [line.partition("| ")[2] for line in screen.getvalue().splitlines()]
+    assert lines[0] == "schedule nightly skipped: a holiday"
+    assert lines[1].endswith("ValueError: no calendar")
+    assert lines[2].startswith("schedule nightly requested 2 runs")

@@ -24,7 +24,11 @@ Path = tuple[str, ...]
 Evaluate = Callable[
     [location_pb2.EvaluateSensorRequest], Awaitable[location_pb2.EvaluateSensorResponse]
 ]
+EvaluateSchedule = Callable[
+    [location_pb2.EvaluateScheduleRequest], Awaitable[location_pb2.EvaluateScheduleResponse]
+]
 Answer = Callable[[], Awaitable[None]]
+Defined = snapshot_pb2.SensorDefinition | snapshot_pb2.ScheduleDefinition
 
 
 def asset_key(path: Path) -> values_pb2.AssetKey:
@@ -54,9 +58,11 @@ def sensor(
     return definition
 
 
-def snapshot(*sensors: snapshot_pb2.SensorDefinition) -> snapshot_pb2.LocationSnapshot:
+def snapshot(*defined: Defined) -> snapshot_pb2.LocationSnapshot:
     return snapshot_pb2.LocationSnapshot(
-        jobs=[snapshot_pb2.JobDefinition(name="job")], sensors=sensors
+        jobs=[snapshot_pb2.JobDefinition(name="job")],
+        sensors=[one for one in defined if isinstance(one, snapshot_pb2.SensorDefinition)],
+        schedules=[one for one in defined if isinstance(one, snapshot_pb2.ScheduleDefinition)],
     )
 
 
@@ -72,6 +78,12 @@ async def _skip(_: location_pb2.EvaluateSensorRequest) -> location_pb2.EvaluateS
     return location_pb2.EvaluateSensorResponse(skip_reason="nothing to do")
 
 
+async def _request_one(
+    _: location_pb2.EvaluateScheduleRequest,
+) -> location_pb2.EvaluateScheduleResponse:
+    return location_pb2.EvaluateScheduleResponse(run_requests=[location_pb2.RunRequest()])
+
+
 async def _agree() -> None:
     return None
 
@@ -85,6 +97,8 @@ class CodeServer:
         self.described_as = server_id
         self.evaluations: list[location_pb2.EvaluateSensorRequest] = []
         self.sensors: dict[str, Evaluate] = {}
+        self.scheduled: list[location_pb2.EvaluateScheduleRequest] = []
+        self.schedules: dict[str, EvaluateSchedule] = {}
         self.plans: list[location_pb2.RunPlan] = []
         self.held: dict[str, location_pb2.RunPlan] = {}
         self.canceled: list[str] = []
@@ -110,6 +124,15 @@ class CodeServer:
         self.evaluations.append(request)
         await self._note()
         response = await self.sensors.get(request.sensor_name, _skip)(request)
+        response.build_id = "build"
+        return response
+
+    async def evaluate_schedule(
+        self, request: location_pb2.EvaluateScheduleRequest
+    ) -> location_pb2.EvaluateScheduleResponse:
+        self.scheduled.append(request)
+        await self._note()
+        response = await self.schedules.get(request.schedule_name, _request_one)(request)
         response.build_id = "build"
         return response
 
@@ -230,7 +253,7 @@ class Mesh:
     async def serve(
         self,
         location_name: str,
-        *sensors: snapshot_pb2.SensorDefinition,
+        *defined: Defined,
         server_id: str = "",
         lease_ttl_s: float = 3600.0,
     ) -> CodeServer:
@@ -240,12 +263,12 @@ class Mesh:
             self.store, location_name, server.server_id, lease_ttl_s=lease_ttl_s
         )
         self.servers[server.server_id] = record
-        self.locations.serve(server, record, snapshot(*sensors))
+        self.locations.serve(server, record, snapshot(*defined))
         return server
 
-    def redefine(self, server: CodeServer, *sensors: snapshot_pb2.SensorDefinition) -> None:
+    def redefine(self, server: CodeServer, *defined: Defined) -> None:
         """Reload the code of a location."""
-        self.locations.serve(server, self.servers[server.server_id], snapshot(*sensors))
+        self.locations.serve(server, self.servers[server.server_id], snapshot(*defined))
 
     async def materialize(self, *paths: Path) -> list[int]:
         """Store materializations, as the intake would; return their ids."""

@@ -67,6 +67,7 @@ def _counts(outcome: checking.Outcome) -> dict[str, int]:
         "executable_assets": sum(asset.executable for asset in snapshot.assets),
         "jobs": sum(not job.implicit for job in snapshot.jobs),
         "sensors": len(snapshot.sensors),
+        "schedules": len(snapshot.schedules),
         "checks": len(snapshot.checks),
         "resources": len(snapshot.resources),
     }
@@ -80,6 +81,7 @@ def _summary(location_name: str, target: launch.Target, outcome: checking.Outcom
         *([_number(external, "external asset")] if external else []),
         _number(counts["jobs"], "job"),
         _number(counts["sensors"], "sensor"),
+        *([_number(counts["schedules"], "schedule")] if counts["schedules"] else []),
         *([_number(counts["checks"], "check")] if counts["checks"] else []),
         *([_number(counts["resources"], "resource")] if counts["resources"] else []),
     ]

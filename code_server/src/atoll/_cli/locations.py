@@ -131,6 +131,7 @@ def _details(location: locations_pb2.Location) -> str:
                     rendering.count(counts.asset_checks, "check"),
                     rendering.count(counts.jobs, "job"),
                     rendering.count(counts.sensors, "sensor"),
+                    rendering.count(counts.schedules, "schedule"),
                     rendering.count(counts.resources, "resource"),
                 )
             ),

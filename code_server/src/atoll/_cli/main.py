@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, Lazy] = {
     "checks": Lazy("atoll._cli.checks", "checks", "Look at the checks of assets."),
     "jobs": Lazy("atoll._cli.jobs", "jobs", "Look at jobs and what they are made of."),
     "sensors": Lazy("atoll._cli.sensors", "sensors", "Look at, start and stop sensors."),
+    "schedules": Lazy("atoll._cli.schedules", "schedules", "Look at, start and stop schedules."),
     "runs": Lazy("atoll._cli.runs", "runs", "Look at, launch and cancel runs."),
     "partitions": Lazy(
         "atoll._cli.partitions", "partitions", "Look at and change dynamic partitions."

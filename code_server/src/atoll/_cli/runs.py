@@ -43,6 +43,8 @@ _STATUSES: Final[Mapping[str, "runs_pb2.RunStatus.ValueType"]] = {
     if number != runs_pb2.RUN_STATUS_UNSPECIFIED
 }
 
+_SCHEDULE_NAME_TAG = "atoll/schedule_name"
+
 
 @click.group()
 def runs() -> None:
@@ -431,7 +433,10 @@ def _partition(run: runs_pb2.Run) -> str:
 
 
 def _asked_by(run: runs_pb2.Run) -> str:
-    return f"sensor {run.sensor_name}" if run.sensor_name else "launch"
+    if run.sensor_name:
+        return f"sensor {run.sensor_name}"
+    schedule_name = run.tags.get(_SCHEDULE_NAME_TAG)
+    return f"schedule {schedule_name}" if schedule_name else "launch"
 
 
 def _seconds(run: runs_pb2.Run) -> float | None:

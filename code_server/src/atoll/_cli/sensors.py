@@ -2,7 +2,7 @@
 
 import click
 
-from atoll._cli import connection, rendering
+from atoll._cli import connection, rendering, tick_texts
 from atoll.api.v1 import automation_pb2
 from atoll.client import connection as client_connection
 from atoll.client import documents, errors
@@ -25,11 +25,6 @@ _TICK_COLUMNS = (
     rendering.Column("RUNS", align="right"),
     rendering.Column("WHAT", shrinks=True),
 )
-_STATUSES = {
-    "success": automation_pb2.TICK_STATUS_SUCCESS,
-    "skipped": automation_pb2.TICK_STATUS_SKIPPED,
-    "failure": automation_pb2.TICK_STATUS_FAILURE,
-}
 
 
 @click.group()
@@ -94,7 +89,7 @@ def stop(name: str, location: str, host: str, *, as_json: bool) -> None:
     "--status",
     "statuses",
     multiple=True,
-    type=click.Choice(sorted(_STATUSES)),
+    type=click.Choice(sorted(tick_texts.STATUSES)),
     help="Only evaluations with this outcome; may be repeated.",
 )
 @connection.limit_option(25)
@@ -115,7 +110,7 @@ def ticks(  # noqa: PLR0913 - one parameter for each option
 
     async def work(client: client_connection.Client) -> None:
         owner = await _location_of(client, name, location)
-        wanted = [_STATUSES[status] for status in statuses]
+        wanted = [tick_texts.STATUSES[status] for status in statuses]
         found = [
             tick async for tick in client.sensors.ticks(owner, name, statuses=wanted, limit=limit)
         ]
@@ -125,7 +120,7 @@ def ticks(  # noqa: PLR0913 - one parameter for each option
             how = "with that outcome" if statuses else "yet"
             click.echo(f"{owner}/{name} has not been evaluated {how}.")
         elif logs:
-            click.echo("\n\n".join(_tick_log(tick, connection.terminal()) for tick in found))
+            click.echo("\n\n".join(tick_texts.log(tick, connection.terminal()) for tick in found))
         else:
             terminal = connection.terminal()
             rows = [_tick_row(tick, terminal) for tick in found]
@@ -191,32 +186,5 @@ def _tick_row(tick: automation_pb2.Tick, terminal: rendering.Terminal) -> list[s
         str(tick.event_id) if tick.event_id else rendering.NOTHING,
         tick.build_id or rendering.NOTHING,
         str(len(tick.run_ids)),
-        _what(tick, terminal),
+        tick_texts.what(tick, terminal),
     ]
-
-
-def _tick_log(tick: automation_pb2.Tick, terminal: rendering.Terminal) -> str:
-    lines = "\n".join(
-        f"{rendering.clock_time(documents.moment(line, 'timestamp'))}  "
-        f"{documents.enum_name(line, 'level')} {line.message}"
-        for line in tick.log_lines
-    )
-    pairs = [
-        ("time", rendering.moment_exact(documents.moment(tick, "start_time"))),
-        ("outcome", documents.enum_name(tick, "status")),
-        ("build", tick.build_id),
-        ("what", "" if tick.HasField("failure") else _what(tick, terminal)),
-        ("failure", documents.failure_text(tick.failure) if tick.HasField("failure") else ""),
-        ("logged", lines),
-    ]
-    return rendering.fields(pairs, terminal)
-
-
-def _what(tick: automation_pb2.Tick, terminal: rendering.Terminal) -> str:
-    if tick.HasField("failure"):
-        return documents.failure_line(tick.failure)
-    if tick.skip_reason:
-        return tick.skip_reason
-    known = ", ".join(tick.skipped_run_keys)
-    runs = ", ".join(connection.run_id(run_id, terminal) for run_id in tick.run_ids)
-    return runs + (f" (had a run already: {known})" if known else "")

@@ -10,7 +10,13 @@ from atoll import _records as records
 from atoll import errors
 from atoll._definitions import jobs as job_definitions
 from atoll._definitions import metadata as metadata_values
-from atoll._definitions import run_requests, schedules, sources, unresolved_schedules
+from atoll._definitions import (
+    run_requests,
+    schedule_policies,
+    schedules,
+    sources,
+    unresolved_schedules,
+)
 from atoll._partitions import (
     multi_partitions,
     partition_keys,
@@ -43,6 +49,11 @@ def build_schedule_from_partitioned_job(
     execution_timezone: str | None = None,
     metadata: metadata_values.RawMetadataMapping | None = None,
     owners: Sequence[str] | None = None,
+    *,
+    skipped_times: schedule_policies.SkippedTimes = "shift",
+    repeated_times: schedule_policies.RepeatedTimes = "first",
+    max_catchup_runs: int | None = None,
+    max_tick_retries: int | None = None,
 ) -> schedules.ScheduleDefinition | unresolved_schedules.UnresolvedPartitionedScheduleDefinition:
     """Build a schedule that asks for a run of each partition once it is there.
 
@@ -64,6 +75,10 @@ def build_schedule_from_partitioned_job(
         execution_timezone: The time zone of `cron_schedule`; UTC where not given.
         metadata: What to attach to the definition.
         owners: Who answers for the schedule.
+        skipped_times: As for `ScheduleDefinition`.
+        repeated_times: As for `ScheduleDefinition`.
+        max_catchup_runs: How many partitions whose tick was missed are made up for.
+        max_tick_retries: As for `ScheduleDefinition`.
 
     Returns:
         The schedule, for `Definitions(schedules=...)`.
@@ -80,6 +95,10 @@ def build_schedule_from_partitioned_job(
         "tags": tags,
         "metadata": metadata,
         "owners": owners,
+        "skipped_times": skipped_times,
+        "repeated_times": repeated_times,
+        "max_catchup_runs": max_catchup_runs,
+        "max_tick_retries": max_tick_retries,
     }
     if isinstance(job, job_definitions.JobDefinition):
         return _built(own_name, job, when, options, sources.of_caller())

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from atoll import errors
 from atoll._definitions import metadata as metadata_values
-from atoll._definitions import schedules
+from atoll._definitions import schedule_policies, schedules
 
 
 def schedule(
@@ -27,6 +27,10 @@ def schedule(
     required_resource_keys: Collection[str] | None = None,
     target: schedules.ScheduleTarget | None = None,
     owners: Sequence[str] | None = None,
+    skipped_times: schedule_policies.SkippedTimes = "shift",
+    repeated_times: schedule_policies.RepeatedTimes = "first",
+    max_catchup_runs: int | None = None,
+    max_tick_retries: int | None = None,
 ) -> Callable[[schedules.ScheduleFunction], schedules.ScheduleDefinition]:
     """Make a schedule of a function that says what to run at a tick.
 
@@ -49,6 +53,15 @@ def schedule(
         required_resource_keys: The resources that the function takes from `context.resources`.
         target: The job, or the assets, that it asks for.
         owners: Who answers for the schedule.
+        skipped_times: What becomes of a time of the day that daylight saving skips: "shift", it is
+            due at the first moment that there is, or "skip", it is not due on that day.
+        repeated_times: What becomes of a time of the day that daylight saving repeats: it is due
+            the "first" time, the "last" time, or "both" times. A cron schedule of every hour
+            follows the time that passes, whatever is said here.
+        max_catchup_runs: How many of the ticks that were missed while the host or the location was
+            away are made up for, the newest of them; what the host says where not given.
+        max_tick_retries: How often a tick that failed is tried again; what the host says where not
+            given.
 
     Returns:
         A decorator that makes the schedule.
@@ -87,6 +100,10 @@ def schedule(
             required_resource_keys=required_resource_keys,
             target=target,
             owners=owners,
+            skipped_times=skipped_times,
+            repeated_times=repeated_times,
+            max_catchup_runs=max_catchup_runs,
+            max_tick_retries=max_tick_retries,
         )
 
     return decorate

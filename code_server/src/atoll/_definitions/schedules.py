@@ -17,6 +17,7 @@ from atoll._definitions import (
     asset_events,
     asset_selection,
     run_requests,
+    schedule_policies,
     schedule_results,
     sources,
     tick_functions,
@@ -92,6 +93,15 @@ class ScheduleDefinition:
         required_resource_keys: The resources that its functions take from `context.resources`.
         target: The job, or the assets, that it asks for.
         owners: Who answers for the schedule.
+        skipped_times: What becomes of a time of the day that daylight saving skips: "shift", it is
+            due at the first moment that there is, or "skip", it is not due on that day.
+        repeated_times: What becomes of a time of the day that daylight saving repeats: it is due
+            the "first" time, the "last" time, or "both" times. A cron schedule of every hour
+            follows the time that passes, whatever is said here.
+        max_catchup_runs: How many of the ticks that were missed while the host or the location was
+            away are made up for, the newest of them; what the host says where not given.
+        max_tick_retries: How often a tick that failed is tried again; what the host says where not
+            given.
 
     Raises:
         InvalidDefinitionError: Something of it cannot be, or two things contradict each other.
@@ -121,6 +131,10 @@ class ScheduleDefinition:
         required_resource_keys: Collection[str] | None = None,
         target: ScheduleTarget | None = None,
         owners: Sequence[str] | None = None,
+        skipped_times: schedule_policies.SkippedTimes = "shift",
+        repeated_times: schedule_policies.RepeatedTimes = "first",
+        max_catchup_runs: int | None = None,
+        max_tick_retries: int | None = None,
     ) -> None:
         self.name = _name(name, job_name, job, target)
         self._target: JobTarget | None = _target(self.name, job_name, job, target)
@@ -155,6 +169,15 @@ class ScheduleDefinition:
             *(one.required_resource_keys for one in self._functions.values())
         )
         self.owners = tuple(owners or ())
+        self.policies = schedule_policies.checked(
+            self.name,
+            schedule_policies.SchedulePolicies(
+                skipped_times=skipped_times,
+                repeated_times=repeated_times,
+                max_catchup_runs=max_catchup_runs,
+                max_tick_retries=max_tick_retries,
+            ),
+        )
         position = None if execution_fn is None else sources.of_function(execution_fn)
         self.source = position or sources.of_caller()
 

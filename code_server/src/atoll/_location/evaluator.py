@@ -1,14 +1,17 @@
 """The process that evaluates ticks, one after the other.
 
 It ends when the code server closes its connection. Forked from the definitions process, or
-spawned. What the sensor raises, logs and writes is part of the answer. It keeps no time limit of
-its own: user code may hang anywhere, so the code server keeps it, and kills.
+spawned. What the sensor or the schedule raises, logs and writes is part of the answer. It keeps no
+time limit of its own: user code may hang anywhere, so the code server keeps it, and kills.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 from google.protobuf import duration_pb2
 
@@ -17,6 +20,7 @@ from atoll._execution import ticks
 from atoll._instance import instance as instance_module
 from atoll._location import capture, errors, loading, priority, relay, relay_backend, tick_log
 from atoll._wire import failures
+from atoll._wire import schedules as schedule_messages
 from atoll._wire import ticks as tick_messages
 from atoll.location.v1 import location_pb2
 from atoll.process.v1 import process_pb2
@@ -25,6 +29,13 @@ EXIT_LOAD_FAILED = 1
 EXIT_UNREACHABLE = 3
 
 _OUTPUT_BYTES_MAX = 128 * 1024
+
+_Request = TypeVar(
+    "_Request", location_pb2.EvaluateSensorRequest, location_pb2.EvaluateScheduleRequest
+)
+_Response = TypeVar(
+    "_Response", location_pb2.EvaluateSensorResponse, location_pb2.EvaluateScheduleResponse
+)
 
 
 def serve(introduction: relay.Introduction, load: loading.Load) -> int:
@@ -49,7 +60,7 @@ def serve(introduction: relay.Introduction, load: loading.Load) -> int:
     try:
         while (message := channel.receive()) is not None:
             if message.HasField("evaluate"):
-                evaluated = evaluator.evaluate(message.evaluate.request)
+                evaluated = evaluator.evaluate(message.evaluate)
                 channel.send(process_pb2.ProcessMessage(evaluated=evaluated))
     except (OSError, errors.FramingError) as error:
         sys.stderr.write(f"The connection to the code server broke: {error}\n")
@@ -58,7 +69,7 @@ def serve(introduction: relay.Introduction, load: loading.Load) -> int:
 
 
 class Evaluator:
-    """Evaluates sensors of one location.
+    """Evaluates sensors and schedules of one location.
 
     Args:
         definitions: What the location defines.
@@ -71,28 +82,57 @@ class Evaluator:
         instance_module.set_process_instance(self._instance)
         self._capture = capture.TickCapture()
 
-    def evaluate(self, request: location_pb2.EvaluateSensorRequest) -> process_pb2.Evaluated:
-        """Evaluate one sensor once.
+    def evaluate(self, asked: process_pb2.Evaluate) -> process_pb2.Evaluated:
+        """Evaluate one sensor or schedule once.
 
         Args:
-            request: Which sensor, and what it is due for.
+            asked: Which, and what it is due for.
         """
+        if asked.HasField("schedule"):
+            decided = self._recorded(
+                asked.schedule, self._decide_schedule, location_pb2.EvaluateScheduleResponse
+            )
+            return process_pb2.Evaluated(tick_id=asked.schedule.tick_id, schedule=decided)
+        response = self._recorded(
+            asked.request, self._decide_sensor, location_pb2.EvaluateSensorResponse
+        )
+        return process_pb2.Evaluated(tick_id=asked.request.tick_id, response=response)
+
+    def _recorded(
+        self,
+        request: _Request,
+        decide: Callable[[_Request, tick_log.TickLog], _Response],
+        response_type: type[_Response],
+    ) -> _Response:
+        """Have user code decide; whatever it raises, logs and writes goes into the answer."""
         log = tick_log.TickLog()
         self._capture.begin()
         began = time.monotonic()
         try:
-            response = self._decide(request, log)
+            response = decide(request, log)
         except BaseException as error:  # noqa: BLE001 - the boundary to user code, sys.exit included; it is recorded
-            response = location_pb2.EvaluateSensorResponse(failure=failures.of_user_code(error))
+            response = response_type(failure=failures.of_user_code(error))
         took_s = time.monotonic() - began
         response.duration.CopyFrom(duration_pb2.Duration(nanos=int(took_s % 1 * 1e9)))
         response.duration.seconds = int(took_s)
         for stream, text in self._capture.take(_OUTPUT_BYTES_MAX):
             log.keep_output(stream, text)
         response.log_lines.extend(log.lines())
-        return process_pb2.Evaluated(tick_id=request.tick_id, response=response)
+        return response
 
-    def _decide(
+    def _decide_schedule(
+        self, request: location_pb2.EvaluateScheduleRequest, log: tick_log.TickLog
+    ) -> location_pb2.EvaluateScheduleResponse:
+        result = ticks.evaluate_schedule(
+            self._definitions,
+            request.schedule_name,
+            scheduled_execution_time=request.scheduled_time.ToDatetime(dt.timezone.utc),
+            instance=self._instance,
+            log_handler=log,
+        )
+        return schedule_messages.to_response(result)
+
+    def _decide_sensor(
         self, request: location_pb2.EvaluateSensorRequest, log: tick_log.TickLog
     ) -> location_pb2.EvaluateSensorResponse:
         due = tick_messages.due_from_message(request)

@@ -4,8 +4,9 @@ Called by the definitions of time windows; schedules can walk their ticks by it 
 follows from its moment, and its moment from its number, without walking over those between. The
 time line is cut where the zone's offset changes; within a piece wall clocks run evenly.
 
-A time of the day that the clock skips fires at the first moment there is, one that it repeats fires
-the first time only. A schedule for every hour follows the time that passes instead.
+Unless `Daylight` says otherwise, a time of the day that the clock skips fires at the first moment
+there is, one that it repeats fires the first time only. A schedule for every hour follows the time
+that passes instead.
 """
 
 from __future__ import annotations
@@ -22,6 +23,27 @@ from atoll._partitions import crons, day_rules, zones
 
 _BASE_YEAR = 1970
 _EPOCH_ORDINAL = zones.EPOCH.toordinal()
+
+
+# The clock is never put back by more than a day, and never twice within so many.
+_REPEATED_WITHIN_S = 2 * zones.SECONDS_A_DAY
+
+
+class Daylight(NamedTuple):
+    """What becomes of times of the day that the clock skips or repeats.
+
+    Attributes:
+        shift_skipped: Whether a skipped time fires at the first moment there is; else it does not.
+        first_repeated: Whether a repeated time fires the first time.
+        last_repeated: Whether a repeated time fires the last time.
+    """
+
+    shift_skipped: bool = True
+    first_repeated: bool = True
+    last_repeated: bool = False
+
+
+DAYLIGHT = Daylight()
 
 
 class Tick(NamedTuple):
@@ -67,18 +89,30 @@ class Timeline:
     Attributes:
         cron: The schedule.
         zone: The time zone.
+        daylight: What becomes of times that the clock skips or repeats.
+
+    Args:
+        base_year: The year from which ticks are numbered; each between it and a tick that is asked
+            for is looked at once.
     """
 
-    def __init__(self, cron: crons.Cron, zone: zones.Zone) -> None:
+    def __init__(
+        self,
+        cron: crons.Cron,
+        zone: zones.Zone,
+        daylight: Daylight = DAYLIGHT,
+        base_year: int = _BASE_YEAR,
+    ) -> None:
         self.cron = cron
         self.zone = zone
+        self.daylight = daylight
         self._lock = threading.Lock()
         # Years from the first to before the last are known; ticks are numbered from the base year.
-        self._years = (_BASE_YEAR, _BASE_YEAR)
+        self._years = (base_year, base_year)
         self._starts: list[int] = []
         self._pieces: list[_Piece] = []
         self._numbers = [0]
-        self._cover(_BASE_YEAR)
+        self._cover(base_year)
 
     def before(self, timestamp: float) -> int:
         """Return the number of the first tick at or after a moment."""
@@ -193,13 +227,23 @@ class Timeline:
         last = self._wall_ticks_before(end + offset)
         skipped: int | None = None
         if not self.cron.every_hour:
-            if reached > shown:
+            if not self.daylight.first_repeated:
+                # What the clock will show again fires then.
+                again = self._wall_ticks_before(self._shown_after(end))
+                last = max(first, min(last, again))
+            if reached > shown and not self.daylight.last_repeated:
                 # The clock was put back: what it shows again has fired already.
                 first = min(self._wall_ticks_before(reached), last)
-            elif reached < shown:
+            elif reached < shown and self.daylight.shift_skipped:
                 skipped = self._skipped_tick(reached, shown, first)
         count = last - first + (skipped is not None)
         return _Piece(start, offset, first, skipped, reached, count)
+
+    def _shown_after(self, end: int) -> int:
+        """Return the earliest wall time that is shown from a moment on."""
+        changes = self.zone.changes(end, end + _REPEATED_WITHIN_S)
+        shown = [moment + offset for moment, offset in changes]
+        return min([end + self.zone.offset_at(end), *shown])
 
     def _skipped_tick(self, reached: int, shown: int, first: int) -> int | None:
         """Return the wall time that names the tick for what the clock skipped, if there is one."""
@@ -213,17 +257,24 @@ class Timeline:
 
 
 @functools.lru_cache(maxsize=4096)
-def timeline(cron_schedule: str, timezone: str) -> Timeline:
+def timeline(
+    cron_schedule: str,
+    timezone: str,
+    daylight: Daylight = DAYLIGHT,
+    base_year: int = _BASE_YEAR,
+) -> Timeline:
     """Return the ticks of a cron schedule in a time zone.
 
     Args:
         cron_schedule: The schedule.
         timezone: The name of the zone.
+        daylight: What becomes of times that the clock skips or repeats.
+        base_year: The year from which ticks are numbered.
 
     Raises:
         InvalidDefinitionError: The schedule or the zone cannot be used.
     """
-    return Timeline(crons.parse(cron_schedule), zones.zone(timezone))
+    return Timeline(crons.parse(cron_schedule), zones.zone(timezone), daylight, base_year)
 
 
 def wall_datetime(wall: int) -> dt.datetime:

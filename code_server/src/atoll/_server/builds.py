@@ -22,6 +22,7 @@ from collections.abc import Callable
 from atoll._server import (
     definitions_processes,
     errors,
+    evaluations,
     evaluators,
     hub,
     launching,
@@ -50,6 +51,7 @@ class HeldBuild:
         snapshot: The encoded snapshot of its definitions.
         job_names: Its jobs.
         sensor_names: Its sensors.
+        schedule_names: Its schedules.
         process: Its definitions process; replaced when it dies.
         pool: Its evaluators.
         workers: How many run workers of it live or are to be started.
@@ -59,6 +61,7 @@ class HeldBuild:
     snapshot: bytes
     job_names: frozenset[str]
     sensor_names: frozenset[str]
+    schedule_names: frozenset[str]
     process: definitions_processes.DefinitionsProcess
     pool: evaluators.EvaluatorPool | None = None
     workers: int = 0
@@ -177,18 +180,18 @@ class Builds(services.Service):
         raise errors.UnknownBuildError(build_id)
 
     async def evaluate(
-        self, request: location_pb2.EvaluateSensorRequest, timeout_s: float
-    ) -> location_pb2.EvaluateSensorResponse:
-        """Evaluate a sensor of the current build.
+        self, evaluation: evaluations.Evaluation, timeout_s: float
+    ) -> process_pb2.Evaluated:
+        """Evaluate a sensor or a schedule of the current build.
 
         Raises:
-            CodeServerError: There is no build or no such sensor, or no process for it.
+            CodeServerError: There is no build, or it has no such thing, or no process for it.
         """
         give_up_s = time.monotonic() + _RESTART_WAIT_S
         backoff = services.Backoff()
         while True:
             try:
-                return await self._evaluate(request, timeout_s)
+                return await self._evaluate(evaluation, timeout_s)
             except errors.ProcessUnavailableError:
                 # No user code has run yet. The death of the definitions process takes its
                 # evaluators along, a moment before it is known.
@@ -197,15 +200,18 @@ class Builds(services.Service):
             await backoff.wait()
 
     async def _evaluate(
-        self, request: location_pb2.EvaluateSensorRequest, timeout_s: float
-    ) -> location_pb2.EvaluateSensorResponse:
+        self, evaluation: evaluations.Evaluation, timeout_s: float
+    ) -> process_pb2.Evaluated:
         build = await self.usable()
-        if request.sensor_name not in build.sensor_names:
-            raise errors.UnknownSensorError(request.sensor_name, build.build_id)
+        if evaluation.kind == evaluations.SCHEDULE:
+            if evaluation.name not in build.schedule_names:
+                raise errors.UnknownScheduleError(evaluation.name, build.build_id)
+        elif evaluation.name not in build.sensor_names:
+            raise errors.UnknownSensorError(evaluation.name, build.build_id)
         if build.pool is None:
             raise errors.ProcessUnavailableError("An evaluator", "the build is closing")
         try:
-            return await build.pool.evaluate(request, timeout_s)
+            return await build.pool.evaluate(evaluation, timeout_s)
         finally:
             self.release_unused()
 
@@ -356,6 +362,7 @@ def _held(
         snapshot=loaded.snapshot,
         job_names=frozenset(job.name for job in snapshot.jobs),
         sensor_names=frozenset(sensor.name for sensor in snapshot.sensors),
+        schedule_names=frozenset(schedule.name for schedule in snapshot.schedules),
         process=process,
     )
 

@@ -18,6 +18,7 @@ TABLE = rpc_errors.ErrorTable(
         errors.UnknownBuildError: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_BUILD),
         errors.UnknownJobError: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_JOB),
         errors.UnknownSensorError: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_SENSOR),
+        errors.UnknownScheduleError: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_SCHEDULE),
         errors.DrainingError: _Mapped(_Code.FAILED_PRECONDITION, reasons.DRAINING),
         errors.EvaluatorsBusyError: _Mapped(_Code.RESOURCE_EXHAUSTED, reasons.BUSY),
         errors.InvalidPlanError: _Mapped(_Code.INVALID_ARGUMENT, reasons.INVALID_REQUEST),

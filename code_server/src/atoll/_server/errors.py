@@ -6,6 +6,7 @@
     ├── UnknownBuildError          no such build is held
     ├── UnknownJobError            the build has no such job
     ├── UnknownSensorError         the build has no such sensor
+    ├── UnknownScheduleError       the build has no such schedule
     ├── DrainingError              new runs are refused
     ├── EvaluatorsBusyError        too many ticks wait
     ├── InvalidPlanError           a run plan lacks something
@@ -75,6 +76,18 @@ class UnknownSensorError(CodeServerError):
             "Define it in the location, or choose another."
         )
         self.sensor_name = sensor_name
+        self.build_id = build_id
+
+
+class UnknownScheduleError(CodeServerError):
+    """The build has no such schedule."""
+
+    def __init__(self, schedule_name: str, build_id: str) -> None:
+        super().__init__(
+            f"The build {build_id!r} has no schedule {schedule_name!r}. "
+            "Define it in the location, or choose another."
+        )
+        self.schedule_name = schedule_name
         self.build_id = build_id
 
 

@@ -17,10 +17,17 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
-from atoll._server import definitions_processes, errors, hub, launching, processes, services
+from atoll._server import (
+    definitions_processes,
+    errors,
+    evaluations,
+    hub,
+    launching,
+    processes,
+    services,
+)
 from atoll._server import settings as server_settings
 from atoll.definitions.v1 import values_pb2
-from atoll.location.v1 import location_pb2
 from atoll.process.v1 import process_pb2
 
 _logger = logging.getLogger(__name__)
@@ -66,7 +73,7 @@ class _Evaluator:
         self._on_query = on_query
         self._connection: hub.Connection | None = None
         self._handle: processes.ProcessHandle | None = None
-        self._answer: asyncio.Future[location_pb2.EvaluateSensorResponse] | None = None
+        self._answer: asyncio.Future[process_pb2.Evaluated] | None = None
         self._tick_id = ""
 
     def process_started(self, pid: int) -> None:
@@ -105,7 +112,7 @@ class _Evaluator:
     def _evaluated(self, evaluated: process_pb2.Evaluated) -> None:
         answer = self._answer
         if answer is not None and not answer.done() and evaluated.tick_id == self._tick_id:
-            answer.set_result(evaluated.response)
+            answer.set_result(evaluated)
 
     def disconnected(self, connection: hub.Connection) -> None:
         del connection
@@ -118,8 +125,8 @@ class _Evaluator:
             self._answer.set_exception(ConnectionResetError("The evaluator died."))
 
     async def evaluate(
-        self, request: location_pb2.EvaluateSensorRequest, timeout_s: float
-    ) -> location_pb2.EvaluateSensorResponse:
+        self, evaluation: evaluations.Evaluation, timeout_s: float
+    ) -> process_pb2.Evaluated:
         """Evaluate once.
 
         Raises:
@@ -129,10 +136,9 @@ class _Evaluator:
         if self._connection is None or self.over.is_set():
             raise ConnectionResetError("The evaluator died.")
         self.ticks += 1
-        self._tick_id = request.tick_id
+        self._tick_id = evaluation.tick_id
         self._answer = asyncio.get_running_loop().create_future()
-        message = process_pb2.ServerMessage(evaluate=process_pb2.Evaluate(request=request))
-        await self._connection.send(message)
+        await self._connection.send(process_pb2.ServerMessage(evaluate=evaluation.message))
         try:
             return await asyncio.wait_for(self._answer, timeout_s)
         finally:
@@ -199,12 +205,12 @@ class EvaluatorPool(services.Service):
         await asyncio.gather(*(self._retire(one) for one in tuple(self._alive)))
 
     async def evaluate(
-        self, request: location_pb2.EvaluateSensorRequest, timeout_s: float
-    ) -> location_pb2.EvaluateSensorResponse:
-        """Evaluate a sensor once.
+        self, evaluation: evaluations.Evaluation, timeout_s: float
+    ) -> process_pb2.Evaluated:
+        """Evaluate once.
 
         Args:
-            request: What to evaluate.
+            evaluation: What to evaluate.
             timeout_s: How long user code may take, and also how long this may wait for its turn.
 
         Raises:
@@ -215,24 +221,24 @@ class EvaluatorPool(services.Service):
             evaluator = await self._take()
             if evaluator.over.is_set():
                 self._discard(evaluator)
-                return self._not_begun(evaluator)
+                return self._not_begun(evaluation, evaluator)
             begun_s = time.monotonic()
             try:
-                response = await evaluator.evaluate(request, timeout_s)
+                evaluated = await evaluator.evaluate(evaluation, timeout_s)
             except asyncio.TimeoutError:
                 self._discard(evaluator)
-                return self._timed_out(request, timeout_s)
+                return self._timed_out(evaluation, timeout_s)
             except ConnectionError:
                 await self._await_exit_code(evaluator)
                 self._discard(evaluator)
-                return self._died(request, evaluator, time.monotonic() - begun_s)
+                return self._died(evaluation, evaluator, time.monotonic() - begun_s)
             except BaseException:
                 # The caller went away in the middle: what runs is nobody's any more.
                 self._discard(evaluator)
                 raise
             self._put_back(evaluator)
-            response.build_id = self._build_id
-            return response
+            evaluations.note_build(evaluated, self._build_id)
+            return evaluated
 
     @contextlib.asynccontextmanager
     async def _slot(self, timeout_s: float) -> AsyncGenerator[None, None]:
@@ -311,45 +317,38 @@ class EvaluatorPool(services.Service):
         """Give the definitions process a moment to tell how the evaluator ended."""
         await services.wait_for_event(evaluator.exited, _EXIT_CODE_WITHIN_S)
 
-    def _not_begun(self, evaluator: _Evaluator) -> location_pb2.EvaluateSensorResponse:
+    def _not_begun(
+        self, evaluation: evaluations.Evaluation, evaluator: _Evaluator
+    ) -> process_pb2.Evaluated:
         """Answer for an evaluator that could not begin: a spawned one imports the code itself."""
         if evaluator.load_failure is not None:
-            return location_pb2.EvaluateSensorResponse(
-                build_id=self._build_id, failure=evaluator.load_failure
-            )
+            return evaluation.failed(evaluator.load_failure, self._build_id)
         problem = evaluator.problem or f"it {processes.describe_exit(evaluator.exit_code)}"
         raise errors.ProcessUnavailableError("An evaluator", problem)
 
     def _timed_out(
-        self, request: location_pb2.EvaluateSensorRequest, timeout_s: float
-    ) -> location_pb2.EvaluateSensorResponse:
+        self, evaluation: evaluations.Evaluation, timeout_s: float
+    ) -> process_pb2.Evaluated:
         _logger.warning(
             "An evaluation took too long; its process was killed",
-            extra={"action": "evaluate_sensor", "sensor_name": request.sensor_name},
+            extra={
+                "action": f"evaluate_{evaluation.kind}",
+                f"{evaluation.kind}_name": evaluation.name,
+            },
         )
         message = (
-            f"The sensor {request.sensor_name!r} took longer than {timeout_s:g} s; "
+            f"The {evaluation.whose} took longer than {timeout_s:g} s; "
             "its process was killed. Make it faster, or move its work into a job."
         )
-        response = _failed(self._build_id, "EvaluationTimeout", message)
-        response.duration.FromMilliseconds(round(timeout_s * 1000))
-        return response
+        failure = values_pb2.Failure(type="EvaluationTimeout", message=message)
+        return evaluation.failed(failure, self._build_id, timeout_s)
 
     def _died(
-        self,
-        request: location_pb2.EvaluateSensorRequest,
-        evaluator: _Evaluator,
-        duration_s: float,
-    ) -> location_pb2.EvaluateSensorResponse:
+        self, evaluation: evaluations.Evaluation, evaluator: _Evaluator, duration_s: float
+    ) -> process_pb2.Evaluated:
         message = (
-            f"The process that evaluated the sensor {request.sensor_name!r} "
+            f"The process that evaluated the {evaluation.whose} "
             f"{processes.describe_exit(evaluator.exit_code)}."
         )
-        response = _failed(self._build_id, "EvaluatorDied", message)
-        response.duration.FromMilliseconds(round(duration_s * 1000))
-        return response
-
-
-def _failed(build_id: str, kind: str, message: str) -> location_pb2.EvaluateSensorResponse:
-    failure = values_pb2.Failure(type=kind, message=message)
-    return location_pb2.EvaluateSensorResponse(build_id=build_id, failure=failure)
+        failure = values_pb2.Failure(type="EvaluatorDied", message=message)
+        return evaluation.failed(failure, self._build_id, duration_s)

@@ -25,7 +25,7 @@ from atoll._definitions.nodes import graph as graphs
 from atoll._partition_messages import definitions as partition_definitions
 from atoll._partition_messages import mappings as partition_mappings
 from atoll._wire import keys as key_messages
-from atoll._wire import metadata, nodes, runs, texts
+from atoll._wire import metadata, nodes, runs, schedules, texts
 from atoll.definitions.v1 import snapshot_pb2, values_pb2
 
 _NANOS = 1_000_000_000
@@ -73,6 +73,7 @@ def to_message(defined: definitions.Definitions) -> snapshot_pb2.LocationSnapsho
         graphs=described.graphs(),
         resources=nodes.resources(defined.resources),
         types=described.types(),
+        schedules=schedules.to_messages(defined),
     )
     metadata.fill(message.metadata, defined.metadata)
     return message

@@ -77,7 +77,7 @@ def to_response(result: ticks.TickResult) -> location_pb2.EvaluateSensorResponse
         skip_reason=texts.valid(result.skip_reason or ""),
         asset_events=[_reported(told) for told in result.asset_events],
         dynamic_partitions_requests=[
-            _change_of(request) for request in result.dynamic_partitions_requests
+            change_to_message(request) for request in result.dynamic_partitions_requests
         ],
     )
     if result.cursor is not None:
@@ -85,9 +85,14 @@ def to_response(result: ticks.TickResult) -> location_pb2.EvaluateSensorResponse
     return response
 
 
-def _change_of(
+def change_to_message(
     request: dynamic_requests.DynamicPartitionsRequest,
 ) -> location_pb2.DynamicPartitionsRequest:
+    """Return a change of dynamic partitions that user code asks for.
+
+    Args:
+        request: The change.
+    """
     adds = isinstance(request, dynamic_requests.AddDynamicPartitionsRequest)
     return location_pb2.DynamicPartitionsRequest(
         partitions_def_name=texts.valid(request.partitions_def_name),

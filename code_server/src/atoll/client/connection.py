@@ -17,6 +17,7 @@ from atoll.client import (
     locations,
     partitions,
     runs,
+    schedules,
     sensors,
 )
 from atoll.rpc.v1 import server_info_pb2
@@ -35,6 +36,7 @@ class Client:
         assets: The asset graph.
         checks: The checks of assets.
         sensors: Sensors and their ticks.
+        schedules: Schedules and their ticks.
         runs: Runs.
         events: The event log.
         partitions: Dynamic partitions.
@@ -46,6 +48,7 @@ class Client:
     assets: assets.Assets
     checks: checks.Checks
     sensors: sensors.Sensors
+    schedules: schedules.Schedules
     runs: runs.Runs
     events: events.Events
     partitions: partitions.Partitions
@@ -86,6 +89,7 @@ async def connect(
             assets=assets.Assets(channel, caller),
             checks=checks.Checks(channel, caller),
             sensors=sensors.Sensors(channel, caller),
+            schedules=schedules.Schedules(channel, caller),
             runs=runs.Runs(channel, caller, event_log),
             events=event_log,
             partitions=partitions.Partitions(channel, caller),

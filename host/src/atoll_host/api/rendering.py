@@ -85,6 +85,7 @@ def location(
         counts.assets = len(view.snapshot.assets)
         counts.jobs = len(job_names)
         counts.sensors = len(view.snapshot.sensors)
+        counts.schedules = len(view.snapshot.schedules)
         counts.asset_checks = len(view.snapshot.checks)
         counts.resources = len(view.snapshot.resources)
     return locations_pb2.Location(

@@ -1,13 +1,13 @@
 """A line for each run, materialization, tick and location change of the mesh, for a developer.
 
-It follows the event log with a watch and looks at the sensors for new ticks, all through the
-client. A narrator that fails must not end the session: it says so and begins anew.
+It follows the event log with a watch and looks at sensors and schedules for new ticks, all through
+the client. A narrator that fails must not end the session: it says so and begins anew.
 """
 
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from atoll._cli import rendering
 from atoll.api.v1 import automation_pb2, locations_pb2
@@ -45,6 +45,17 @@ _COLOURS: Final[Mapping[narration.Severity, tuple[rendering.Colour, ...]]] = {
 }
 
 
+_SCHEDULE_NAME_TAG = "atoll/schedule_name"
+
+
+class _Source(NamedTuple):
+    """What ticks are of: a sensor or a schedule of a location."""
+
+    kind: str
+    location: str
+    name: str
+
+
 class Narrator:
     """Follows the mesh and prints what happens."""
 
@@ -53,9 +64,9 @@ class Narrator:
         self._out = out
         self._tasks: list[asyncio.Task[None]] = []
         self._started = asyncio.Event()
-        # (location, sensor) -> the newest tick that was shown, and the skip reason said last.
-        self._ticks: dict[tuple[str, str], str] = {}
-        self._skips: dict[tuple[str, str], str] = {}
+        # The newest tick that was shown of each sensor and schedule, and the skip reason said last.
+        self._ticks: dict[_Source, str] = {}
+        self._skips: dict[_Source, str] = {}
         self._jobs: dict[str, str] = {}
         self._away: set[str] = set()
         # Location -> the assets and checks that it claims although others own them, and who does.
@@ -108,6 +119,8 @@ class Narrator:
         if told.kind == "run_enqueued":
             run = await client.runs.get(event.run_id)
             asked = f" for sensor {run.sensor_name}" if run.sensor_name else ""
+            if schedule_name := run.tags.get(_SCHEDULE_NAME_TAG):
+                asked = f" for schedule {schedule_name}"
             self._jobs[event.run_id] = run.job_name
             self._out.line(run.location_name, f"{subject} of {run.job_name} queued{asked}")
             return
@@ -144,42 +157,50 @@ class Narrator:
         first = not self._ticks
         while True:
             async for sensor in client.sensors.list():
-                if not sensor.HasField("latest_tick"):
-                    continue
-                key = (sensor.location_name, sensor.definition.name)
-                newest = sensor.latest_tick.tick_id
-                if not first and self._ticks.get(key) != newest:
-                    await self._show_ticks(client, key)
-                self._ticks[key] = newest
+                source = _Source("sensor", sensor.location_name, sensor.definition.name)
+                if sensor.HasField("latest_tick"):
+                    await self._look(client, source, sensor.latest_tick.tick_id, first=first)
+            async for schedule in client.schedules.list():
+                source = _Source("schedule", schedule.location_name, schedule.definition.name)
+                if schedule.HasField("latest_tick"):
+                    await self._look(client, source, schedule.latest_tick.tick_id, first=first)
             first = False
             await asyncio.sleep(TICKS_EVERY_S)
 
-    async def _show_ticks(self, client: connection.Client, key: tuple[str, str]) -> None:
-        """Show the ticks of a sensor since the one shown last, oldest first."""
+    async def _look(
+        self, client: connection.Client, source: _Source, newest: str, *, first: bool
+    ) -> None:
+        if not first and self._ticks.get(source) != newest:
+            await self._show_ticks(client, source)
+        self._ticks[source] = newest
+
+    async def _show_ticks(self, client: connection.Client, source: _Source) -> None:
+        """Show the ticks since the one shown last, oldest first."""
+        kind = client.sensors if source.kind == "sensor" else client.schedules
         new: list[automation_pb2.Tick] = []
-        async for tick in client.sensors.ticks(*key, limit=TICKS_SHOWN_MAX):
-            if tick.tick_id == self._ticks.get(key):
+        async for tick in kind.ticks(source.location, source.name, limit=TICKS_SHOWN_MAX):
+            if tick.tick_id == self._ticks.get(source):
                 break
             new.append(tick)
         for tick in reversed(new):
-            self._show_tick(key, tick)
+            self._show_tick(source, tick)
 
-    def _show_tick(self, key: tuple[str, str], tick: automation_pb2.Tick) -> None:
-        location, sensor = key
+    def _show_tick(self, source: _Source, tick: automation_pb2.Tick) -> None:
+        location, who = source.location, f"{source.kind} {source.name}"
         took = rendering.duration(documents.seconds(tick.evaluation_duration))
         if tick.status == automation_pb2.TICK_STATUS_SKIPPED:
             # The same reason every few seconds would bury everything else.
-            if self._skips.get(key) != tick.skip_reason:
-                self._skips[key] = tick.skip_reason
-                self._out.line(location, f"sensor {sensor} skipped: {tick.skip_reason}", "dim")
+            if self._skips.get(source) != tick.skip_reason:
+                self._skips[source] = tick.skip_reason
+                self._out.line(location, f"{who} skipped: {tick.skip_reason}", "dim")
             return
-        self._skips.pop(key, None)
+        self._skips.pop(source, None)
         if tick.status == automation_pb2.TICK_STATUS_FAILURE:
             line = documents.failure_line(tick.failure)
-            self._out.line(location, f"sensor {sensor} failed after {took}: {line}", "red")
+            self._out.line(location, f"{who} failed after {took}: {line}", "red")
             return
         requested = rendering.count(len(tick.run_ids), "run")
-        self._out.line(location, f"sensor {sensor} requested {requested} ({took})")
+        self._out.line(location, f"{who} requested {requested} ({took})")
 
 
 def _claimed(conflict: locations_pb2.Conflict) -> str:

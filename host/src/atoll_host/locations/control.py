@@ -84,6 +84,19 @@ class ControlClient:
         with self._mapped():
             return await self._stub.EvaluateSensor(request, timeout=timeout_s)
 
+    async def evaluate_schedule(
+        self, request: location_pb2.EvaluateScheduleRequest
+    ) -> location_pb2.EvaluateScheduleResponse:
+        """Evaluate a schedule once, within the request's `timeout` and a margin.
+
+        Raises:
+            errors.LocationError: It does not answer, or refused; with the reason UNSUPPORTED where
+                it is of a release without schedules.
+        """
+        timeout_s = request.timeout.ToNanoseconds() / 1e9 + _EVALUATION_MARGIN_S
+        with self._mapped():
+            return await self._stub.EvaluateSchedule(request, timeout=timeout_s)
+
     async def start_run(
         self, plan: location_pb2.RunPlan, *, timeout_s: float = options.DEFAULT_DEADLINE_S
     ) -> location_pb2.StartRunResponse:

@@ -23,6 +23,7 @@ class Definitions:
         dependencies: The upstream assets of each asset.
         jobs: The jobs by name.
         sensors: The sensors by name.
+        schedules: The schedules by name.
         checks: The checks of assets, of this location and of others, by asset and name.
         implicit_job: The job that materializes any selection of assets; None where there is none.
         checks_of: The names of the checks of each asset.
@@ -40,6 +41,7 @@ class Definitions:
     dependencies: Mapping[tuple[str, ...], tuple[tuple[str, ...], ...]]
     jobs: Mapping[str, snapshot_pb2.JobDefinition]
     sensors: Mapping[str, snapshot_pb2.SensorDefinition]
+    schedules: Mapping[str, snapshot_pb2.ScheduleDefinition]
     checks: Mapping[tuple[tuple[str, ...], str], snapshot_pb2.AssetCheckDefinition]
     implicit_job: snapshot_pb2.JobDefinition | None
     checks_of: Mapping[tuple[str, ...], tuple[str, ...]]
@@ -91,6 +93,7 @@ def decode(digest: str, encoded: bytes) -> Definitions:
         dependencies=dependencies,
         jobs={job.name: job for job in message.jobs},
         sensors={sensor.name: sensor for sensor in message.sensors},
+        schedules={schedule.name: schedule for schedule in message.schedules},
         checks={
             (tuple(check.key.asset_key.path), check.key.name): check for check in message.checks
         },

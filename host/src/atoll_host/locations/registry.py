@@ -73,6 +73,10 @@ class LocationView:
         """Return a sensor of the location, None when it has no such sensor."""
         return None if self.definitions is None else self.definitions.sensors.get(name)
 
+    def schedule(self, name: str) -> snapshot_pb2.ScheduleDefinition | None:
+        """Return a schedule of the location, None when it has no such schedule."""
+        return None if self.definitions is None else self.definitions.schedules.get(name)
+
 
 class Registry(services.Loop):
     """The locations of the mesh. See the module."""

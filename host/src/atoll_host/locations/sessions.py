@@ -26,7 +26,7 @@ from atoll.mesh.v1 import mesh_pb2
 from atoll_host import changes as host_changes
 from atoll_host import clock as clocks
 from atoll_host import errors, services
-from atoll_host.locations import definitions
+from atoll_host.locations import definitions, timetables
 from atoll_host.locations import registry as registries
 from atoll_storage import database, records
 from atoll_storage import errors as storage_errors
@@ -155,9 +155,16 @@ class Sessions(services.Loop):
         replaced = self._held_by_another(session.location_name, session.server_id)
         if defined is not None and not replaced and not update.draining:
             await self._registry.claim(session.location_name, defined)
-            # Before anybody sees the build: its new sensors miss nothing from then on.
+            # Before anybody sees the build: new sensors and schedules miss nothing from then on.
             await self._store.sensors.ensure(
                 [records.SensorKey(session.location_name, name) for name in defined.sensors]
+            )
+            await self._store.schedules.ensure(
+                {
+                    records.ScheduleKey(session.location_name, name): timetables.write(schedule)
+                    for name, schedule in defined.schedules.items()
+                },
+                self._clock.now(),
             )
         await self._store_state(session.location_name, session.server_id, session.epoch, update)
         await self._registry.refresh()

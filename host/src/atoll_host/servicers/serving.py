@@ -15,6 +15,7 @@ from atoll.api.v1 import (
     locations_pb2_grpc,
     partitions_pb2_grpc,
     runs_pb2_grpc,
+    schedules_pb2_grpc,
 )
 from atoll.mesh.v1 import mesh_pb2_grpc
 from atoll.rpc.v1 import server_info_pb2
@@ -28,11 +29,12 @@ from atoll_host.servicers import (
     mesh,
     partitions,
     runs,
+    schedules,
     sensors,
 )
 from atoll_storage import errors as storage_errors
 
-FEATURES = ("mesh", "sensors", "runs", "events", "checks", "partitions")
+FEATURES = ("mesh", "sensors", "schedules", "runs", "events", "checks", "partitions")
 
 _Code = grpc.StatusCode
 _Mapped = rpc_errors.Mapped
@@ -47,6 +49,7 @@ ERROR_TABLE = rpc_errors.ErrorTable(
         errors.UnknownAsset: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_ASSET),
         errors.UnknownCheck: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_CHECK),
         errors.UnknownSensor: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_SENSOR),
+        errors.UnknownSchedule: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_SCHEDULE),
         errors.UnknownRun: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_RUN),
         errors.RequestIdReused: _Mapped(_Code.ALREADY_EXISTS, reasons.REQUEST_ID_REUSED),
         errors.EventsCompacted: _Mapped(_Code.OUT_OF_RANGE, reasons.RESUME_TOKEN_TOO_OLD),
@@ -74,6 +77,7 @@ class Servicers:
     checks: checks.ChecksServicer
     runs: runs.RunsServicer
     sensors: sensors.SensorsServicer
+    schedules: schedules.SchedulesServicer
     events: events.EventsServicer
     partitions: partitions.PartitionsServicer
 
@@ -130,6 +134,11 @@ def server(
                 "atoll.api.v1.SensorsService",
                 automation_pb2_grpc.add_SensorsServiceServicer_to_server,
                 servicers.sensors,
+            ),
+            served(
+                "atoll.api.v1.SchedulesService",
+                schedules_pb2_grpc.add_SchedulesServiceServicer_to_server,
+                servicers.schedules,
             ),
             served(
                 "atoll.api.v1.EventsService",

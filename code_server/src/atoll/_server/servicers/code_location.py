@@ -8,10 +8,11 @@ from typing import Any
 import grpc.aio
 
 from atoll._rpc import options
-from atoll._server import builds, errors, runs, state_directory
+from atoll._server import builds, errors, evaluations, runs, state_directory
 from atoll._server import drain as drain_module
 from atoll._server import settings as server_settings
 from atoll.location.v1 import location_pb2, location_pb2_grpc
+from atoll.process.v1 import process_pb2
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -75,12 +76,28 @@ class CodeLocationServicer(location_pb2_grpc.CodeLocationServiceServicer):
     ) -> location_pb2.EvaluateSensorResponse:
         """Evaluate one sensor once."""
         del context
+        evaluated = await self._evaluate(evaluations.of_sensor(request), request)
+        return evaluated.response
+
+    async def EvaluateSchedule(
+        self, request: location_pb2.EvaluateScheduleRequest, context: _Context
+    ) -> location_pb2.EvaluateScheduleResponse:
+        """Evaluate one schedule once."""
+        del context
+        evaluated = await self._evaluate(evaluations.of_schedule(request), request)
+        return evaluated.schedule
+
+    async def _evaluate(
+        self,
+        evaluation: evaluations.Evaluation,
+        request: location_pb2.EvaluateSensorRequest | location_pb2.EvaluateScheduleRequest,
+    ) -> process_pb2.Evaluated:
         timeout_s = _EVALUATION_TIMEOUT_DEFAULT_S
         if request.HasField("timeout"):
             timeout_s = request.timeout.ToTimedelta().total_seconds()
         if timeout_s <= 0:
             raise errors.InvalidTimeoutError(timeout_s)
-        return await self._builds.evaluate(request, min(timeout_s, _EVALUATION_TIMEOUT_MAX_S))
+        return await self._builds.evaluate(evaluation, min(timeout_s, _EVALUATION_TIMEOUT_MAX_S))
 
     async def StartRun(
         self, request: location_pb2.StartRunRequest, context: _Context

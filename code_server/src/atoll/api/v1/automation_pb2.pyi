@@ -94,7 +94,7 @@ global___Sensor = Sensor
 
 @typing.final
 class Tick(google.protobuf.message.Message):
-    """Tick is one evaluation of a sensor."""
+    """Tick is one evaluation of a sensor or a schedule."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -113,12 +113,14 @@ class Tick(google.protobuf.message.Message):
     EVENT_ID_FIELD_NUMBER: builtins.int
     LOG_LINES_FIELD_NUMBER: builtins.int
     EVALUATION_DURATION_FIELD_NUMBER: builtins.int
+    SCHEDULE_NAME_FIELD_NUMBER: builtins.int
+    SCHEDULED_TIME_FIELD_NUMBER: builtins.int
     tick_id: builtins.str
     """The id, a UUID."""
     location_name: builtins.str
-    """The location of the sensor."""
+    """The location of the sensor or the schedule."""
     sensor_name: builtins.str
-    """The sensor."""
+    """The sensor; empty for the tick of a schedule."""
     status: global___TickStatus.ValueType
     """The outcome."""
     skip_reason: builtins.str
@@ -129,6 +131,8 @@ class Tick(google.protobuf.message.Message):
     """The build that decided."""
     event_id: builtins.int
     """The event that an asset sensor was evaluated for; zero when there is none."""
+    schedule_name: builtins.str
+    """The schedule; empty for the tick of a sensor."""
     @property
     def start_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """When the evaluation began."""
@@ -157,6 +161,10 @@ class Tick(google.protobuf.message.Message):
     def evaluation_duration(self) -> google.protobuf.duration_pb2.Duration:
         """How long user code took."""
 
+    @property
+    def scheduled_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """The time that the tick of a schedule is for."""
+
     def __init__(
         self,
         *,
@@ -175,9 +183,11 @@ class Tick(google.protobuf.message.Message):
         event_id: builtins.int = ...,
         log_lines: collections.abc.Iterable[atoll.location.v1.location_pb2.LogLine] | None = ...,
         evaluation_duration: google.protobuf.duration_pb2.Duration | None = ...,
+        schedule_name: builtins.str = ...,
+        scheduled_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_cursor", b"_cursor", "cursor", b"cursor", "end_time", b"end_time", "evaluation_duration", b"evaluation_duration", "failure", b"failure", "start_time", b"start_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_cursor", b"_cursor", "build_id", b"build_id", "cursor", b"cursor", "end_time", b"end_time", "evaluation_duration", b"evaluation_duration", "event_id", b"event_id", "failure", b"failure", "location_name", b"location_name", "log_lines", b"log_lines", "run_ids", b"run_ids", "sensor_name", b"sensor_name", "skip_reason", b"skip_reason", "skipped_run_keys", b"skipped_run_keys", "start_time", b"start_time", "status", b"status", "tick_id", b"tick_id"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_cursor", b"_cursor", "cursor", b"cursor", "end_time", b"end_time", "evaluation_duration", b"evaluation_duration", "failure", b"failure", "scheduled_time", b"scheduled_time", "start_time", b"start_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_cursor", b"_cursor", "build_id", b"build_id", "cursor", b"cursor", "end_time", b"end_time", "evaluation_duration", b"evaluation_duration", "event_id", b"event_id", "failure", b"failure", "location_name", b"location_name", "log_lines", b"log_lines", "run_ids", b"run_ids", "schedule_name", b"schedule_name", "scheduled_time", b"scheduled_time", "sensor_name", b"sensor_name", "skip_reason", b"skip_reason", "skipped_run_keys", b"skipped_run_keys", "start_time", b"start_time", "status", b"status", "tick_id", b"tick_id"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_cursor", b"_cursor"]) -> typing.Literal["cursor"] | None: ...
 
 global___Tick = Tick

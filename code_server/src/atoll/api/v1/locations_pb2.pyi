@@ -129,6 +129,7 @@ class DefinitionCounts(google.protobuf.message.Message):
     SENSORS_FIELD_NUMBER: builtins.int
     ASSET_CHECKS_FIELD_NUMBER: builtins.int
     RESOURCES_FIELD_NUMBER: builtins.int
+    SCHEDULES_FIELD_NUMBER: builtins.int
     assets: builtins.int
     """The number of assets."""
     jobs: builtins.int
@@ -139,6 +140,8 @@ class DefinitionCounts(google.protobuf.message.Message):
     """The checks of assets."""
     resources: builtins.int
     """The resources."""
+    schedules: builtins.int
+    """The schedules."""
     def __init__(
         self,
         *,
@@ -147,8 +150,9 @@ class DefinitionCounts(google.protobuf.message.Message):
         sensors: builtins.int = ...,
         asset_checks: builtins.int = ...,
         resources: builtins.int = ...,
+        schedules: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["asset_checks", b"asset_checks", "assets", b"assets", "jobs", b"jobs", "resources", b"resources", "sensors", b"sensors"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["asset_checks", b"asset_checks", "assets", b"assets", "jobs", b"jobs", "resources", b"resources", "schedules", b"schedules", "sensors", b"sensors"]) -> None: ...
 
 global___DefinitionCounts = DefinitionCounts
 

@@ -75,6 +75,82 @@ SENSOR_STATUS_STOPPED: SensorStatus.ValueType  # 2
 """The sensor is not evaluated."""
 global___SensorStatus = SensorStatus
 
+class _ScheduleStatus:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _ScheduleStatusEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ScheduleStatus.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    SCHEDULE_STATUS_UNSPECIFIED: _ScheduleStatus.ValueType  # 0
+    """Not given."""
+    SCHEDULE_STATUS_RUNNING: _ScheduleStatus.ValueType  # 1
+    """The schedule is evaluated."""
+    SCHEDULE_STATUS_STOPPED: _ScheduleStatus.ValueType  # 2
+    """The schedule is not evaluated."""
+
+class ScheduleStatus(_ScheduleStatus, metaclass=_ScheduleStatusEnumTypeWrapper):
+    """ScheduleStatus says whether a schedule is evaluated."""
+
+SCHEDULE_STATUS_UNSPECIFIED: ScheduleStatus.ValueType  # 0
+"""Not given."""
+SCHEDULE_STATUS_RUNNING: ScheduleStatus.ValueType  # 1
+"""The schedule is evaluated."""
+SCHEDULE_STATUS_STOPPED: ScheduleStatus.ValueType  # 2
+"""The schedule is not evaluated."""
+global___ScheduleStatus = ScheduleStatus
+
+class _SkippedTimes:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _SkippedTimesEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_SkippedTimes.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    SKIPPED_TIMES_UNSPECIFIED: _SkippedTimes.ValueType  # 0
+    """Not given; as SHIFT."""
+    SKIPPED_TIMES_SHIFT: _SkippedTimes.ValueType  # 1
+    """It is due at the first moment after it that there is."""
+    SKIPPED_TIMES_SKIP: _SkippedTimes.ValueType  # 2
+    """It is not due on that day."""
+
+class SkippedTimes(_SkippedTimes, metaclass=_SkippedTimesEnumTypeWrapper):
+    """SkippedTimes says what becomes of a time of the day that daylight saving skips."""
+
+SKIPPED_TIMES_UNSPECIFIED: SkippedTimes.ValueType  # 0
+"""Not given; as SHIFT."""
+SKIPPED_TIMES_SHIFT: SkippedTimes.ValueType  # 1
+"""It is due at the first moment after it that there is."""
+SKIPPED_TIMES_SKIP: SkippedTimes.ValueType  # 2
+"""It is not due on that day."""
+global___SkippedTimes = SkippedTimes
+
+class _RepeatedTimes:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _RepeatedTimesEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_RepeatedTimes.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    REPEATED_TIMES_UNSPECIFIED: _RepeatedTimes.ValueType  # 0
+    """Not given; as FIRST."""
+    REPEATED_TIMES_FIRST: _RepeatedTimes.ValueType  # 1
+    """It is due when clocks show it for the first time."""
+    REPEATED_TIMES_LAST: _RepeatedTimes.ValueType  # 2
+    """It is due when clocks show it for the last time."""
+    REPEATED_TIMES_BOTH: _RepeatedTimes.ValueType  # 3
+    """It is due each time."""
+
+class RepeatedTimes(_RepeatedTimes, metaclass=_RepeatedTimesEnumTypeWrapper):
+    """RepeatedTimes says what becomes of a time of the day that daylight saving repeats."""
+
+REPEATED_TIMES_UNSPECIFIED: RepeatedTimes.ValueType  # 0
+"""Not given; as FIRST."""
+REPEATED_TIMES_FIRST: RepeatedTimes.ValueType  # 1
+"""It is due when clocks show it for the first time."""
+REPEATED_TIMES_LAST: RepeatedTimes.ValueType  # 2
+"""It is due when clocks show it for the last time."""
+REPEATED_TIMES_BOTH: RepeatedTimes.ValueType  # 3
+"""It is due each time."""
+global___RepeatedTimes = RepeatedTimes
+
 @typing.final
 class LocationSnapshot(google.protobuf.message.Message):
     """LocationSnapshot is everything one build of a code location defines."""
@@ -108,6 +184,7 @@ class LocationSnapshot(google.protobuf.message.Message):
     GRAPHS_FIELD_NUMBER: builtins.int
     RESOURCES_FIELD_NUMBER: builtins.int
     TYPES_FIELD_NUMBER: builtins.int
+    SCHEDULES_FIELD_NUMBER: builtins.int
     @property
     def assets(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___AssetDefinition]:
         """The assets, executable and external, sorted by key."""
@@ -144,6 +221,10 @@ class LocationSnapshot(google.protobuf.message.Message):
     def types(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[atoll.definitions.v1.nodes_pb2.TypeDefinition]:
         """The types of inputs and outputs, each once, sorted by key."""
 
+    @property
+    def schedules(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ScheduleDefinition]:
+        """The schedules, sorted by name."""
+
     def __init__(
         self,
         *,
@@ -156,8 +237,9 @@ class LocationSnapshot(google.protobuf.message.Message):
         graphs: collections.abc.Iterable[atoll.definitions.v1.nodes_pb2.GraphDefinition] | None = ...,
         resources: collections.abc.Iterable[atoll.definitions.v1.nodes_pb2.ResourceDefinition] | None = ...,
         types: collections.abc.Iterable[atoll.definitions.v1.nodes_pb2.TypeDefinition] | None = ...,
+        schedules: collections.abc.Iterable[global___ScheduleDefinition] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["assets", b"assets", "checks", b"checks", "graphs", b"graphs", "jobs", b"jobs", "metadata", b"metadata", "ops", b"ops", "resources", b"resources", "sensors", b"sensors", "types", b"types"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["assets", b"assets", "checks", b"checks", "graphs", b"graphs", "jobs", b"jobs", "metadata", b"metadata", "ops", b"ops", "resources", b"resources", "schedules", b"schedules", "sensors", b"sensors", "types", b"types"]) -> None: ...
 
 global___LocationSnapshot = LocationSnapshot
 
@@ -695,3 +777,130 @@ class SensorDefinition(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["asset_selection", b"asset_selection", "coalesce", b"coalesce", "default_status", b"default_status", "description", b"description", "job_names", b"job_names", "kind", b"kind", "metadata", b"metadata", "minimum_interval", b"minimum_interval", "monitored_assets", b"monitored_assets", "name", b"name", "owners", b"owners", "tags", b"tags"]) -> None: ...
 
 global___SensorDefinition = SensorDefinition
+
+@typing.final
+class ScheduleDefinition(google.protobuf.message.Message):
+    """ScheduleDefinition describes one schedule."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class TagsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    @typing.final
+    class MetadataEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        @property
+        def value(self) -> atoll.definitions.v1.values_pb2.MetadataValue: ...
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: atoll.definitions.v1.values_pb2.MetadataValue | None = ...,
+        ) -> None: ...
+        def HasField(self, field_name: typing.Literal["value", b"value"]) -> builtins.bool: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    NAME_FIELD_NUMBER: builtins.int
+    CRON_SCHEDULES_FIELD_NUMBER: builtins.int
+    EXECUTION_TIMEZONE_FIELD_NUMBER: builtins.int
+    DESCRIPTION_FIELD_NUMBER: builtins.int
+    JOB_NAME_FIELD_NUMBER: builtins.int
+    ASSET_SELECTION_FIELD_NUMBER: builtins.int
+    DEFAULT_STATUS_FIELD_NUMBER: builtins.int
+    TAGS_FIELD_NUMBER: builtins.int
+    METADATA_FIELD_NUMBER: builtins.int
+    OWNERS_FIELD_NUMBER: builtins.int
+    SKIPPED_TIMES_FIELD_NUMBER: builtins.int
+    REPEATED_TIMES_FIELD_NUMBER: builtins.int
+    CATCH_UP_MAX_FIELD_NUMBER: builtins.int
+    RETRIES_MAX_FIELD_NUMBER: builtins.int
+    SOURCE_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """The name of the schedule, unique in the location."""
+    execution_timezone: builtins.str
+    """The time zone of the cron schedules, a name of the IANA database; empty means UTC."""
+    description: builtins.str
+    """What the schedule is for."""
+    job_name: builtins.str
+    """The job that the schedule requests."""
+    default_status: global___ScheduleStatus.ValueType
+    """The status until somebody starts or stops the schedule."""
+    skipped_times: global___SkippedTimes.ValueType
+    """What becomes of times of the day that daylight saving skips. A cron schedule of every hour follows the time that
+    passes instead, as for the times that are repeated.
+    """
+    repeated_times: global___RepeatedTimes.ValueType
+    """What becomes of times of the day that daylight saving repeats."""
+    catch_up_max: builtins.int
+    """How many of the missed ticks are made up for, the newest of them; unset means the host's default."""
+    retries_max: builtins.int
+    """How often a failed tick is tried again; unset means the host's default."""
+    @property
+    def cron_schedules(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The cron schedules; it is due at the times of each, at a time of several once."""
+
+    @property
+    def asset_selection(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[atoll.definitions.v1.values_pb2.AssetKey]:
+        """The assets of that job, where the schedule was given assets and no job."""
+
+    @property
+    def tags(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Labels of the runs."""
+
+    @property
+    def metadata(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, atoll.definitions.v1.values_pb2.MetadataValue]:
+        """What the user attached to the definition."""
+
+    @property
+    def owners(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Who answers for the schedule."""
+
+    @property
+    def source(self) -> global___SourcePosition:
+        """Where the definition stands in the user's code."""
+
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        cron_schedules: collections.abc.Iterable[builtins.str] | None = ...,
+        execution_timezone: builtins.str = ...,
+        description: builtins.str = ...,
+        job_name: builtins.str = ...,
+        asset_selection: collections.abc.Iterable[atoll.definitions.v1.values_pb2.AssetKey] | None = ...,
+        default_status: global___ScheduleStatus.ValueType = ...,
+        tags: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        metadata: collections.abc.Mapping[builtins.str, atoll.definitions.v1.values_pb2.MetadataValue] | None = ...,
+        owners: collections.abc.Iterable[builtins.str] | None = ...,
+        skipped_times: global___SkippedTimes.ValueType = ...,
+        repeated_times: global___RepeatedTimes.ValueType = ...,
+        catch_up_max: builtins.int | None = ...,
+        retries_max: builtins.int | None = ...,
+        source: global___SourcePosition | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_catch_up_max", b"_catch_up_max", "_retries_max", b"_retries_max", "catch_up_max", b"catch_up_max", "retries_max", b"retries_max", "source", b"source"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_catch_up_max", b"_catch_up_max", "_retries_max", b"_retries_max", "asset_selection", b"asset_selection", "catch_up_max", b"catch_up_max", "cron_schedules", b"cron_schedules", "default_status", b"default_status", "description", b"description", "execution_timezone", b"execution_timezone", "job_name", b"job_name", "metadata", b"metadata", "name", b"name", "owners", b"owners", "repeated_times", b"repeated_times", "retries_max", b"retries_max", "skipped_times", b"skipped_times", "source", b"source", "tags", b"tags"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_catch_up_max", b"_catch_up_max"]) -> typing.Literal["catch_up_max"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_retries_max", b"_retries_max"]) -> typing.Literal["retries_max"] | None: ...
+
+global___ScheduleDefinition = ScheduleDefinition

@@ -29,7 +29,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n atoll/location/v1/location.proto\x12\x11\x61toll.location.v1\x1a#atoll/definitions/v1/snapshot.proto\x1a!atoll/definitions/v1/values.proto\x1a\x1c\x61toll/events/v1/events.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x89\x02\n\x05\x42uild\x12\x10\n\x08\x62uild_id\x18\x01 \x01(\t\x12\x1a\n\x12\x64\x65\x66initions_digest\x18\x02 \x01(\t\x12\x1e\n\x16\x64\x65\x66initions_size_bytes\x18\x03 \x01(\x03\x12\x34\n\x0cstart_method\x18\x04 \x01(\x0e\x32\x1e.atoll.location.v1.StartMethod\x12\x1b\n\x13start_method_reason\x18\x05 \x01(\t\x12-\n\tload_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\rload_duration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x11\n\x0f\x44\x65scribeRequest\"\xff\x01\n\x10\x44\x65scribeResponse\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x11\n\tserver_id\x18\x02 \x01(\t\x12/\n\rcurrent_build\x18\x03 \x01(\x0b\x32\x18.atoll.location.v1.Build\x12\x33\n\x0cload_failure\x18\x04 \x01(\x0b\x32\x1d.atoll.definitions.v1.Failure\x12\x31\n\x0f\x64raining_builds\x18\x05 \x03(\x0b\x32\x18.atoll.location.v1.Build\x12\x10\n\x08\x64raining\x18\x06 \x01(\x08\x12\x16\n\x0elive_run_count\x18\x07 \x01(\x05\",\n\x18StreamDefinitionsRequest\x12\x10\n\x08\x62uild_id\x18\x01 \x01(\t\"*\n\x19StreamDefinitionsResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"\xd2\x02\n\x15\x45valuateSensorRequest\x12\x13\n\x0bsensor_name\x18\x01 \x01(\t\x12\x0f\n\x07tick_id\x18\x02 \x01(\t\x12\x13\n\x06\x63ursor\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x36\n\x10triggering_event\x18\x04 \x01(\x0b\x32\x1c.atoll.events.v1.StoredEvent\x12=\n\x19last_tick_completion_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0clast_run_key\x18\x06 \x01(\t\x12:\n\x16last_sensor_start_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x07timeout\x18\x08 \x01(\x0b\x32\x19.google.protobuf.DurationB\t\n\x07_cursor\"\xa0\x03\n\x16\x45valuateSensorResponse\x12\x10\n\x08\x62uild_id\x18\x01 \x01(\t\x12\x33\n\x0crun_requests\x18\x02 \x03(\x0b\x32\x1d.atoll.location.v1.RunRequest\x12\x13\n\x0bskip_reason\x18\x03 \x01(\t\x12\x13\n\x06\x63ursor\x18\x04 \x01(\tH\x00\x88\x01\x01\x12.\n\x07\x66\x61ilure\x18\x05 \x01(\x0b\x32\x1d.atoll.definitions.v1.Failure\x12-\n\tlog_lines\x18\x06 \x03(\x0b\x32\x1a.atoll.location.v1.LogLine\x12+\n\x08\x64uration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\x0c\x61sset_events\x18\x08 \x03(\x0b\x32\x16.atoll.events.v1.Event\x12P\n\x1b\x64ynamic_partitions_requests\x18\t \x03(\x0b\x32+.atoll.location.v1.DynamicPartitionsRequestB\t\n\x07_cursor\"\x8b\x01\n\x18\x44ynamicPartitionsRequest\x12\x1b\n\x13partitions_def_name\x18\x01 \x01(\t\x12:\n\x06\x63hange\x18\x02 \x01(\x0e\x32*.atoll.location.v1.DynamicPartitionsChange\x12\x16\n\x0epartition_keys\x18\x03 \x03(\t\"\xd6\x02\n\nRunRequest\x12\x0f\n\x07run_key\x18\x01 \x01(\t\x12\x10\n\x08job_name\x18\x02 \x01(\t\x12\x32\n\nrun_config\x18\x03 \x01(\x0b\x32\x1e.atoll.definitions.v1.UserData\x12\x35\n\x04tags\x18\x04 \x03(\x0b\x32\'.atoll.location.v1.RunRequest.TagsEntry\x12\x37\n\x0f\x61sset_selection\x18\x05 \x03(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x15\n\rpartition_key\x18\x06 \x01(\t\x12=\n\x10\x61sset_check_keys\x18\x07 \x03(\x0b\x32#.atoll.definitions.v1.AssetCheckKey\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"s\n\x07LogLine\x12-\n\ttimestamp\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x05level\x18\x02 \x01(\x0e\x32\x19.atoll.events.v1.LogLevel\x12\x0f\n\x07message\x18\x03 \x01(\t\"\xab\x04\n\x07RunPlan\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x10\n\x08job_name\x18\x02 \x01(\t\x12\x32\n\nrun_config\x18\x03 \x01(\x0b\x32\x1e.atoll.definitions.v1.UserData\x12\x32\n\x04tags\x18\x04 \x03(\x0b\x32$.atoll.location.v1.RunPlan.TagsEntry\x12\x37\n\x0f\x61sset_selection\x18\x05 \x03(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x15\n\rpartition_key\x18\x06 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x07 \x01(\x05\x12\x1d\n\x15partition_range_start\x18\x08 \x01(\t\x12\x1b\n\x13partition_range_end\x18\t \x01(\t\x12\x14\n\x0cop_selection\x18\n \x03(\t\x12\x42\n\x15\x61sset_check_selection\x18\x0b \x03(\x0b\x32#.atoll.definitions.v1.AssetCheckKey\x12\x11\n\tstep_keys\x18\x0c \x03(\t\x12\x15\n\rparent_run_id\x18\r \x01(\t\x12\x13\n\x0broot_run_id\x18\x0e \x01(\t\x12\x33\n\x0cknown_assets\x18\x0f \x03(\x0b\x32\x1d.atoll.location.v1.KnownAsset\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc1\x02\n\nKnownAsset\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x39\n\ndefinition\x18\x02 \x01(\x0b\x32%.atoll.definitions.v1.AssetDefinition\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\x03\x12\x0e\n\x06run_id\x18\x04 \x01(\t\x12-\n\ttimestamp\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x04tags\x18\x06 \x03(\x0b\x32\'.atoll.location.v1.KnownAsset.TagsEntry\x12\x10\n\x08observed\x18\x07 \x01(\x08\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\";\n\x0fStartRunRequest\x12(\n\x04plan\x18\x01 \x01(\x0b\x32\x1a.atoll.location.v1.RunPlan\"$\n\x10StartRunResponse\x12\x10\n\x08\x62uild_id\x18\x01 \x01(\t\"S\n\x10\x43\x61ncelRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12/\n\x0cgrace_period\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\"\n\x11\x43\x61ncelRunResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\"\x11\n\x0fListRunsRequest\"<\n\x10ListRunsResponse\x12(\n\x04runs\x18\x01 \x03(\x0b\x32\x1a.atoll.location.v1.HeldRun\"K\n\x07HeldRun\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12\x10\n\x08\x62uild_id\x18\x03 \x01(\t\x12\r\n\x05\x61live\x18\x04 \x01(\x08\"!\n\rReloadRequest\x12\x10\n\x08\x62uild_id\x18\x01 \x01(\t\"v\n\x0eReloadResponse\x12/\n\rcurrent_build\x18\x01 \x01(\x0b\x32\x18.atoll.location.v1.Build\x12\x33\n\x0cload_failure\x18\x02 \x01(\x0b\x32\x1d.atoll.definitions.v1.Failure\"\x0e\n\x0c\x44rainRequest\"\'\n\rDrainResponse\x12\x16\n\x0elive_run_count\x18\x01 \x01(\x05*Z\n\x0bStartMethod\x12\x1c\n\x18START_METHOD_UNSPECIFIED\x10\x00\x12\x15\n\x11START_METHOD_FORK\x10\x01\x12\x16\n\x12START_METHOD_SPAWN\x10\x02*\x8d\x01\n\x17\x44ynamicPartitionsChange\x12)\n%DYNAMIC_PARTITIONS_CHANGE_UNSPECIFIED\x10\x00\x12!\n\x1d\x44YNAMIC_PARTITIONS_CHANGE_ADD\x10\x01\x12$\n DYNAMIC_PARTITIONS_CHANGE_DELETE\x10\x02\x32\xf0\x05\n\x13\x43odeLocationService\x12U\n\x08\x44\x65scribe\x12\".atoll.location.v1.DescribeRequest\x1a#.atoll.location.v1.DescribeResponse\"\x00\x12r\n\x11StreamDefinitions\x12+.atoll.location.v1.StreamDefinitionsRequest\x1a,.atoll.location.v1.StreamDefinitionsResponse\"\x00\x30\x01\x12g\n\x0e\x45valuateSensor\x12(.atoll.location.v1.EvaluateSensorRequest\x1a).atoll.location.v1.EvaluateSensorResponse\"\x00\x12U\n\x08StartRun\x12\".atoll.location.v1.StartRunRequest\x1a#.atoll.location.v1.StartRunResponse\"\x00\x12X\n\tCancelRun\x12#.atoll.location.v1.CancelRunRequest\x1a$.atoll.location.v1.CancelRunResponse\"\x00\x12U\n\x08ListRuns\x12\".atoll.location.v1.ListRunsRequest\x1a#.atoll.location.v1.ListRunsResponse\"\x00\x12O\n\x06Reload\x12 .atoll.location.v1.ReloadRequest\x1a!.atoll.location.v1.ReloadResponse\"\x00\x12L\n\x05\x44rain\x12\x1f.atoll.location.v1.DrainRequest\x1a .atoll.location.v1.DrainResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n atoll/location/v1/location.proto\x12\x11\x61toll.location.v1\x1a#atoll/definitions/v1/snapshot.proto\x1a!atoll/definitions/v1/values.proto\x1a\x1c\x61toll/events/v1/events.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x89\x02\n\x05\x42uild\x12\x10\n\x08\x62uild_id\x18\x01 \x01(\t\x12\x1a\n\x12\x64\x65\x66initions_digest\x18\x02 \x01(\t\x12\x1e\n\x16\x64\x65\x66initions_size_bytes\x18\x03 \x01(\x03\x12\x34\n\x0cstart_method\x18\x04 \x01(\x0e\x32\x1e.atoll.location.v1.StartMethod\x12\x1b\n\x13start_method_reason\x18\x05 \x01(\t\x12-\n\tload_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\rload_duration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x11\n\x0f\x44\x65scribeRequest\"\xff\x01\n\x10\x44\x65scribeResponse\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x11\n\tserver_id\x18\x02 \x01(\t\x12/\n\rcurrent_build\x18\x03 \x01(\x0b\x32\x18.atoll.location.v1.Build\x12\x33\n\x0cload_failure\x18\x04 \x01(\x0b\x32\x1d.atoll.definitions.v1.Failure\x12\x31\n\x0f\x64raining_builds\x18\x05 \x03(\x0b\x32\x18.atoll.location.v1.Build\x12\x10\n\x08\x64raining\x18\x06 \x01(\x08\x12\x16\n\x0elive_run_count\x18\x07 \x01(\x05\",\n\x18StreamDefinitionsRequest\x12\x10\n\x08\x62uild_id\x18\x01 \x01(\t\"*\n\x19StreamDefinitionsResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"\xd2\x02\n\x15\x45valuateSensorRequest\x12\x13\n\x0bsensor_name\x18\x01 \x01(\t\x12\x0f\n\x07tick_id\x18\x02 \x01(\t\x12\x13\n\x06\x63ursor\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x36\n\x10triggering_event\x18\x04 \x01(\x0b\x32\x1c.atoll.events.v1.StoredEvent\x12=\n\x19last_tick_completion_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0clast_run_key\x18\x06 \x01(\t\x12:\n\x16last_sensor_start_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x07timeout\x18\x08 \x01(\x0b\x32\x19.google.protobuf.DurationB\t\n\x07_cursor\"\xa0\x03\n\x16\x45valuateSensorResponse\x12\x10\n\x08\x62uild_id\x18\x01 \x01(\t\x12\x33\n\x0crun_requests\x18\x02 \x03(\x0b\x32\x1d.atoll.location.v1.RunRequest\x12\x13\n\x0bskip_reason\x18\x03 \x01(\t\x12\x13\n\x06\x63ursor\x18\x04 \x01(\tH\x00\x88\x01\x01\x12.\n\x07\x66\x61ilure\x18\x05 \x01(\x0b\x32\x1d.atoll.definitions.v1.Failure\x12-\n\tlog_lines\x18\x06 \x03(\x0b\x32\x1a.atoll.location.v1.LogLine\x12+\n\x08\x64uration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\x0c\x61sset_events\x18\x08 \x03(\x0b\x32\x16.atoll.events.v1.Event\x12P\n\x1b\x64ynamic_partitions_requests\x18\t \x03(\x0b\x32+.atoll.location.v1.DynamicPartitionsRequestB\t\n\x07_cursor\"\xa1\x01\n\x17\x45valuateScheduleRequest\x12\x15\n\rschedule_name\x18\x01 \x01(\t\x12\x0f\n\x07tick_id\x18\x02 \x01(\t\x12\x32\n\x0escheduled_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x07timeout\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xd4\x02\n\x18\x45valuateScheduleResponse\x12\x10\n\x08\x62uild_id\x18\x01 \x01(\t\x12\x33\n\x0crun_requests\x18\x02 \x03(\x0b\x32\x1d.atoll.location.v1.RunRequest\x12\x13\n\x0bskip_reason\x18\x03 \x01(\t\x12.\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x1d.atoll.definitions.v1.Failure\x12-\n\tlog_lines\x18\x05 \x03(\x0b\x32\x1a.atoll.location.v1.LogLine\x12+\n\x08\x64uration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12P\n\x1b\x64ynamic_partitions_requests\x18\x07 \x03(\x0b\x32+.atoll.location.v1.DynamicPartitionsRequest\"\x8b\x01\n\x18\x44ynamicPartitionsRequest\x12\x1b\n\x13partitions_def_name\x18\x01 \x01(\t\x12:\n\x06\x63hange\x18\x02 \x01(\x0e\x32*.atoll.location.v1.DynamicPartitionsChange\x12\x16\n\x0epartition_keys\x18\x03 \x03(\t\"\xd6\x02\n\nRunRequest\x12\x0f\n\x07run_key\x18\x01 \x01(\t\x12\x10\n\x08job_name\x18\x02 \x01(\t\x12\x32\n\nrun_config\x18\x03 \x01(\x0b\x32\x1e.atoll.definitions.v1.UserData\x12\x35\n\x04tags\x18\x04 \x03(\x0b\x32\'.atoll.location.v1.RunRequest.TagsEntry\x12\x37\n\x0f\x61sset_selection\x18\x05 \x03(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x15\n\rpartition_key\x18\x06 \x01(\t\x12=\n\x10\x61sset_check_keys\x18\x07 \x03(\x0b\x32#.atoll.definitions.v1.AssetCheckKey\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"s\n\x07LogLine\x12-\n\ttimestamp\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x05level\x18\x02 \x01(\x0e\x32\x19.atoll.events.v1.LogLevel\x12\x0f\n\x07message\x18\x03 \x01(\t\"\xab\x04\n\x07RunPlan\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x10\n\x08job_name\x18\x02 \x01(\t\x12\x32\n\nrun_config\x18\x03 \x01(\x0b\x32\x1e.atoll.definitions.v1.UserData\x12\x32\n\x04tags\x18\x04 \x03(\x0b\x32$.atoll.location.v1.RunPlan.TagsEntry\x12\x37\n\x0f\x61sset_selection\x18\x05 \x03(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x15\n\rpartition_key\x18\x06 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x07 \x01(\x05\x12\x1d\n\x15partition_range_start\x18\x08 \x01(\t\x12\x1b\n\x13partition_range_end\x18\t \x01(\t\x12\x14\n\x0cop_selection\x18\n \x03(\t\x12\x42\n\x15\x61sset_check_selection\x18\x0b \x03(\x0b\x32#.atoll.definitions.v1.AssetCheckKey\x12\x11\n\tstep_keys\x18\x0c \x03(\t\x12\x15\n\rparent_run_id\x18\r \x01(\t\x12\x13\n\x0broot_run_id\x18\x0e \x01(\t\x12\x33\n\x0cknown_assets\x18\x0f \x03(\x0b\x32\x1d.atoll.location.v1.KnownAsset\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc1\x02\n\nKnownAsset\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x39\n\ndefinition\x18\x02 \x01(\x0b\x32%.atoll.definitions.v1.AssetDefinition\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\x03\x12\x0e\n\x06run_id\x18\x04 \x01(\t\x12-\n\ttimestamp\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x04tags\x18\x06 \x03(\x0b\x32\'.atoll.location.v1.KnownAsset.TagsEntry\x12\x10\n\x08observed\x18\x07 \x01(\x08\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\";\n\x0fStartRunRequest\x12(\n\x04plan\x18\x01 \x01(\x0b\x32\x1a.atoll.location.v1.RunPlan\"$\n\x10StartRunResponse\x12\x10\n\x08\x62uild_id\x18\x01 \x01(\t\"S\n\x10\x43\x61ncelRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12/\n\x0cgrace_period\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\"\n\x11\x43\x61ncelRunResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\"\x11\n\x0fListRunsRequest\"<\n\x10ListRunsResponse\x12(\n\x04runs\x18\x01 \x03(\x0b\x32\x1a.atoll.location.v1.HeldRun\"K\n\x07HeldRun\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12\x10\n\x08\x62uild_id\x18\x03 \x01(\t\x12\r\n\x05\x61live\x18\x04 \x01(\x08\"!\n\rReloadRequest\x12\x10\n\x08\x62uild_id\x18\x01 \x01(\t\"v\n\x0eReloadResponse\x12/\n\rcurrent_build\x18\x01 \x01(\x0b\x32\x18.atoll.location.v1.Build\x12\x33\n\x0cload_failure\x18\x02 \x01(\x0b\x32\x1d.atoll.definitions.v1.Failure\"\x0e\n\x0c\x44rainRequest\"\'\n\rDrainResponse\x12\x16\n\x0elive_run_count\x18\x01 \x01(\x05*Z\n\x0bStartMethod\x12\x1c\n\x18START_METHOD_UNSPECIFIED\x10\x00\x12\x15\n\x11START_METHOD_FORK\x10\x01\x12\x16\n\x12START_METHOD_SPAWN\x10\x02*\x8d\x01\n\x17\x44ynamicPartitionsChange\x12)\n%DYNAMIC_PARTITIONS_CHANGE_UNSPECIFIED\x10\x00\x12!\n\x1d\x44YNAMIC_PARTITIONS_CHANGE_ADD\x10\x01\x12$\n DYNAMIC_PARTITIONS_CHANGE_DELETE\x10\x02\x32\xdf\x06\n\x13\x43odeLocationService\x12U\n\x08\x44\x65scribe\x12\".atoll.location.v1.DescribeRequest\x1a#.atoll.location.v1.DescribeResponse\"\x00\x12r\n\x11StreamDefinitions\x12+.atoll.location.v1.StreamDefinitionsRequest\x1a,.atoll.location.v1.StreamDefinitionsResponse\"\x00\x30\x01\x12g\n\x0e\x45valuateSensor\x12(.atoll.location.v1.EvaluateSensorRequest\x1a).atoll.location.v1.EvaluateSensorResponse\"\x00\x12m\n\x10\x45valuateSchedule\x12*.atoll.location.v1.EvaluateScheduleRequest\x1a+.atoll.location.v1.EvaluateScheduleResponse\"\x00\x12U\n\x08StartRun\x12\".atoll.location.v1.StartRunRequest\x1a#.atoll.location.v1.StartRunResponse\"\x00\x12X\n\tCancelRun\x12#.atoll.location.v1.CancelRunRequest\x1a$.atoll.location.v1.CancelRunResponse\"\x00\x12U\n\x08ListRuns\x12\".atoll.location.v1.ListRunsRequest\x1a#.atoll.location.v1.ListRunsResponse\"\x00\x12O\n\x06Reload\x12 .atoll.location.v1.ReloadRequest\x1a!.atoll.location.v1.ReloadResponse\"\x00\x12L\n\x05\x44rain\x12\x1f.atoll.location.v1.DrainRequest\x1a .atoll.location.v1.DrainResponse\"\x00\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,10 +42,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RUNPLAN_TAGSENTRY']._serialized_options = b'8\001'
   _globals['_KNOWNASSET_TAGSENTRY']._loaded_options = None
   _globals['_KNOWNASSET_TAGSENTRY']._serialized_options = b'8\001'
-  _globals['_STARTMETHOD']._serialized_start=3693
-  _globals['_STARTMETHOD']._serialized_end=3783
-  _globals['_DYNAMICPARTITIONSCHANGE']._serialized_start=3786
-  _globals['_DYNAMICPARTITIONSCHANGE']._serialized_end=3927
+  _globals['_STARTMETHOD']._serialized_start=4200
+  _globals['_STARTMETHOD']._serialized_end=4290
+  _globals['_DYNAMICPARTITIONSCHANGE']._serialized_start=4293
+  _globals['_DYNAMICPARTITIONSCHANGE']._serialized_end=4434
   _globals['_BUILD']._serialized_start=223
   _globals['_BUILD']._serialized_end=488
   _globals['_DESCRIBEREQUEST']._serialized_start=490
@@ -60,44 +60,48 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVALUATESENSORREQUEST']._serialized_end=1196
   _globals['_EVALUATESENSORRESPONSE']._serialized_start=1199
   _globals['_EVALUATESENSORRESPONSE']._serialized_end=1615
-  _globals['_DYNAMICPARTITIONSREQUEST']._serialized_start=1618
-  _globals['_DYNAMICPARTITIONSREQUEST']._serialized_end=1757
-  _globals['_RUNREQUEST']._serialized_start=1760
-  _globals['_RUNREQUEST']._serialized_end=2102
-  _globals['_RUNREQUEST_TAGSENTRY']._serialized_start=2059
-  _globals['_RUNREQUEST_TAGSENTRY']._serialized_end=2102
-  _globals['_LOGLINE']._serialized_start=2104
-  _globals['_LOGLINE']._serialized_end=2219
-  _globals['_RUNPLAN']._serialized_start=2222
-  _globals['_RUNPLAN']._serialized_end=2777
-  _globals['_RUNPLAN_TAGSENTRY']._serialized_start=2059
-  _globals['_RUNPLAN_TAGSENTRY']._serialized_end=2102
-  _globals['_KNOWNASSET']._serialized_start=2780
-  _globals['_KNOWNASSET']._serialized_end=3101
-  _globals['_KNOWNASSET_TAGSENTRY']._serialized_start=2059
-  _globals['_KNOWNASSET_TAGSENTRY']._serialized_end=2102
-  _globals['_STARTRUNREQUEST']._serialized_start=3103
-  _globals['_STARTRUNREQUEST']._serialized_end=3162
-  _globals['_STARTRUNRESPONSE']._serialized_start=3164
-  _globals['_STARTRUNRESPONSE']._serialized_end=3200
-  _globals['_CANCELRUNREQUEST']._serialized_start=3202
-  _globals['_CANCELRUNREQUEST']._serialized_end=3285
-  _globals['_CANCELRUNRESPONSE']._serialized_start=3287
-  _globals['_CANCELRUNRESPONSE']._serialized_end=3321
-  _globals['_LISTRUNSREQUEST']._serialized_start=3323
-  _globals['_LISTRUNSREQUEST']._serialized_end=3340
-  _globals['_LISTRUNSRESPONSE']._serialized_start=3342
-  _globals['_LISTRUNSRESPONSE']._serialized_end=3402
-  _globals['_HELDRUN']._serialized_start=3404
-  _globals['_HELDRUN']._serialized_end=3479
-  _globals['_RELOADREQUEST']._serialized_start=3481
-  _globals['_RELOADREQUEST']._serialized_end=3514
-  _globals['_RELOADRESPONSE']._serialized_start=3516
-  _globals['_RELOADRESPONSE']._serialized_end=3634
-  _globals['_DRAINREQUEST']._serialized_start=3636
-  _globals['_DRAINREQUEST']._serialized_end=3650
-  _globals['_DRAINRESPONSE']._serialized_start=3652
-  _globals['_DRAINRESPONSE']._serialized_end=3691
-  _globals['_CODELOCATIONSERVICE']._serialized_start=3930
-  _globals['_CODELOCATIONSERVICE']._serialized_end=4682
+  _globals['_EVALUATESCHEDULEREQUEST']._serialized_start=1618
+  _globals['_EVALUATESCHEDULEREQUEST']._serialized_end=1779
+  _globals['_EVALUATESCHEDULERESPONSE']._serialized_start=1782
+  _globals['_EVALUATESCHEDULERESPONSE']._serialized_end=2122
+  _globals['_DYNAMICPARTITIONSREQUEST']._serialized_start=2125
+  _globals['_DYNAMICPARTITIONSREQUEST']._serialized_end=2264
+  _globals['_RUNREQUEST']._serialized_start=2267
+  _globals['_RUNREQUEST']._serialized_end=2609
+  _globals['_RUNREQUEST_TAGSENTRY']._serialized_start=2566
+  _globals['_RUNREQUEST_TAGSENTRY']._serialized_end=2609
+  _globals['_LOGLINE']._serialized_start=2611
+  _globals['_LOGLINE']._serialized_end=2726
+  _globals['_RUNPLAN']._serialized_start=2729
+  _globals['_RUNPLAN']._serialized_end=3284
+  _globals['_RUNPLAN_TAGSENTRY']._serialized_start=2566
+  _globals['_RUNPLAN_TAGSENTRY']._serialized_end=2609
+  _globals['_KNOWNASSET']._serialized_start=3287
+  _globals['_KNOWNASSET']._serialized_end=3608
+  _globals['_KNOWNASSET_TAGSENTRY']._serialized_start=2566
+  _globals['_KNOWNASSET_TAGSENTRY']._serialized_end=2609
+  _globals['_STARTRUNREQUEST']._serialized_start=3610
+  _globals['_STARTRUNREQUEST']._serialized_end=3669
+  _globals['_STARTRUNRESPONSE']._serialized_start=3671
+  _globals['_STARTRUNRESPONSE']._serialized_end=3707
+  _globals['_CANCELRUNREQUEST']._serialized_start=3709
+  _globals['_CANCELRUNREQUEST']._serialized_end=3792
+  _globals['_CANCELRUNRESPONSE']._serialized_start=3794
+  _globals['_CANCELRUNRESPONSE']._serialized_end=3828
+  _globals['_LISTRUNSREQUEST']._serialized_start=3830
+  _globals['_LISTRUNSREQUEST']._serialized_end=3847
+  _globals['_LISTRUNSRESPONSE']._serialized_start=3849
+  _globals['_LISTRUNSRESPONSE']._serialized_end=3909
+  _globals['_HELDRUN']._serialized_start=3911
+  _globals['_HELDRUN']._serialized_end=3986
+  _globals['_RELOADREQUEST']._serialized_start=3988
+  _globals['_RELOADREQUEST']._serialized_end=4021
+  _globals['_RELOADRESPONSE']._serialized_start=4023
+  _globals['_RELOADRESPONSE']._serialized_end=4141
+  _globals['_DRAINREQUEST']._serialized_start=4143
+  _globals['_DRAINREQUEST']._serialized_end=4157
+  _globals['_DRAINRESPONSE']._serialized_start=4159
+  _globals['_DRAINRESPONSE']._serialized_end=4198
+  _globals['_CODELOCATIONSERVICE']._serialized_start=4437
+  _globals['_CODELOCATIONSERVICE']._serialized_end=5300
 # @@protoc_insertion_point(module_scope)

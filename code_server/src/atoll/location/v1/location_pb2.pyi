@@ -337,6 +337,94 @@ class EvaluateSensorResponse(google.protobuf.message.Message):
 global___EvaluateSensorResponse = EvaluateSensorResponse
 
 @typing.final
+class EvaluateScheduleRequest(google.protobuf.message.Message):
+    """EvaluateScheduleRequest asks for one evaluation."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SCHEDULE_NAME_FIELD_NUMBER: builtins.int
+    TICK_ID_FIELD_NUMBER: builtins.int
+    SCHEDULED_TIME_FIELD_NUMBER: builtins.int
+    TIMEOUT_FIELD_NUMBER: builtins.int
+    schedule_name: builtins.str
+    """The schedule."""
+    tick_id: builtins.str
+    """The tick that the evaluation decides."""
+    @property
+    def scheduled_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """The time that the tick is for."""
+
+    @property
+    def timeout(self) -> google.protobuf.duration_pb2.Duration:
+        """How long the evaluation may take before its process is killed."""
+
+    def __init__(
+        self,
+        *,
+        schedule_name: builtins.str = ...,
+        tick_id: builtins.str = ...,
+        scheduled_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        timeout: google.protobuf.duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["scheduled_time", b"scheduled_time", "timeout", b"timeout"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["schedule_name", b"schedule_name", "scheduled_time", b"scheduled_time", "tick_id", b"tick_id", "timeout", b"timeout"]) -> None: ...
+
+global___EvaluateScheduleRequest = EvaluateScheduleRequest
+
+@typing.final
+class EvaluateScheduleResponse(google.protobuf.message.Message):
+    """EvaluateScheduleResponse is what the schedule decided."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    BUILD_ID_FIELD_NUMBER: builtins.int
+    RUN_REQUESTS_FIELD_NUMBER: builtins.int
+    SKIP_REASON_FIELD_NUMBER: builtins.int
+    FAILURE_FIELD_NUMBER: builtins.int
+    LOG_LINES_FIELD_NUMBER: builtins.int
+    DURATION_FIELD_NUMBER: builtins.int
+    DYNAMIC_PARTITIONS_REQUESTS_FIELD_NUMBER: builtins.int
+    build_id: builtins.str
+    """The build that decided."""
+    skip_reason: builtins.str
+    """Why the schedule asks for nothing; empty where it asks for runs."""
+    @property
+    def run_requests(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RunRequest]:
+        """The runs that the schedule asks for."""
+
+    @property
+    def failure(self) -> atoll.definitions.v1.values_pb2.Failure:
+        """The exception that user code raised; where set, nothing else of the answer counts but the log."""
+
+    @property
+    def log_lines(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___LogLine]:
+        """What the schedule logged."""
+
+    @property
+    def duration(self) -> google.protobuf.duration_pb2.Duration:
+        """How long user code took."""
+
+    @property
+    def dynamic_partitions_requests(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___DynamicPartitionsRequest]:
+        """Changes of dynamic partitions that the schedule asks for, in order. They are made before its runs are."""
+
+    def __init__(
+        self,
+        *,
+        build_id: builtins.str = ...,
+        run_requests: collections.abc.Iterable[global___RunRequest] | None = ...,
+        skip_reason: builtins.str = ...,
+        failure: atoll.definitions.v1.values_pb2.Failure | None = ...,
+        log_lines: collections.abc.Iterable[global___LogLine] | None = ...,
+        duration: google.protobuf.duration_pb2.Duration | None = ...,
+        dynamic_partitions_requests: collections.abc.Iterable[global___DynamicPartitionsRequest] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["duration", b"duration", "failure", b"failure"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["build_id", b"build_id", "duration", b"duration", "dynamic_partitions_requests", b"dynamic_partitions_requests", "failure", b"failure", "log_lines", b"log_lines", "run_requests", b"run_requests", "skip_reason", b"skip_reason"]) -> None: ...
+
+global___EvaluateScheduleResponse = EvaluateScheduleResponse
+
+@typing.final
 class DynamicPartitionsRequest(google.protobuf.message.Message):
     """DynamicPartitionsRequest asks for a change of the keys of one dynamic partitions definition."""
 
@@ -394,7 +482,9 @@ class RunRequest(google.protobuf.message.Message):
     PARTITION_KEY_FIELD_NUMBER: builtins.int
     ASSET_CHECK_KEYS_FIELD_NUMBER: builtins.int
     run_key: builtins.str
-    """At most one run is made for a sensor and run key; empty asks for a run whatever came before."""
+    """At most one run is made for a sensor and run key, and for a schedule, scheduled time and run key; empty asks a sensor's
+    run whatever came before.
+    """
     job_name: builtins.str
     """The job; empty means the only job of the sensor."""
     partition_key: builtins.str

@@ -50,6 +50,11 @@ class CodeLocationServiceStub(object):
                 request_serializer=atoll_dot_location_dot_v1_dot_location__pb2.EvaluateSensorRequest.SerializeToString,
                 response_deserializer=atoll_dot_location_dot_v1_dot_location__pb2.EvaluateSensorResponse.FromString,
                 _registered_method=True)
+        self.EvaluateSchedule = channel.unary_unary(
+                '/atoll.location.v1.CodeLocationService/EvaluateSchedule',
+                request_serializer=atoll_dot_location_dot_v1_dot_location__pb2.EvaluateScheduleRequest.SerializeToString,
+                response_deserializer=atoll_dot_location_dot_v1_dot_location__pb2.EvaluateScheduleResponse.FromString,
+                _registered_method=True)
         self.StartRun = channel.unary_unary(
                 '/atoll.location.v1.CodeLocationService/StartRun',
                 request_serializer=atoll_dot_location_dot_v1_dot_location__pb2.StartRunRequest.SerializeToString,
@@ -97,6 +102,13 @@ class CodeLocationServiceServicer(object):
 
     def EvaluateSensor(self, request, context):
         """EvaluateSensor evaluates one sensor once, in a process that is killed at the deadline.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EvaluateSchedule(self, request, context):
+        """EvaluateSchedule evaluates one schedule once, in a process that is killed at the deadline. Older releases lack it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -154,6 +166,11 @@ def add_CodeLocationServiceServicer_to_server(servicer, server):
                     servicer.EvaluateSensor,
                     request_deserializer=atoll_dot_location_dot_v1_dot_location__pb2.EvaluateSensorRequest.FromString,
                     response_serializer=atoll_dot_location_dot_v1_dot_location__pb2.EvaluateSensorResponse.SerializeToString,
+            ),
+            'EvaluateSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.EvaluateSchedule,
+                    request_deserializer=atoll_dot_location_dot_v1_dot_location__pb2.EvaluateScheduleRequest.FromString,
+                    response_serializer=atoll_dot_location_dot_v1_dot_location__pb2.EvaluateScheduleResponse.SerializeToString,
             ),
             'StartRun': grpc.unary_unary_rpc_method_handler(
                     servicer.StartRun,
@@ -263,6 +280,33 @@ class CodeLocationService(object):
             '/atoll.location.v1.CodeLocationService/EvaluateSensor',
             atoll_dot_location_dot_v1_dot_location__pb2.EvaluateSensorRequest.SerializeToString,
             atoll_dot_location_dot_v1_dot_location__pb2.EvaluateSensorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EvaluateSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.location.v1.CodeLocationService/EvaluateSchedule',
+            atoll_dot_location_dot_v1_dot_location__pb2.EvaluateScheduleRequest.SerializeToString,
+            atoll_dot_location_dot_v1_dot_location__pb2.EvaluateScheduleResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,12 @@ class CodeLocationServiceStub:
     ]
     """EvaluateSensor evaluates one sensor once, in a process that is killed at the deadline."""
 
+    EvaluateSchedule: grpc.UnaryUnaryMultiCallable[
+        atoll.location.v1.location_pb2.EvaluateScheduleRequest,
+        atoll.location.v1.location_pb2.EvaluateScheduleResponse,
+    ]
+    """EvaluateSchedule evaluates one schedule once, in a process that is killed at the deadline. Older releases lack it."""
+
     StartRun: grpc.UnaryUnaryMultiCallable[
         atoll.location.v1.location_pb2.StartRunRequest,
         atoll.location.v1.location_pb2.StartRunResponse,
@@ -89,6 +95,12 @@ class CodeLocationServiceAsyncStub:
         atoll.location.v1.location_pb2.EvaluateSensorResponse,
     ]
     """EvaluateSensor evaluates one sensor once, in a process that is killed at the deadline."""
+
+    EvaluateSchedule: grpc.aio.UnaryUnaryMultiCallable[
+        atoll.location.v1.location_pb2.EvaluateScheduleRequest,
+        atoll.location.v1.location_pb2.EvaluateScheduleResponse,
+    ]
+    """EvaluateSchedule evaluates one schedule once, in a process that is killed at the deadline. Older releases lack it."""
 
     StartRun: grpc.aio.UnaryUnaryMultiCallable[
         atoll.location.v1.location_pb2.StartRunRequest,
@@ -146,6 +158,14 @@ class CodeLocationServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[atoll.location.v1.location_pb2.EvaluateSensorResponse, collections.abc.Awaitable[atoll.location.v1.location_pb2.EvaluateSensorResponse]]:
         """EvaluateSensor evaluates one sensor once, in a process that is killed at the deadline."""
+
+    @abc.abstractmethod
+    def EvaluateSchedule(
+        self,
+        request: atoll.location.v1.location_pb2.EvaluateScheduleRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[atoll.location.v1.location_pb2.EvaluateScheduleResponse, collections.abc.Awaitable[atoll.location.v1.location_pb2.EvaluateScheduleResponse]]:
+        """EvaluateSchedule evaluates one schedule once, in a process that is killed at the deadline. Older releases lack it."""
 
     @abc.abstractmethod
     def StartRun(

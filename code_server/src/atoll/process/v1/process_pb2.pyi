@@ -326,22 +326,28 @@ global___ProcessExited = ProcessExited
 
 @typing.final
 class Evaluate(google.protobuf.message.Message):
-    """Evaluate asks for one evaluation."""
+    """Evaluate asks for one evaluation; one field is set."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     REQUEST_FIELD_NUMBER: builtins.int
+    SCHEDULE_FIELD_NUMBER: builtins.int
     @property
     def request(self) -> atoll.location.v1.location_pb2.EvaluateSensorRequest:
-        """What to evaluate."""
+        """A sensor to evaluate."""
+
+    @property
+    def schedule(self) -> atoll.location.v1.location_pb2.EvaluateScheduleRequest:
+        """A schedule to evaluate."""
 
     def __init__(
         self,
         *,
         request: atoll.location.v1.location_pb2.EvaluateSensorRequest | None = ...,
+        schedule: atoll.location.v1.location_pb2.EvaluateScheduleRequest | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["request", b"request"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["request", b"request"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["request", b"request", "schedule", b"schedule"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["request", b"request", "schedule", b"schedule"]) -> None: ...
 
 global___Evaluate = Evaluate
 
@@ -353,20 +359,26 @@ class Evaluated(google.protobuf.message.Message):
 
     TICK_ID_FIELD_NUMBER: builtins.int
     RESPONSE_FIELD_NUMBER: builtins.int
+    SCHEDULE_FIELD_NUMBER: builtins.int
     tick_id: builtins.str
     """The tick."""
     @property
     def response(self) -> atoll.location.v1.location_pb2.EvaluateSensorResponse:
-        """The outcome; its build id is filled in by the code server."""
+        """The outcome for a sensor; its build id is filled in by the code server."""
+
+    @property
+    def schedule(self) -> atoll.location.v1.location_pb2.EvaluateScheduleResponse:
+        """The outcome for a schedule; its build id is filled in by the code server."""
 
     def __init__(
         self,
         *,
         tick_id: builtins.str = ...,
         response: atoll.location.v1.location_pb2.EvaluateSensorResponse | None = ...,
+        schedule: atoll.location.v1.location_pb2.EvaluateScheduleResponse | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["response", b"response"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["response", b"response", "tick_id", b"tick_id"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["response", b"response", "schedule", b"schedule"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["response", b"response", "schedule", b"schedule", "tick_id", b"tick_id"]) -> None: ...
 
 global___Evaluated = Evaluated
 

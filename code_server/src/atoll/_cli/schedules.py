@@ -1,0 +1,273 @@
+"""``atoll schedules``: schedules of all locations, when they are due, and what they decided."""
+
+import datetime as dt
+from typing import Literal
+
+import click
+
+from atoll._cli import connection, rendering, tick_texts
+from atoll.api.v1 import automation_pb2, schedules_pb2
+from atoll.client import connection as client_connection
+from atoll.client import documents, errors
+from atoll.definitions.v1 import snapshot_pb2
+
+_COLUMNS = (
+    rendering.Column("SCHEDULE", shrinks=True, names=True, colour="bold"),
+    rendering.Column("LOCATION"),
+    rendering.Column("STATUS", is_status=True),
+    rendering.Column("CRON", shrinks=True),
+    rendering.Column("ZONE", shrinks=True),
+    rendering.Column("NEXT"),
+    rendering.Column("LAST TICK"),
+    rendering.Column("OUTCOME", is_status=True),
+)
+_TICK_COLUMNS = (
+    rendering.Column("SCHEDULED"),
+    rendering.Column("BEGAN"),
+    rendering.Column("OUTCOME", is_status=True),
+    rendering.Column("TOOK", align="right"),
+    rendering.Column("BUILD", shrinks=True),
+    rendering.Column("RUNS", align="right"),
+    rendering.Column("WHAT", shrinks=True),
+)
+_LOCATION = click.option(
+    "--location", default="", help="Needed where several locations have the name."
+)
+
+
+@click.group()
+def schedules() -> None:
+    """Show, start and stop schedules."""
+
+
+@schedules.command("list")
+@click.option("--location", default="", help="Only schedules of this location.")
+@connection.host_option
+@connection.json_option
+def list_(location: str, host: str, *, as_json: bool) -> None:
+    """List the schedules of all locations."""
+
+    async def work(client: client_connection.Client) -> None:
+        found = [schedule async for schedule in client.schedules.list(location_name=location)]
+        if as_json:
+            click.echo(documents.listing("schedules", found))
+        elif not found:
+            click.echo("There are no schedules" + (f" in {location}." if location else " yet."))
+        else:
+            rows = [_row(schedule) for schedule in found]
+            click.echo(rendering.table(_COLUMNS, rows, connection.terminal()))
+
+    connection.run(host, work)
+
+
+@schedules.command()
+@click.argument("name")
+@_LOCATION
+@click.option(
+    "--next",
+    "next_times",
+    default=5,
+    show_default=True,
+    type=click.IntRange(1, 100),
+    help="How many of the next times to show.",
+)
+@connection.host_option
+@connection.json_option
+def show(name: str, location: str, next_times: int, host: str, *, as_json: bool) -> None:
+    """Show a schedule and when it is due next."""
+
+    async def work(client: client_connection.Client) -> None:
+        owner = await _location_of(client, name, location)
+        found = await client.schedules.get(owner, name, next_times_max=next_times)
+        click.echo(documents.single(found) if as_json else _details(found))
+
+    connection.run(host, work)
+
+
+@schedules.command()
+@click.argument("name")
+@_LOCATION
+@connection.host_option
+@connection.json_option
+def start(name: str, location: str, host: str, *, as_json: bool) -> None:
+    """Evaluate a schedule from now on; what was missed is not made up for."""
+
+    async def work(client: client_connection.Client) -> None:
+        owner = await _location_of(client, name, location)
+        _tell(await client.schedules.start(owner, name), as_json=as_json)
+
+    connection.run(host, work)
+
+
+@schedules.command()
+@click.argument("name")
+@_LOCATION
+@connection.host_option
+@connection.json_option
+def stop(name: str, location: str, host: str, *, as_json: bool) -> None:
+    """Leave a schedule alone."""
+
+    async def work(client: client_connection.Client) -> None:
+        owner = await _location_of(client, name, location)
+        _tell(await client.schedules.stop(owner, name), as_json=as_json)
+
+    connection.run(host, work)
+
+
+@schedules.command()
+@click.argument("name")
+@_LOCATION
+@click.option(
+    "--status",
+    "statuses",
+    multiple=True,
+    type=click.Choice(sorted(tick_texts.STATUSES)),
+    help="Only ticks with this outcome; may be repeated.",
+)
+@connection.limit_option(25)
+@click.option("--logs", is_flag=True, help="Show what each logged, and where it failed.")
+@connection.host_option
+@connection.json_option
+def ticks(  # noqa: PLR0913 - one parameter for each option
+    *,
+    name: str,
+    location: str,
+    statuses: tuple[str, ...],
+    limit: int,
+    logs: bool,
+    host: str,
+    as_json: bool,
+) -> None:
+    """List the ticks of a schedule, newest first."""
+
+    async def work(client: client_connection.Client) -> None:
+        owner = await _location_of(client, name, location)
+        wanted = [tick_texts.STATUSES[status] for status in statuses]
+        asked = client.schedules.ticks(owner, name, statuses=wanted, limit=limit)
+        found = [tick async for tick in asked]
+        terminal = connection.terminal()
+        if as_json:
+            click.echo(documents.listing("ticks", found))
+        elif not found:
+            how = "with that outcome" if statuses else "yet"
+            click.echo(f"{owner}/{name} has had no tick {how}.")
+        elif logs:
+            click.echo("\n\n".join(tick_texts.log(tick, terminal) for tick in found))
+        else:
+            rows = [_tick_row(tick, terminal) for tick in found]
+            click.echo(rendering.table(_TICK_COLUMNS, rows, terminal))
+
+    connection.run(host, work)
+
+
+async def _location_of(client: client_connection.Client, name: str, location: str) -> str:
+    """Return the location of a schedule that was named without one.
+
+    Raises:
+        errors.NotFoundError: If no location has it.
+        errors.InvalidArgumentError: If several have it.
+    """
+    if location:
+        return location
+    owners = [
+        schedule.location_name
+        async for schedule in client.schedules.list()
+        if schedule.definition.name == name
+    ]
+    if len(owners) == 1:
+        return owners[0]
+    if not owners:
+        raise errors.NotFoundError(
+            f"No location has a schedule {name!r}. See them with 'atoll schedules list'.",
+            reason=errors.reasons.UNKNOWN_SCHEDULE,
+            metadata={"schedule_name": name},
+        )
+    raise errors.InvalidArgumentError(
+        f"The locations {', '.join(owners)} all have a schedule {name!r}. Name one with --location."
+    )
+
+
+def _tell(schedule: schedules_pb2.Schedule, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(documents.single(schedule))
+        return
+    status = connection.terminal().status(documents.enum_name(schedule, "status"))
+    told = f"{schedule.location_name}/{schedule.definition.name} is {status}"
+    if schedule.next_times:
+        told += f", and due next at {_moments(schedule)[0]}"
+    click.echo(f"{told}.")
+
+
+def _row(schedule: schedules_pb2.Schedule) -> list[str]:
+    tick = schedule.latest_tick if schedule.HasField("latest_tick") else None
+    moments = _moments(schedule)
+    return [
+        schedule.definition.name,
+        schedule.location_name,
+        documents.enum_name(schedule, "status"),
+        ", ".join(schedule.definition.cron_schedules),
+        schedule.definition.execution_timezone or "UTC",
+        "waits" if schedule.waiting_reason else moments[0] if moments else rendering.NOTHING,
+        rendering.moment(documents.moment(tick, "scheduled_time") if tick else None),
+        documents.enum_name(tick, "status") if tick else rendering.NOTHING,
+    ]
+
+
+def _details(schedule: schedules_pb2.Schedule) -> str:
+    terminal = connection.terminal()
+    definition = schedule.definition
+    metadata = documents.metadata(definition.metadata)
+    assets = "\n".join(documents.format_asset_key(key) for key in definition.asset_selection)
+    tick = schedule.latest_tick if schedule.HasField("latest_tick") else None
+    pairs = [
+        ("schedule", definition.name),
+        ("location", schedule.location_name),
+        ("status", terminal.status(documents.enum_name(schedule, "status"))),
+        ("description", definition.description),
+        ("owners", ", ".join(definition.owners)),
+        ("cron", "\n".join(definition.cron_schedules)),
+        ("time zone", definition.execution_timezone or "UTC"),
+        ("skipped times", documents.enum_name(definition, "skipped_times").lower()),
+        ("repeated times", documents.enum_name(definition, "repeated_times").lower()),
+        ("made up for", _number(definition, "catch_up_max", "missed ticks")),
+        ("tried again", _number(definition, "retries_max", "times")),
+        ("job", "" if assets else definition.job_name),
+        ("assets", assets),
+        ("waits", schedule.waiting_reason),
+        ("next", "\n".join(_moments(schedule))),
+        ("last tick", tick_texts.what(tick, terminal) if tick else ""),
+        ("started", rendering.moment_exact(documents.moment(schedule, "start_time"))),
+        ("tags", "\n".join(f"{key} = {value}" for key, value in sorted(definition.tags.items()))),
+        ("metadata", "\n".join(f"{key} = {value}" for key, value in metadata.items())),
+    ]
+    if not schedule.HasField("start_time"):
+        pairs = [pair for pair in pairs if pair[0] != "started"]
+    return rendering.fields(pairs, terminal)
+
+
+def _number(
+    definition: snapshot_pb2.ScheduleDefinition,
+    field: Literal["catch_up_max", "retries_max"],
+    noun: str,
+) -> str:
+    if not definition.HasField(field):
+        return "as the host says"
+    return f"{getattr(definition, field)} {noun}"
+
+
+def _moments(schedule: schedules_pb2.Schedule) -> list[str]:
+    return [
+        rendering.moment_exact(moment.ToDatetime(dt.timezone.utc)) for moment in schedule.next_times
+    ]
+
+
+def _tick_row(tick: automation_pb2.Tick, terminal: rendering.Terminal) -> list[str]:
+    return [
+        rendering.moment(documents.moment(tick, "scheduled_time")),
+        rendering.moment(documents.moment(tick, "start_time")),
+        documents.enum_name(tick, "status"),
+        rendering.duration(documents.seconds(tick.evaluation_duration)),
+        tick.build_id or rendering.NOTHING,
+        str(len(tick.run_ids)),
+        tick_texts.what(tick, terminal),
+    ]

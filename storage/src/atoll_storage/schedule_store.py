@@ -1,0 +1,369 @@
+"""Schedule states and ticks.
+
+Called by the host's dispatcher and API. `commit_tick` is the heart: the tick, the position and the
+runs of one time are stored in one transaction, against the version of the state that the decision
+began with. The times that are stored here are those of whoever calls: what is due is told by the
+clock of the host.
+"""
+
+import dataclasses
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from psycopg.types import numeric
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext import asyncio as sa_asyncio
+
+from atoll.api.v1 import automation_pb2
+from atoll_storage import (
+    announcing,
+    connections,
+    errors,
+    log_writer,
+    notifications,
+    partition_store,
+    records,
+    run_rows,
+    schema,
+)
+
+_SCHEDULES = schema.schedules.c
+_TICKS = schema.ticks.c
+FAR_AHEAD = dt.timedelta(hours=1)
+"""A position so far ahead of the clock comes from a clock that was wrong."""
+
+# ruff: noqa: S608 - statements are put together from constants; values are parameters
+
+_NAMES = ", ".join(
+    ["location_name", "schedule_name"]
+    + [field.name for field in dataclasses.fields(records.ScheduleState) if field.name != "key"]
+)
+_COLUMNS = tuple(schema.schedules.c[name] for name in _NAMES.split(", "))
+_IS = "location_name = %s AND schedule_name = %s"
+_STATES = f"SELECT {_NAMES} FROM schedules ORDER BY location_name, schedule_name".encode()
+_STATE = f"SELECT {_NAMES} FROM schedules WHERE {_IS}".encode()
+_VERSION = f"SELECT version FROM schedules WHERE {_IS}"
+_ADVANCE = f"""
+UPDATE schedules SET version = version + 1, last_tick_time = clock_timestamp(), position = %s,
+    failing_time = %s, failures = %s, waiting_reason = ''
+WHERE {_IS} AND version = %s
+RETURNING last_tick_time
+"""
+_INSERT_TICK = """
+INSERT INTO ticks (tick_id, location_name, sensor_name, status, start_time, payload, schedule_name,
+    scheduled_time)
+VALUES (%s, %s, '', %s, %s, %b, %s, %s)
+"""
+
+
+class ScheduleStore:
+    """What the host remembers of schedules."""
+
+    def __init__(self, engine: sa_asyncio.AsyncEngine, announcer: announcing.Announcer) -> None:
+        self._engine = engine
+        self._announcer = announcer
+
+    async def ensure(self, timetables: Mapping[records.ScheduleKey, str], at: dt.datetime) -> None:
+        """Make a state for each schedule that has none: what was due before a moment is past.
+
+        Args:
+            timetables: When each schedule is due.
+            at: The moment.
+        """
+        if not timetables:
+            return
+        new = (
+            sa.func.unnest(
+                *(
+                    sa.cast(values, postgresql.ARRAY(sa.Text))
+                    for values in (
+                        [key.location_name for key in timetables],
+                        [key.schedule_name for key in timetables],
+                        list(timetables.values()),
+                    )
+                )
+            )
+            .table_valued("location_name", "schedule_name", "timetable")
+            .render_derived(name="new")
+        )
+        source = sa.select(
+            new.c.location_name,
+            new.c.schedule_name,
+            new.c.timetable,
+            sa.literal(at, schema.schedules.c.position.type),
+        )
+        statement = postgresql.insert(schema.schedules).from_select(
+            ["location_name", "schedule_name", "timetable", "position"], source
+        )
+        async with connections.transaction(self._engine, "storing schedules") as connection:
+            await connection.execute(statement.on_conflict_do_nothing())
+
+    async def states(self) -> list[records.ScheduleState]:
+        """Return the states of all schedules, by location and name."""
+        rows = await connections.fetch(self._engine, "reading schedules", _STATES)
+        return [_state_of(row) for row in rows]
+
+    async def state(self, key: records.ScheduleKey) -> records.ScheduleState | None:
+        """Return the state of one schedule."""
+        values: list[object] = [key.location_name, key.schedule_name]
+        rows = await connections.fetch(self._engine, "reading a schedule", _STATE, values)
+        return _state_of(rows[0]) if rows else None
+
+    async def set_running(
+        self, key: records.ScheduleKey, *, running: bool, at: dt.datetime
+    ) -> records.ScheduleState:
+        """Start or stop a schedule; repeating it changes nothing.
+
+        A change raises the version, so that a tick that began before it does not commit. Whoever
+        starts a schedule begins at the moment `at`: what was due before is past. No time comes
+        twice by that, unless the position was far ahead of the clock.
+
+        Args:
+            key: The schedule.
+            running: Whether to start it.
+            at: The moment.
+
+        Raises:
+            UnknownSchedule: The schedule has no state.
+        """
+        changed = _SCHEDULES.running.is_distinct_from(running)
+        values: dict[str, Any] = {
+            "running": running,
+            "version": _SCHEDULES.version + sa.case((changed, 1), else_=0),
+            "failing_time": sa.case((changed, None), else_=_SCHEDULES.failing_time),
+            "failures": sa.case((changed, 0), else_=_SCHEDULES.failures),
+            "waiting_reason": sa.case((changed, ""), else_=_SCHEDULES.waiting_reason),
+        }
+        if running:
+            moment = sa.literal(at, schema.schedules.c.position.type)
+            wrong = _SCHEDULES.position > moment + FAR_AHEAD
+            begun = sa.case((wrong, moment), else_=sa.func.greatest(_SCHEDULES.position, moment))
+            values["start_time"] = sa.case((changed, moment), else_=_SCHEDULES.start_time)
+            values["position"] = sa.case((changed, begun), else_=_SCHEDULES.position)
+        statement = (
+            sa.update(schema.schedules).where(_is(key)).values(**values).returning(*_COLUMNS)
+        )
+        async with connections.transaction(
+            self._engine, "starting or stopping a schedule"
+        ) as connection:
+            row = (await connection.execute(statement)).one_or_none()
+            if row is None:
+                raise errors.UnknownSchedule(key.location_name, key.schedule_name)
+            hint = self._announcer.payload(f"{key.location_name}/{key.schedule_name}")
+            await connection.execute(sa.select(sa.func.pg_notify(notifications.SCHEDULES, hint)))
+        return _state_of(row)
+
+    async def adopt(
+        self,
+        key: records.ScheduleKey,
+        expected_version: int,
+        timetable: str,
+        position: dt.datetime,
+    ) -> records.ScheduleState | None:
+        """Write down that a schedule is due at other times from a moment on.
+
+        Args:
+            key: The schedule.
+            expected_version: The version of the state that this was decided on.
+            timetable: The times; empty for a schedule that is gone.
+            position: The moment.
+
+        Returns:
+            The new state; None where the version is another by now.
+        """
+        statement = (
+            sa.update(schema.schedules)
+            .where(_is(key), _SCHEDULES.version == expected_version)
+            .values(
+                timetable=timetable,
+                position=position,
+                version=_SCHEDULES.version + 1,
+                failing_time=None,
+                failures=0,
+                waiting_reason="",
+            )
+            .returning(*_COLUMNS)
+        )
+        async with connections.transaction(self._engine, "storing a schedule") as connection:
+            row = (await connection.execute(statement)).one_or_none()
+        return None if row is None else _state_of(row)
+
+    async def set_waiting(self, key: records.ScheduleKey, reason: str) -> None:
+        """Write down why a tick that is due has to wait. The version stays: nothing is decided."""
+        statement = sa.update(schema.schedules).where(_is(key)).values(waiting_reason=reason)
+        async with connections.transaction(self._engine, "storing a schedule") as connection:
+            await connection.execute(statement)
+
+    async def commit_tick(self, commit: records.ScheduleCommit) -> automation_pb2.Tick:
+        """Store a tick, the new state of its schedule and its runs: all or nothing.
+
+        Returns:
+            The tick as stored: with its end time, the runs that it created and the run keys that
+            had one already.
+
+        Raises:
+            StaleScheduleTick: The state moved since the tick began.
+            UnknownSchedule: The schedule has no state.
+        """
+        async with connections.driver_connection(self._engine, "committing a tick") as raw:
+            return await self._commit_tick(raw, commit)
+
+    async def _commit_tick(
+        self, raw: connections.RawConnection, commit: records.ScheduleCommit
+    ) -> automation_pb2.Tick:
+        async with raw.pipeline():
+            advanced = await raw.execute(_ADVANCE, _advance_values(commit), prepare=True)
+            inserted = [
+                await raw.execute(run_rows.INSERT_OF_SENSOR, run_rows.values_of(run), prepare=True)
+                for run in commit.runs
+            ]
+            await partition_store.apply_all(raw, commit.dynamic_partitions)
+            # Last of all: the append lock is held to the commit.
+            head = await log_writer.request_lock(raw) if commit.runs else None
+        moment = await advanced.fetchone()
+        if moment is None:
+            raise await _stale(raw, commit)
+        created = [
+            run
+            for run, cursor in zip(commit.runs, inserted, strict=True)
+            if await cursor.fetchone() is not None
+        ]
+        tick = _complete(commit, [run.run_id for run in created], moment[0])
+        if head is None:
+            async with raw.pipeline():
+                await raw.execute(_INSERT_TICK, _tick_values(tick), prepare=True)
+                await raw.execute("COMMIT", prepare=False)
+            return tick
+        writer = await log_writer.LogWriter.of(raw, head)
+        writer.also(_INSERT_TICK, _tick_values(tick))
+        for run in created:
+            writer.add(run_rows.enqueued(run.run_id, run.job_name, writer.now), run.location_name)
+            writer.tell_status(records.RunStatus.QUEUED)
+        await writer.commit(self._announcer)
+        return tick
+
+    async def ticks(
+        self,
+        key: records.ScheduleKey,
+        *,
+        limit: int,
+        before: tuple[dt.datetime, str] | None = None,
+        statuses: Sequence[automation_pb2.TickStatus] = (),
+    ) -> list[automation_pb2.Tick]:
+        """Return ticks, newest first; `before` is the (start time, tick id) of the last seen."""
+        statement = sa.select(_TICKS.payload).where(
+            _TICKS.schedule_name != "",
+            _TICKS.location_name == key.location_name,
+            _TICKS.schedule_name == key.schedule_name,
+        )
+        if before is not None:
+            statement = statement.where(
+                sa.tuple_(_TICKS.start_time, _TICKS.tick_id) < sa.tuple_(*before)
+            )
+        if statuses:
+            statement = statement.where(_TICKS.status.in_(list(statuses)))
+        statement = statement.order_by(_TICKS.start_time.desc(), _TICKS.tick_id.desc()).limit(limit)
+        async with connections.transaction(self._engine, "reading ticks") as connection:
+            payloads = (await connection.scalars(statement)).all()
+        return [automation_pb2.Tick.FromString(payload) for payload in payloads]
+
+    async def latest_ticks(
+        self, keys: Sequence[records.ScheduleKey]
+    ) -> dict[records.ScheduleKey, automation_pb2.Tick]:
+        """Return the newest tick of each schedule that has one."""
+        if not keys:
+            return {}
+        newest = (
+            sa.select(_TICKS.payload)
+            .where(
+                _TICKS.schedule_name != "",
+                _TICKS.location_name == _SCHEDULES.location_name,
+                _TICKS.schedule_name == _SCHEDULES.schedule_name,
+            )
+            .order_by(_TICKS.start_time.desc(), _TICKS.tick_id.desc())
+            .limit(1)
+            .lateral("newest")
+        )
+        wanted = sa.tuple_(_SCHEDULES.location_name, _SCHEDULES.schedule_name).in_(
+            [(key.location_name, key.schedule_name) for key in keys]
+        )
+        statement = (
+            sa.select(_SCHEDULES.location_name, _SCHEDULES.schedule_name, newest.c.payload)
+            .join(newest, sa.true())
+            .where(wanted)
+        )
+        async with connections.transaction(self._engine, "reading ticks") as connection:
+            rows = (await connection.execute(statement)).all()
+        return {
+            records.ScheduleKey(row[0], row[1]): automation_pb2.Tick.FromString(row[2])
+            for row in rows
+        }
+
+
+def _is(key: records.ScheduleKey) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        _SCHEDULES.location_name == key.location_name,
+        _SCHEDULES.schedule_name == key.schedule_name,
+    )
+
+
+def _state_of(row: Sequence[Any]) -> records.ScheduleState:
+    return records.ScheduleState(records.ScheduleKey(row[0], row[1]), *row[2:])
+
+
+def _advance_values(commit: records.ScheduleCommit) -> list[object]:
+    return [
+        commit.position,
+        commit.failing_time,
+        numeric.Int4(commit.failures),
+        commit.key.location_name,
+        commit.key.schedule_name,
+        numeric.Int8(commit.expected_version),
+    ]
+
+
+async def _stale(
+    raw: connections.RawConnection, commit: records.ScheduleCommit
+) -> errors.StorageError:
+    """Say why the state could not be moved on."""
+    key = commit.key
+    cursor = await raw.execute(_VERSION, [key.location_name, key.schedule_name])
+    row = await cursor.fetchone()
+    if row is None:
+        return errors.UnknownSchedule(key.location_name, key.schedule_name)
+    return errors.StaleScheduleTick(
+        key.location_name,
+        key.schedule_name,
+        f"it began with version {commit.expected_version} of the state, which is at {row[0]} now",
+    )
+
+
+def _complete(
+    commit: records.ScheduleCommit, created: Sequence[str], end_time: dt.datetime
+) -> automation_pb2.Tick:
+    """Fill in what only the commit knows."""
+    tick = automation_pb2.Tick()
+    tick.CopyFrom(commit.tick)
+    tick.location_name, tick.schedule_name = commit.key.location_name, commit.key.schedule_name
+    tick.end_time.FromDatetime(end_time)
+    if not tick.HasField("start_time"):
+        tick.start_time.CopyFrom(tick.end_time)
+    has_run = frozenset(created)
+    tick.run_ids[:] = created
+    tick.skipped_run_keys[:] = [run.run_key for run in commit.runs if run.run_id not in has_run]
+    return tick
+
+
+def _tick_values(tick: automation_pb2.Tick) -> list[object]:
+    scheduled = tick.scheduled_time.ToDatetime(dt.UTC) if tick.HasField("scheduled_time") else None
+    return [
+        tick.tick_id,
+        tick.location_name,
+        numeric.Int2(tick.status),
+        tick.start_time.ToDatetime(tzinfo=dt.UTC),
+        tick.SerializeToString(),
+        tick.schedule_name,
+        scheduled,
+    ]
