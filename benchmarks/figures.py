@@ -196,6 +196,19 @@ FIGURES: dict[str, Figure] = {
         better="higher",
         existing="3 to 5",
     ),
+    "backfill_submission": Figure(
+        "backfill of 10,000 partitions: runs requested, with their events",
+        "runs/s",
+        budget=1000,
+        better="higher",
+        existing="about 1",
+        raw_limit="INSERT and COPY of the rows alone: about 5,000",
+    ),
+    "backfill_submission_statements": Figure("the same: statements for each run", "count"),
+    "backfill_done": Figure(
+        "three assets of 10,000 partitions in two locations, canceled halfway, retried, done", "s"
+    ),
+    "backfill_done_statements": Figure("the same: statements for each run, ends included", "count"),
     "host_connections": Figure(
         "connections to Postgres under load", "count", budget=16, existing="600 new ones a minute"
     ),

@@ -39,6 +39,7 @@ CASES = (
     "idle_sensors",
     "sensors_at_scale",
     "intake",
+    "backfill",
 )
 CASE_TIMEOUT_S = 600
 

@@ -17,16 +17,15 @@ import pytest
 from psycopg import sql
 
 from atoll_storage import database as database_module
-from atoll_storage import embedded
+from atoll_storage import embedded, schema
 
-_EMPTY_ALL = """
-DELETE FROM run_output; DELETE FROM producers; DELETE FROM runs; DELETE FROM ticks; DELETE FROM
-sensors; DELETE FROM schedules; DELETE FROM servers; DELETE FROM snapshots; DELETE FROM
-asset_owners; DELETE FROM asset_state; DELETE FROM check_state; DELETE FROM asset_entries;
-DELETE FROM asset_partitions; DELETE FROM dynamic_partitions; DELETE FROM requests;
-DELETE FROM events; UPDATE log_head
-SET head = 0, pruned_through = 0
-"""
+# Tables that others refer to come last.
+_EMPTY_ALL = "\n".join(
+    "UPDATE log_head SET head = 0, pruned_through = 0;"
+    if table is schema.log_head
+    else f"DELETE FROM {table.name};"  # noqa: S608 - names of our own tables
+    for table in reversed(schema.metadata.sorted_tables)
+)
 
 
 def with_database(url: str, name: str) -> str:

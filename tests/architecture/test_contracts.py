@@ -33,6 +33,11 @@ BYTES_ALLOWED = {
 }
 # What a second call does, for every rpc that changes something. A new rpc needs a decision here.
 REPEATABLE = {
+    "atoll.api.v1.BackfillsService.CancelBackfill": "changes nothing",
+    "atoll.api.v1.BackfillsService.CreateBackfill": "request id",
+    "atoll.api.v1.BackfillsService.PauseBackfill": "changes nothing",
+    "atoll.api.v1.BackfillsService.ResumeBackfill": "changes nothing",
+    "atoll.api.v1.BackfillsService.RetryBackfill": "changes nothing",
     "atoll.api.v1.LocationsService.ReloadLocation": "one more load",
     "atoll.api.v1.PartitionsService.AddDynamicPartitions": "request id",
     "atoll.api.v1.PartitionsService.DeleteDynamicPartitions": "request id",

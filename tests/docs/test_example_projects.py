@@ -16,6 +16,7 @@ EXAMPLES = ROOT / "examples"
 # Which test runs the files of a folder.
 TESTED_BY = {
     "asset_sensor_guide": "tests/e2e/test_examples.py",
+    "backfills": "tests/e2e/test_backfills_across_locations.py",
     "flights_mesh": "tests/e2e/test_examples.py",
     "ops_and_graphs": "tests/docs/test_example_projects.py",
     "partitioned_pipeline": "tests/docs/test_example_projects.py",

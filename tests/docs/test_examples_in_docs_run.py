@@ -13,7 +13,7 @@ from tests.docs import blocks
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 CONCEPTS = [
-    "assets", "asset-checks", "asset-specs", "code-locations", "config", "definitions",
+    "assets", "asset-checks", "asset-specs", "backfills", "code-locations", "config", "definitions",
     "executors", "graphs", "io-managers", "jobs", "ops", "partitions", "resources", "schedules",
     "sensors", "testing", "types",
 ]  # fmt: skip

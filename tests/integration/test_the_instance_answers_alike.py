@@ -363,3 +363,14 @@ def test_evaluations_of_checks_are_reported_and_the_newest_is_found(world):
 
 def _entries(found):
     return {key: record.event_log_entry for key, record in found.items()}
+
+
+@asked
+def test_backfills_are_none_until_a_host_is_asked_for_some(world):
+    instance = world.instance
+    assert instance.get_backfill("nothing") is None
+    assert instance.get_backfills(limit=3) == []
+    assert instance.get_backfills(cursor="nothing") == []
+    assert instance.get_backfills_count() == 0
+    with pytest.raises(dg.UnsupportedParameterError):
+        instance.get_backfills(filters="all")

@@ -32,6 +32,7 @@ class Changes(services.Loop):
         cancels: Set after runs were asked to stop.
         sensors: Set after a sensor was started or stopped.
         schedules: Set after a schedule was started or stopped.
+        backfills: Set after a backfill was made, steered or went on.
         locations: Set after a code server registered, changed or went away.
         newest_event_id: The highest event id heard of: at least this much is in the log.
     """
@@ -45,6 +46,7 @@ class Changes(services.Loop):
         self.cancels = signals.Broadcast()
         self.sensors = signals.Broadcast()
         self.schedules = signals.Broadcast()
+        self.backfills = signals.Broadcast()
         self.locations = signals.Broadcast()
         self.newest_event_id = 0
 
@@ -82,6 +84,7 @@ class Changes(services.Loop):
             notifications.RUNS,
             notifications.SENSORS,
             notifications.SCHEDULES,
+            notifications.BACKFILLS,
             notifications.LOCATIONS,
         )
         async with self._store.notifications(*channels) as stream:
@@ -101,6 +104,8 @@ class Changes(services.Loop):
                 self.sensors.set()
             case notifications.SCHEDULES:
                 self.schedules.set()
+            case notifications.BACKFILLS:
+                self.backfills.set()
             case notifications.LOCATIONS:
                 self.locations.set()
             case _:  # the connection was lost for a while
@@ -125,6 +130,7 @@ class Changes(services.Loop):
             self.cancels,
             self.sensors,
             self.schedules,
+            self.backfills,
             self.locations,
         ):
             broadcast.set()

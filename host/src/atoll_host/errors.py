@@ -10,7 +10,7 @@ The tree; `servicers.serving` holds the one table that turns it into gRPC status
     │   └── InvalidPageToken     a page token that the host did not make for this call
     ├── NotFound                 what the request names is not there
     │   ├── UnknownLocation, UnknownJob, UnknownAsset, UnknownCheck, UnknownSensor,
-    │   │   UnknownSchedule, UnknownRun
+    │   │   UnknownSchedule, UnknownRun, UnknownBackfill
     ├── RequestIdReused          a request id came back with another request
     ├── EventsCompacted          the events that a watch would resume with are pruned
     ├── PolicyForbids            the host's policy does not allow it
@@ -143,6 +143,14 @@ class UnknownRun(NotFound):
     def __init__(self, run_id: str) -> None:
         super().__init__(f"There is no run {run_id!r}. List the runs.")
         self.run_id = run_id
+
+
+class UnknownBackfill(NotFound):
+    """There is no backfill of that id."""
+
+    def __init__(self, backfill_id: str) -> None:
+        super().__init__(f"There is no backfill {backfill_id!r}. List the backfills.")
+        self.backfill_id = backfill_id
 
 
 class RequestIdReused(HostError):

@@ -23,10 +23,12 @@ from atoll_host import changes as host_changes
 from atoll_host import clock as clocks
 from atoll_host import postgres, services
 from atoll_host import settings as host_settings
-from atoll_host.api import watching
+from atoll_host.api import backfilling, watching
 from atoll_host.automation import dispatching, terms
+from atoll_host.automation.backfills import leading as backfill_terms
 from atoll_host.automation.schedules import leading as schedule_terms
 from atoll_host.automation.sensors import leading as sensor_terms
+from atoll_host.instance import backfills as instance_backfills
 from atoll_host.instance import dynamic_partitions, queries, reporting
 from atoll_host.instance import runs as instance_runs
 from atoll_host.intake import appending
@@ -36,6 +38,7 @@ from atoll_host.runs import known_assets, launching
 from atoll_host.runs import watching as run_watching
 from atoll_host.servicers import (
     assets,
+    backfills,
     checks,
     events,
     instance,
@@ -204,6 +207,7 @@ class Parts:
         around = (self.store, self.registry, self.changes, clock)
         sensors_around = sensor_terms.Surroundings(*around)
         schedules_around = schedule_terms.Surroundings(*around)
+        backfills_around = backfill_terms.Surroundings(*around)
         self.registry.on_registered(sensors_around.enroll)
         self.registry.on_registered(schedules_around.enroll)
         return {
@@ -215,6 +219,7 @@ class Parts:
                 tick_timeout_s=settings.tick_timeout_s,
                 settings=settings.schedules,
             ),
+            "backfills": lambda: backfill_terms.Term(backfills_around, settings.backfills),
         }
 
     def _servicers(
@@ -232,6 +237,7 @@ class Parts:
                 lambda path: self.registry.graph().owner(path),
                 lambda key: self.registry.graph().check_owner(key),
             ),
+            backfills=instance_backfills.BackfillQueries(store.backfills),
         )
         return serving.Servicers(
             mesh=mesh.MeshServicer(self.sessions, self.intake, store.outputs),
@@ -246,6 +252,9 @@ class Parts:
             ),
             events=events.EventsServicer(store.events, watches),
             partitions=partitions.PartitionsServicer(dynamic),
+            backfills=backfills.BackfillsServicer(
+                backfilling.Backfilling(store, self.registry, self.changes, clock), store.backfills
+            ),
         )
 
 

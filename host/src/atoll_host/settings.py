@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from atoll._rpc import addresses
 from atoll._rpc import errors as rpc_errors
 from atoll_host import errors
+from atoll_host.automation.backfills import settings as backfill_settings
 from atoll_host.automation.schedules import settings as schedule_settings
 
 DATABASE_URL_VARIABLE = "ATOLL_DATABASE_URL"
@@ -36,6 +37,7 @@ class Settings:
         tick_timeout_s: How long the evaluation of a sensor or a schedule may take.
         schedules: How schedules are evaluated.
         stop_deadline_s: How long the host may take to stop before what is left is abandoned.
+        backfills: The bounds of backfills.
     """
 
     listen: str = DEFAULT_LISTEN
@@ -51,6 +53,9 @@ class Settings:
         default_factory=schedule_settings.ScheduleSettings
     )
     stop_deadline_s: float = 15.0
+    backfills: backfill_settings.BackfillSettings = dataclasses.field(
+        default_factory=backfill_settings.BackfillSettings
+    )
 
     def __post_init__(self) -> None:
         """Check every value.

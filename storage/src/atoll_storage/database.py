@@ -17,6 +17,7 @@ from sqlalchemy.ext import asyncio as sa_asyncio
 from atoll_storage import (
     announcing,
     asset_store,
+    backfill_store,
     check_store,
     connections,
     errors,
@@ -47,6 +48,7 @@ class Database:
         checks: Evaluations of asset checks.
         assets: What the log says of assets and their partitions.
         partitions: Dynamic partitions.
+        backfills: Backfills and their progress.
     """
 
     def __init__(self, url: sa.URL, engine: sa_asyncio.AsyncEngine) -> None:
@@ -60,6 +62,7 @@ class Database:
         self.checks = check_store.CheckStore(engine)
         self.assets = asset_store.AssetStore(engine)
         self.partitions = partition_store.PartitionStore(engine)
+        self.backfills = backfill_store.BackfillStore(engine, self._announcer)
         self._url = url
         self._engine = engine
 

@@ -8,6 +8,8 @@
     ├── UnknownSensor          nobody ever told storage of this sensor
     ├── StaleScheduleTick      the schedule's state moved since the tick began
     ├── UnknownSchedule        nobody ever told storage of this schedule
+    ├── StaleBackfill          the backfill moved since it was read
+    ├── UnknownBackfill        there is no such backfill
     ├── Compacted              the events asked for were pruned
     ├── StaleEpoch             the session was replaced by a newer one
     ├── RunFenced              the run is bound to another code server
@@ -103,6 +105,33 @@ class UnknownSchedule(StorageError):
         )
         self.location_name = location_name
         self.schedule_name = schedule_name
+
+
+class StaleBackfill(StorageError):
+    """Something was decided on a state of a backfill that is not the newest; nothing was stored.
+
+    Attributes:
+        backfill_id: The backfill.
+    """
+
+    def __init__(self, backfill_id: str, expected: int, current: int) -> None:
+        super().__init__(
+            f"Backfill {backfill_id!r} moved on: version {expected} was decided on, and it is at "
+            f"{current} now. Read it and decide again."
+        )
+        self.backfill_id = backfill_id
+
+
+class UnknownBackfill(StorageError):
+    """There is no such backfill.
+
+    Attributes:
+        backfill_id: What was asked for.
+    """
+
+    def __init__(self, backfill_id: str) -> None:
+        super().__init__(f"There is no backfill {backfill_id!r}. List the backfills.")
+        self.backfill_id = backfill_id
 
 
 class Compacted(StorageError):

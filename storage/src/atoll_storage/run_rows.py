@@ -1,6 +1,6 @@
 """Runs as rows: the way in, the way out, and the events that the host writes about them.
 
-Called by `run_store` and `sensor_store`. What must not come in: transactions.
+Called by `run_store`, `sensor_store` and `backfill_store`. What must not come in: transactions.
 """
 
 import dataclasses
@@ -15,6 +15,8 @@ from atoll.definitions.v1 import values_pb2
 from atoll.events.v1 import events_pb2
 from atoll_storage import records, schema
 
+# ruff: noqa: S608 - statements are put together from constants; values are parameters
+
 _TARGET = tuple(field.name for field in dataclasses.fields(records.RunTarget))
 _OWN = [field.name for field in dataclasses.fields(records.RunRecord) if field.name != "target"]
 _FIELDS = (*_OWN, *_TARGET)
@@ -22,19 +24,46 @@ COLUMNS = tuple(schema.runs.c[name] for name in _FIELDS)
 NAMES = ", ".join(f"runs.{name}" for name in _FIELDS)
 """The columns of a record, in its order, as they are selected or returned."""
 
-_INSERT = """
-INSERT INTO runs (run_id, location_name, job_name, status, tags, run_config, asset_selection,
-partition_key, create_time, request_id, requested_build_id, sensor_location_name, sensor_name,
-tick_id, run_key, run_key_digest, partition_range_start, partition_range_end, op_selection,
-asset_check_selection, step_keys, parent_run_id, root_run_id) VALUES (%s, %s, %s, 'QUEUED', %s, %b,
-%s, %s, now(), %s, %s, %s, %s, %s, %s, %b, %s, %s, %s, %s, %s, %s, %s)
-"""
+_INSERTED = {
+    "run_id": "text",
+    "location_name": "text",
+    "job_name": "text",
+    "tags": "jsonb",
+    "run_config": "bytea",
+    "asset_selection": "jsonb",
+    "partition_key": "text",
+    "request_id": "text",
+    "requested_build_id": "text",
+    "sensor_location_name": "text",
+    "sensor_name": "text",
+    "tick_id": "text",
+    "run_key": "text",
+    "run_key_digest": "bytea",
+    "partition_range_start": "text",
+    "partition_range_end": "text",
+    "op_selection": "jsonb",
+    "asset_check_selection": "jsonb",
+    "step_keys": "jsonb",
+    "parent_run_id": "text",
+    "root_run_id": "text",
+}
+"""The columns that a new run is given, in the order of `values_of`, and their types."""
+_NEW = ", ".join(_INSERTED)
+_VALUES = ", ".join("%b" if kind == "bytea" else "%s" for kind in _INSERTED.values())
+_ARRAYS = ", ".join(f"{'%b' if kind == 'bytea' else '%s'}::{kind}[]" for kind in _INSERTED.values())
+_INSERT = f"INSERT INTO runs ({_NEW}, status, create_time) VALUES ({_VALUES}, 'QUEUED', now())"
 INSERT_OF_REQUEST = (
     f"{_INSERT} ON CONFLICT ON CONSTRAINT runs_request DO NOTHING RETURNING {NAMES}".encode()
 )
 """Queues a run, unless its request has one; returns the record."""
 INSERT_OF_SENSOR = f"{_INSERT} ON CONFLICT DO NOTHING RETURNING run_id".encode()
 """Queues a run, unless its sensor and run key have one, or it is there already; returns the id."""
+INSERT_MANY = f"""
+INSERT INTO runs ({_NEW}, status, create_time)
+SELECT {_NEW}, 'QUEUED', now()
+FROM unnest({_ARRAYS}) WITH ORDINALITY AS new ({_NEW}, place) ORDER BY place
+""".encode()
+"""Queues many runs at once, in their order; the parameters are those of `values_of_many`."""
 
 
 def values_of(run: records.NewRun, sensor_location_name: str = "") -> list[object]:
@@ -57,6 +86,11 @@ def values_of(run: records.NewRun, sensor_location_name: str = "") -> list[objec
         hashlib.sha256(run.run_key.encode()).digest() if has_key else None,
         *_values_of_target(run.target),
     ]
+
+
+def values_of_many(runs: Sequence[records.NewRun]) -> list[object]:
+    """Return the parameters of the statement that queues many runs: the values of each column."""
+    return [list(column) for column in zip(*map(values_of, runs), strict=True)]
 
 
 def _values_of_target(target: records.RunTarget) -> list[object]:

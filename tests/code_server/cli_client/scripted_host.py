@@ -14,6 +14,7 @@ from atoll.api.v1 import (
     assets_pb2_grpc,
     automation_pb2,
     automation_pb2_grpc,
+    backfills_pb2_grpc,
     checks_pb2,
     checks_pb2_grpc,
     events_pb2_grpc,
@@ -30,6 +31,7 @@ from atoll.api.v1 import events_pb2 as api_pb2
 from atoll.definitions.v1 import snapshot_pb2
 from atoll.events.v1 import events_pb2
 from atoll.rpc.v1 import server_info_pb2
+from tests.code_server.cli_client import scripted_backfills
 
 
 def away() -> errors.UnavailableError:
@@ -76,6 +78,8 @@ class ScriptedHost(
         self.request_ids: list[str] = []
         # How often the next changes of partitions are answered with "away" after they were made.
         self.partition_answers_lost = 0
+        self.backfills = scripted_backfills.ScriptedBackfills()
+        self.assets: list[assets_pb2.Asset] = []
 
     def add_partitions(self, name: str, keys: list[str]) -> int:
         known = self.partitions.setdefault(name, [])
@@ -134,7 +138,7 @@ class ScriptedHost(
         return assets_pb2.ListMaterializationsResponse()
 
     async def ListAssets(self, request, context):
-        return assets_pb2.ListAssetsResponse()
+        return assets_pb2.ListAssetsResponse(assets=self.assets)
 
     async def ListAssetChecks(self, request, context):
         return checks_pb2.ListAssetChecksResponse(checks=self.checks)
@@ -267,7 +271,15 @@ async def serving_host(
             kind=kind, version="0.1.0", instance_id="test", features=host.features
         ),
         services=[
-            serving.Service(f"atoll.api.v1.{name}", add, host) for name, add in _SERVICES.items()
+            *(
+                serving.Service(f"atoll.api.v1.{name}", add, host)
+                for name, add in _SERVICES.items()
+            ),
+            serving.Service(
+                "atoll.api.v1.BackfillsService",
+                backfills_pb2_grpc.add_BackfillsServiceServicer_to_server,
+                host.backfills,
+            ),
         ],
     )
     await server.start()

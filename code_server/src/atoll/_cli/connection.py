@@ -1,7 +1,7 @@
 """How client commands reach a host and how they end: options, exit codes, errors in short.
 
 Used by the modules of the nouns (``locations``, ``assets``, ``sensors``, ``runs``, ``events``,
-``partitions``).
+``partitions``, ``backfills``).
 Exit codes: 0 it worked, 1 the thing failed, 2 the command line was wrong, 3 no host answers,
 130 interrupted.
 """

@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, Lazy] = {
     "sensors": Lazy("atoll._cli.sensors", "sensors", "Look at, start and stop sensors."),
     "schedules": Lazy("atoll._cli.schedules", "schedules", "Look at, start and stop schedules."),
     "runs": Lazy("atoll._cli.runs", "runs", "Look at, launch and cancel runs."),
+    "backfills": Lazy("atoll._cli.backfills", "backfills", "Begin, follow and steer backfills."),
     "partitions": Lazy(
         "atoll._cli.partitions", "partitions", "Look at and change dynamic partitions."
     ),

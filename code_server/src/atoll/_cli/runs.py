@@ -9,11 +9,11 @@ from typing import Any, Final, TextIO, cast
 
 import click
 
-from atoll._cli import connection, events, rendering
+from atoll._cli import connection, events, rendering, tag_options
 from atoll.api.v1 import events_pb2 as api_pb2
 from atoll.api.v1 import runs_pb2
 from atoll.client import connection as client_connection
-from atoll.client import documents
+from atoll.client import documents, narration
 from atoll.client import runs as client_runs
 from atoll.definitions.v1 import values_pb2
 from atoll.mesh.v1 import mesh_pb2
@@ -28,6 +28,7 @@ _COLUMNS = (
     rendering.Column("TOOK", align="right"),
     rendering.Column("REQUESTED BY", shrinks=True),
 )
+_BACKFILL_TAG: Final = "atoll/backfill"
 _CHOOSING: Final = (
     "job",
     "location",
@@ -283,7 +284,7 @@ def _launch(given: Mapping[str, Any]) -> client_runs.Launch:
         job_name=given["job"],
         location_name=given["location"],
         run_config=_run_config(given["config_file"], given["config_json"]),
-        tags=_tags(given["tags"]),
+        tags=tag_options.parse(given["tags"]),
         asset_selection=cast("tuple[values_pb2.AssetKey, ...]", given["assets"]),
         partition_key=given["partition"],
         partition_range=given["partition_range"] or None,
@@ -351,18 +352,6 @@ def _run_config(file: TextIO | None, text: str | None) -> Mapping[str, Any] | No
             param_hint=option,
         )
     return cast("Mapping[str, Any]", value)
-
-
-def _tags(pairs: tuple[str, ...]) -> dict[str, str]:
-    tags: dict[str, str] = {}
-    for pair in pairs:
-        name, separator, value = pair.partition("=")
-        if not separator or not name:
-            raise click.BadParameter(
-                f"{pair!r} is no tag. Write KEY=VALUE, such as team=sales.", param_hint="--tag"
-            )
-        tags[name] = value
-    return tags
 
 
 def _row(run: runs_pb2.Run, terminal: rendering.Terminal) -> list[str]:
@@ -435,6 +424,8 @@ def _partition(run: runs_pb2.Run) -> str:
 def _asked_by(run: runs_pb2.Run) -> str:
     if run.sensor_name:
         return f"sensor {run.sensor_name}"
+    if run.tags.get(_BACKFILL_TAG):
+        return f"backfill {narration.short_run_id(run.tags[_BACKFILL_TAG])}"
     schedule_name = run.tags.get(_SCHEDULE_NAME_TAG)
     return f"schedule {schedule_name}" if schedule_name else "launch"
 

@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from atoll._definitions import asset_records, events, keys, runs
+from atoll._definitions import asset_records, backfills, events, keys, runs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,6 +158,33 @@ class RunsBackend(Protocol):
         ...
 
 
+@dataclasses.dataclass(frozen=True)
+class BackfillsQuery:
+    """A question for backfills, newest first.
+
+    Attributes:
+        backfill_id: Only this one.
+        status: Only those in this state.
+        after_backfill_id: Only those that come after this one.
+        limit: How many at the most.
+    """
+
+    backfill_id: str | None = None
+    status: backfills.BulkActionStatus | None = None
+    after_backfill_id: str | None = None
+    limit: int = 100
+
+
+class BackfillsBackend(Protocol):
+    """Answers what user code asks of backfills."""
+
+    def backfills(
+        self, query: BackfillsQuery
+    ) -> tuple[Sequence[backfills.PartitionBackfill], bool]:
+        """Return backfills, newest first, and whether there are more."""
+        ...
+
+
 class PartitionsBackend(Protocol):
     """Keeps dynamic partitions."""
 
@@ -186,7 +213,13 @@ class PartitionsBackend(Protocol):
 
 
 class Backend(
-    EventsBackend, AssetsBackend, ChecksBackend, RunsBackend, PartitionsBackend, Protocol
+    EventsBackend,
+    AssetsBackend,
+    ChecksBackend,
+    RunsBackend,
+    BackfillsBackend,
+    PartitionsBackend,
+    Protocol,
 ):
     """Answers what user code asks of the instance, and stores what it tells.
 

@@ -6,7 +6,7 @@ Called through `ephemeral.EphemeralBackend`.
 import datetime as dt
 from collections.abc import Callable, Sequence
 
-from atoll._definitions import runs
+from atoll._definitions import backfills, runs
 from atoll._instance import backend
 
 
@@ -67,6 +67,13 @@ class EphemeralRuns:
     def runs_count(self, filters: runs.RunsFilter) -> int:
         """Return how many runs there are."""
         return len(self._chosen(filters))
+
+    def backfills(
+        self, query: backend.BackfillsQuery
+    ) -> tuple[Sequence[backfills.PartitionBackfill], bool]:
+        """Return no backfill: only a host makes some."""
+        del query
+        return [], False
 
     def _chosen(self, filters: runs.RunsFilter) -> list[runs.RunRecord]:
         return [record for record in self._runs.values() if _fits(record, filters)]

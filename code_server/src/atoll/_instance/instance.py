@@ -14,7 +14,7 @@ from typing import Any
 
 from atoll import errors
 from atoll._definitions import asset_checks, asset_events, events
-from atoll._instance import assets, ephemeral, log, partitions, runs
+from atoll._instance import assets, backfills, ephemeral, log, partitions, runs
 from atoll._instance import backend as backends
 
 RecordsFilter = log.RecordsFilter
@@ -38,9 +38,10 @@ class Instance(
     log.LogQuestions,
     assets.AssetQuestions,
     runs.RunQuestions,
+    backfills.BackfillQuestions,
     partitions.PartitionQuestions,
 ):
-    """Answers questions about assets, runs and partitions, and takes what user code reports.
+    """Answers questions about assets, runs, backfills and partitions; takes what user code reports.
 
     As a context manager it lets go of what it holds at the end.
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from atoll._definitions import asset_records, events, keys, runs
+from atoll._definitions import asset_records, backfills, events, keys, runs
 from atoll._instance import backend
 from atoll._location import relay
+from atoll._wire import backfills as backfill_messages
 from atoll._wire import events as event_messages
 from atoll._wire import instance as instance_messages
 from atoll._wire import keys as key_messages
@@ -207,6 +208,18 @@ class RelayBackend:
             selection=instance_messages.run_selection(filters)
         )
         return self._ask(process_pb2.InstanceQuery(get_run_count=request)).get_run_count.count
+
+    def backfills(
+        self, query: backend.BackfillsQuery
+    ) -> tuple[Sequence[backfills.PartitionBackfill], bool]:
+        """Return backfills, newest first, and whether there are more.
+
+        Args:
+            query: Which backfills.
+        """
+        request = backfill_messages.to_request(query)
+        answer = self._ask(process_pb2.InstanceQuery(list_backfills=request)).list_backfills
+        return [backfill_messages.from_message(each) for each in answer.backfills], answer.has_more
 
     def dynamic_partitions(
         self, name: str, after: int, limit: int, *, descending: bool = False

@@ -10,6 +10,7 @@ import grpc.aio
 from atoll._rpc import addresses, info, options
 from atoll.client import (
     assets,
+    backfills,
     calls,
     checks,
     errors,
@@ -40,6 +41,7 @@ class Client:
         runs: Runs.
         events: The event log.
         partitions: Dynamic partitions.
+        backfills: Backfills.
     """
 
     address: str
@@ -52,6 +54,7 @@ class Client:
     runs: runs.Runs
     events: events.Events
     partitions: partitions.Partitions
+    backfills: backfills.Backfills
 
 
 @contextlib.asynccontextmanager
@@ -93,6 +96,7 @@ async def connect(
             runs=runs.Runs(channel, caller, event_log),
             events=event_log,
             partitions=partitions.Partitions(channel, caller),
+            backfills=backfills.Backfills(channel, caller),
         )
 
 

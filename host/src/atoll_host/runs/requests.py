@@ -341,7 +341,7 @@ def _checked(
     _check_config(place, job, requested, selection)
     tags = {
         **job.run_tags,
-        **_checked_tags(requested.tags),
+        **checked_tags(requested.tags),
         **_tags_of(requested),
         **_check_partitions(place, job, requested, selection),
     }
@@ -531,7 +531,12 @@ def _running(
     return config_schemas.Running(frozenset(ops), frozenset())
 
 
-def _checked_tags(tags: Mapping[str, str]) -> Mapping[str, str]:
+def checked_tags(tags: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the tags that somebody gives runs.
+
+    Raises:
+        errors.InvalidRequest: There are too many, or one cannot be stored.
+    """
     if len(tags) > TAGS_MAX:
         raise errors.InvalidRequest(
             f"The run has {len(tags)} tags; {TAGS_MAX} is the most.", field="tags"

@@ -3,7 +3,7 @@
 import dataclasses
 
 from atoll.mesh.v1 import instance_pb2, mesh_pb2, mesh_pb2_grpc
-from atoll_host.instance import dynamic_partitions, queries, reporting, runs
+from atoll_host.instance import backfills, dynamic_partitions, queries, reporting, runs
 from atoll_host.servicers import contexts
 
 
@@ -15,6 +15,7 @@ class Parts:
     runs: runs.RunQueries
     partitions: dynamic_partitions.DynamicPartitions
     reporting: reporting.Reporting
+    backfills: backfills.BackfillQueries
 
 
 class InstanceServicer(mesh_pb2_grpc.InstanceServiceServicer):
@@ -25,6 +26,7 @@ class InstanceServicer(mesh_pb2_grpc.InstanceServiceServicer):
         self._runs = parts.runs
         self._partitions = parts.partitions
         self._reporting = parts.reporting
+        self._backfills = parts.backfills
 
     async def GetLatestMaterializations(
         self, request: mesh_pb2.GetLatestMaterializationsRequest, context: contexts.Context
@@ -117,6 +119,12 @@ class InstanceServicer(mesh_pb2_grpc.InstanceServiceServicer):
             request.request_id,
         )
         return instance_pb2.DeleteDynamicPartitionsResponse(deleted_count=count)
+
+    async def ListBackfills(
+        self, request: instance_pb2.ListBackfillsRequest, context: contexts.Context
+    ) -> instance_pb2.ListBackfillsResponse:
+        """Return backfills."""
+        return await self._backfills.backfills(request)
 
     async def ReportAssetEvent(
         self, request: instance_pb2.ReportAssetEventRequest, context: contexts.Context

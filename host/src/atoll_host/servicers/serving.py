@@ -10,6 +10,7 @@ from atoll._rpc import serving as rpc_serving
 from atoll.api.v1 import (
     assets_pb2_grpc,
     automation_pb2_grpc,
+    backfills_pb2_grpc,
     checks_pb2_grpc,
     events_pb2_grpc,
     locations_pb2_grpc,
@@ -22,6 +23,7 @@ from atoll.rpc.v1 import server_info_pb2
 from atoll_host import errors
 from atoll_host.servicers import (
     assets,
+    backfills,
     checks,
     events,
     instance,
@@ -34,7 +36,7 @@ from atoll_host.servicers import (
 )
 from atoll_storage import errors as storage_errors
 
-FEATURES = ("mesh", "sensors", "schedules", "runs", "events", "checks", "partitions")
+FEATURES = ("mesh", "sensors", "schedules", "backfills", "runs", "events", "checks", "partitions")
 
 _Code = grpc.StatusCode
 _Mapped = rpc_errors.Mapped
@@ -51,6 +53,7 @@ ERROR_TABLE = rpc_errors.ErrorTable(
         errors.UnknownSensor: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_SENSOR),
         errors.UnknownSchedule: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_SCHEDULE),
         errors.UnknownRun: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_RUN),
+        errors.UnknownBackfill: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_BACKFILL),
         errors.RequestIdReused: _Mapped(_Code.ALREADY_EXISTS, reasons.REQUEST_ID_REUSED),
         errors.EventsCompacted: _Mapped(_Code.OUT_OF_RANGE, reasons.RESUME_TOKEN_TOO_OLD),
         errors.PolicyForbids: _Mapped(_Code.PERMISSION_DENIED, reasons.POLICY_FORBIDS),
@@ -80,6 +83,7 @@ class Servicers:
     schedules: schedules.SchedulesServicer
     events: events.EventsServicer
     partitions: partitions.PartitionsServicer
+    backfills: backfills.BackfillsServicer
 
 
 def server(
@@ -149,6 +153,11 @@ def server(
                 "atoll.api.v1.PartitionsService",
                 partitions_pb2_grpc.add_PartitionsServiceServicer_to_server,
                 servicers.partitions,
+            ),
+            served(
+                "atoll.api.v1.BackfillsService",
+                backfills_pb2_grpc.add_BackfillsServiceServicer_to_server,
+                servicers.backfills,
             ),
         ),
         table=ERROR_TABLE,

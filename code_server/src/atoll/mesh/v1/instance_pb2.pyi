@@ -776,3 +776,130 @@ class GetLatestCheckEvaluationsResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["events", b"events"]) -> None: ...
 
 global___GetLatestCheckEvaluationsResponse = GetLatestCheckEvaluationsResponse
+
+@typing.final
+class ListBackfillsRequest(google.protobuf.message.Message):
+    """ListBackfillsRequest asks for backfills, newest first; all given conditions must hold."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    BACKFILL_ID_FIELD_NUMBER: builtins.int
+    STATUSES_FIELD_NUMBER: builtins.int
+    AFTER_BACKFILL_ID_FIELD_NUMBER: builtins.int
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    backfill_id: builtins.str
+    """Only this one; empty means any."""
+    after_backfill_id: builtins.str
+    """Only backfills that come after this one; empty begins with the newest."""
+    page_size: builtins.int
+    """How many at the most; zero means the host's default."""
+    @property
+    def statuses(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Only backfills in one of these states, by the names of api.v1.BackfillStatus without prefix; empty means any."""
+
+    def __init__(
+        self,
+        *,
+        backfill_id: builtins.str = ...,
+        statuses: collections.abc.Iterable[builtins.str] | None = ...,
+        after_backfill_id: builtins.str = ...,
+        page_size: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["after_backfill_id", b"after_backfill_id", "backfill_id", b"backfill_id", "page_size", b"page_size", "statuses", b"statuses"]) -> None: ...
+
+global___ListBackfillsRequest = ListBackfillsRequest
+
+@typing.final
+class ListBackfillsResponse(google.protobuf.message.Message):
+    """ListBackfillsResponse holds backfills."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    BACKFILLS_FIELD_NUMBER: builtins.int
+    HAS_MORE_FIELD_NUMBER: builtins.int
+    has_more: builtins.bool
+    """Whether there are more."""
+    @property
+    def backfills(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___InstanceBackfill]:
+        """The backfills."""
+
+    def __init__(
+        self,
+        *,
+        backfills: collections.abc.Iterable[global___InstanceBackfill] | None = ...,
+        has_more: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["backfills", b"backfills", "has_more", b"has_more"]) -> None: ...
+
+global___ListBackfillsResponse = ListBackfillsResponse
+
+@typing.final
+class InstanceBackfill(google.protobuf.message.Message):
+    """InstanceBackfill is what user code may know of a backfill."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class TagsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    BACKFILL_ID_FIELD_NUMBER: builtins.int
+    STATUS_FIELD_NUMBER: builtins.int
+    TITLE_FIELD_NUMBER: builtins.int
+    TAGS_FIELD_NUMBER: builtins.int
+    CREATE_TIME_FIELD_NUMBER: builtins.int
+    END_TIME_FIELD_NUMBER: builtins.int
+    ASSET_KEYS_FIELD_NUMBER: builtins.int
+    JOB_NAME_FIELD_NUMBER: builtins.int
+    backfill_id: builtins.str
+    """The id."""
+    status: builtins.str
+    """The state, by the name of api.v1.BackfillStatus without prefix."""
+    title: builtins.str
+    """What it is for, in words."""
+    job_name: builtins.str
+    """The job; empty for assets."""
+    @property
+    def tags(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Labels of all its runs."""
+
+    @property
+    def create_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it was made."""
+
+    @property
+    def end_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it ended; unset while it goes on."""
+
+    @property
+    def asset_keys(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[atoll.definitions.v1.values_pb2.AssetKey]:
+        """The assets; empty for a job."""
+
+    def __init__(
+        self,
+        *,
+        backfill_id: builtins.str = ...,
+        status: builtins.str = ...,
+        title: builtins.str = ...,
+        tags: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        create_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        end_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        asset_keys: collections.abc.Iterable[atoll.definitions.v1.values_pb2.AssetKey] | None = ...,
+        job_name: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["create_time", b"create_time", "end_time", b"end_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["asset_keys", b"asset_keys", "backfill_id", b"backfill_id", "create_time", b"create_time", "end_time", b"end_time", "job_name", b"job_name", "status", b"status", "tags", b"tags", "title", b"title"]) -> None: ...
+
+global___InstanceBackfill = InstanceBackfill

@@ -271,6 +271,11 @@ class InstanceServiceStub(object):
                 request_serializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.GetLatestCheckEvaluationsRequest.SerializeToString,
                 response_deserializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.GetLatestCheckEvaluationsResponse.FromString,
                 _registered_method=True)
+        self.ListBackfills = channel.unary_unary(
+                '/atoll.mesh.v1.InstanceService/ListBackfills',
+                request_serializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.ListBackfillsRequest.SerializeToString,
+                response_deserializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.ListBackfillsResponse.FromString,
+                _registered_method=True)
 
 
 class InstanceServiceServicer(object):
@@ -375,6 +380,13 @@ class InstanceServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListBackfills(self, request, context):
+        """ListBackfills returns backfills, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InstanceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -447,6 +459,11 @@ def add_InstanceServiceServicer_to_server(servicer, server):
                     servicer.GetLatestCheckEvaluations,
                     request_deserializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.GetLatestCheckEvaluationsRequest.FromString,
                     response_serializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.GetLatestCheckEvaluationsResponse.SerializeToString,
+            ),
+            'ListBackfills': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBackfills,
+                    request_deserializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.ListBackfillsRequest.FromString,
+                    response_serializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.ListBackfillsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -828,6 +845,33 @@ class InstanceService(object):
             '/atoll.mesh.v1.InstanceService/GetLatestCheckEvaluations',
             atoll_dot_mesh_dot_v1_dot_instance__pb2.GetLatestCheckEvaluationsRequest.SerializeToString,
             atoll_dot_mesh_dot_v1_dot_instance__pb2.GetLatestCheckEvaluationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBackfills(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.mesh.v1.InstanceService/ListBackfills',
+            atoll_dot_mesh_dot_v1_dot_instance__pb2.ListBackfillsRequest.SerializeToString,
+            atoll_dot_mesh_dot_v1_dot_instance__pb2.ListBackfillsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -184,6 +184,12 @@ class InstanceServiceStub:
     ]
     """GetLatestCheckEvaluations returns the newest evaluation of each check that has one."""
 
+    ListBackfills: grpc.UnaryUnaryMultiCallable[
+        atoll.mesh.v1.instance_pb2.ListBackfillsRequest,
+        atoll.mesh.v1.instance_pb2.ListBackfillsResponse,
+    ]
+    """ListBackfills returns backfills, newest first."""
+
 class InstanceServiceAsyncStub:
     """InstanceService answers what user code asks and tells the instance. Served by the host for code servers, which relay."""
 
@@ -270,6 +276,12 @@ class InstanceServiceAsyncStub:
         atoll.mesh.v1.instance_pb2.GetLatestCheckEvaluationsResponse,
     ]
     """GetLatestCheckEvaluations returns the newest evaluation of each check that has one."""
+
+    ListBackfills: grpc.aio.UnaryUnaryMultiCallable[
+        atoll.mesh.v1.instance_pb2.ListBackfillsRequest,
+        atoll.mesh.v1.instance_pb2.ListBackfillsResponse,
+    ]
+    """ListBackfills returns backfills, newest first."""
 
 class InstanceServiceServicer(metaclass=abc.ABCMeta):
     """InstanceService answers what user code asks and tells the instance. Served by the host for code servers, which relay."""
@@ -385,5 +397,13 @@ class InstanceServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[atoll.mesh.v1.instance_pb2.GetLatestCheckEvaluationsResponse, collections.abc.Awaitable[atoll.mesh.v1.instance_pb2.GetLatestCheckEvaluationsResponse]]:
         """GetLatestCheckEvaluations returns the newest evaluation of each check that has one."""
+
+    @abc.abstractmethod
+    def ListBackfills(
+        self,
+        request: atoll.mesh.v1.instance_pb2.ListBackfillsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[atoll.mesh.v1.instance_pb2.ListBackfillsResponse, collections.abc.Awaitable[atoll.mesh.v1.instance_pb2.ListBackfillsResponse]]:
+        """ListBackfills returns backfills, newest first."""
 
 def add_InstanceServiceServicer_to_server(servicer: InstanceServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

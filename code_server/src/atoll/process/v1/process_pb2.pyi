@@ -421,6 +421,7 @@ class InstanceQuery(google.protobuf.message.Message):
     DELETE_DYNAMIC_PARTITIONS_FIELD_NUMBER: builtins.int
     REPORT_ASSET_EVENT_FIELD_NUMBER: builtins.int
     GET_LATEST_CHECK_EVALUATIONS_FIELD_NUMBER: builtins.int
+    LIST_BACKFILLS_FIELD_NUMBER: builtins.int
     WRITTEN_SEQ_FIELD_NUMBER: builtins.int
     query_id: builtins.int
     """Matches the answer to the query."""
@@ -484,6 +485,10 @@ class InstanceQuery(google.protobuf.message.Message):
     def get_latest_check_evaluations(self) -> atoll.mesh.v1.instance_pb2.GetLatestCheckEvaluationsRequest:
         """The newest evaluations of checks."""
 
+    @property
+    def list_backfills(self) -> atoll.mesh.v1.instance_pb2.ListBackfillsRequest:
+        """Backfills."""
+
     def __init__(
         self,
         *,
@@ -502,11 +507,12 @@ class InstanceQuery(google.protobuf.message.Message):
         delete_dynamic_partitions: atoll.mesh.v1.instance_pb2.DeleteDynamicPartitionsRequest | None = ...,
         report_asset_event: atoll.mesh.v1.instance_pb2.ReportAssetEventRequest | None = ...,
         get_latest_check_evaluations: atoll.mesh.v1.instance_pb2.GetLatestCheckEvaluationsRequest | None = ...,
+        list_backfills: atoll.mesh.v1.instance_pb2.ListBackfillsRequest | None = ...,
         written_seq: builtins.int = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["add_dynamic_partitions", b"add_dynamic_partitions", "delete_dynamic_partitions", b"delete_dynamic_partitions", "get_asset_records", b"get_asset_records", "get_latest_check_evaluations", b"get_latest_check_evaluations", "get_latest_materializations", b"get_latest_materializations", "get_run", b"get_run", "get_run_count", b"get_run_count", "list_asset_events", b"list_asset_events", "list_asset_keys", b"list_asset_keys", "list_asset_partitions", b"list_asset_partitions", "list_dynamic_partitions", b"list_dynamic_partitions", "list_events", b"list_events", "list_runs", b"list_runs", "query", b"query", "report_asset_event", b"report_asset_event"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["add_dynamic_partitions", b"add_dynamic_partitions", "delete_dynamic_partitions", b"delete_dynamic_partitions", "get_asset_records", b"get_asset_records", "get_latest_check_evaluations", b"get_latest_check_evaluations", "get_latest_materializations", b"get_latest_materializations", "get_run", b"get_run", "get_run_count", b"get_run_count", "list_asset_events", b"list_asset_events", "list_asset_keys", b"list_asset_keys", "list_asset_partitions", b"list_asset_partitions", "list_dynamic_partitions", b"list_dynamic_partitions", "list_events", b"list_events", "list_runs", b"list_runs", "query", b"query", "query_id", b"query_id", "report_asset_event", b"report_asset_event", "written_seq", b"written_seq"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["query", b"query"]) -> typing.Literal["get_latest_materializations", "list_asset_events", "get_run", "list_events", "list_runs", "get_run_count", "list_asset_keys", "get_asset_records", "list_asset_partitions", "list_dynamic_partitions", "add_dynamic_partitions", "delete_dynamic_partitions", "report_asset_event", "get_latest_check_evaluations"] | None: ...
+    def HasField(self, field_name: typing.Literal["add_dynamic_partitions", b"add_dynamic_partitions", "delete_dynamic_partitions", b"delete_dynamic_partitions", "get_asset_records", b"get_asset_records", "get_latest_check_evaluations", b"get_latest_check_evaluations", "get_latest_materializations", b"get_latest_materializations", "get_run", b"get_run", "get_run_count", b"get_run_count", "list_asset_events", b"list_asset_events", "list_asset_keys", b"list_asset_keys", "list_asset_partitions", b"list_asset_partitions", "list_backfills", b"list_backfills", "list_dynamic_partitions", b"list_dynamic_partitions", "list_events", b"list_events", "list_runs", b"list_runs", "query", b"query", "report_asset_event", b"report_asset_event"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["add_dynamic_partitions", b"add_dynamic_partitions", "delete_dynamic_partitions", b"delete_dynamic_partitions", "get_asset_records", b"get_asset_records", "get_latest_check_evaluations", b"get_latest_check_evaluations", "get_latest_materializations", b"get_latest_materializations", "get_run", b"get_run", "get_run_count", b"get_run_count", "list_asset_events", b"list_asset_events", "list_asset_keys", b"list_asset_keys", "list_asset_partitions", b"list_asset_partitions", "list_backfills", b"list_backfills", "list_dynamic_partitions", b"list_dynamic_partitions", "list_events", b"list_events", "list_runs", b"list_runs", "query", b"query", "query_id", b"query_id", "report_asset_event", b"report_asset_event", "written_seq", b"written_seq"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["query", b"query"]) -> typing.Literal["get_latest_materializations", "list_asset_events", "get_run", "list_events", "list_runs", "get_run_count", "list_asset_keys", "get_asset_records", "list_asset_partitions", "list_dynamic_partitions", "add_dynamic_partitions", "delete_dynamic_partitions", "report_asset_event", "get_latest_check_evaluations", "list_backfills"] | None: ...
 
 global___InstanceQuery = InstanceQuery
 
@@ -532,6 +538,7 @@ class InstanceAnswer(google.protobuf.message.Message):
     DELETE_DYNAMIC_PARTITIONS_FIELD_NUMBER: builtins.int
     REPORT_ASSET_EVENT_FIELD_NUMBER: builtins.int
     GET_LATEST_CHECK_EVALUATIONS_FIELD_NUMBER: builtins.int
+    LIST_BACKFILLS_FIELD_NUMBER: builtins.int
     query_id: builtins.int
     """The query."""
     @property
@@ -594,6 +601,10 @@ class InstanceAnswer(google.protobuf.message.Message):
     def get_latest_check_evaluations(self) -> atoll.mesh.v1.instance_pb2.GetLatestCheckEvaluationsResponse:
         """The newest evaluations of checks."""
 
+    @property
+    def list_backfills(self) -> atoll.mesh.v1.instance_pb2.ListBackfillsResponse:
+        """Backfills."""
+
     def __init__(
         self,
         *,
@@ -613,10 +624,11 @@ class InstanceAnswer(google.protobuf.message.Message):
         delete_dynamic_partitions: atoll.mesh.v1.instance_pb2.DeleteDynamicPartitionsResponse | None = ...,
         report_asset_event: atoll.mesh.v1.instance_pb2.ReportAssetEventResponse | None = ...,
         get_latest_check_evaluations: atoll.mesh.v1.instance_pb2.GetLatestCheckEvaluationsResponse | None = ...,
+        list_backfills: atoll.mesh.v1.instance_pb2.ListBackfillsResponse | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["add_dynamic_partitions", b"add_dynamic_partitions", "answer", b"answer", "delete_dynamic_partitions", b"delete_dynamic_partitions", "error", b"error", "get_asset_records", b"get_asset_records", "get_latest_check_evaluations", b"get_latest_check_evaluations", "get_latest_materializations", b"get_latest_materializations", "get_run", b"get_run", "get_run_count", b"get_run_count", "list_asset_events", b"list_asset_events", "list_asset_keys", b"list_asset_keys", "list_asset_partitions", b"list_asset_partitions", "list_dynamic_partitions", b"list_dynamic_partitions", "list_events", b"list_events", "list_runs", b"list_runs", "report_asset_event", b"report_asset_event"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["add_dynamic_partitions", b"add_dynamic_partitions", "answer", b"answer", "delete_dynamic_partitions", b"delete_dynamic_partitions", "error", b"error", "get_asset_records", b"get_asset_records", "get_latest_check_evaluations", b"get_latest_check_evaluations", "get_latest_materializations", b"get_latest_materializations", "get_run", b"get_run", "get_run_count", b"get_run_count", "list_asset_events", b"list_asset_events", "list_asset_keys", b"list_asset_keys", "list_asset_partitions", b"list_asset_partitions", "list_dynamic_partitions", b"list_dynamic_partitions", "list_events", b"list_events", "list_runs", b"list_runs", "query_id", b"query_id", "report_asset_event", b"report_asset_event"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["answer", b"answer"]) -> typing.Literal["get_latest_materializations", "list_asset_events", "get_run", "error", "list_events", "list_runs", "get_run_count", "list_asset_keys", "get_asset_records", "list_asset_partitions", "list_dynamic_partitions", "add_dynamic_partitions", "delete_dynamic_partitions", "report_asset_event", "get_latest_check_evaluations"] | None: ...
+    def HasField(self, field_name: typing.Literal["add_dynamic_partitions", b"add_dynamic_partitions", "answer", b"answer", "delete_dynamic_partitions", b"delete_dynamic_partitions", "error", b"error", "get_asset_records", b"get_asset_records", "get_latest_check_evaluations", b"get_latest_check_evaluations", "get_latest_materializations", b"get_latest_materializations", "get_run", b"get_run", "get_run_count", b"get_run_count", "list_asset_events", b"list_asset_events", "list_asset_keys", b"list_asset_keys", "list_asset_partitions", b"list_asset_partitions", "list_backfills", b"list_backfills", "list_dynamic_partitions", b"list_dynamic_partitions", "list_events", b"list_events", "list_runs", b"list_runs", "report_asset_event", b"report_asset_event"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["add_dynamic_partitions", b"add_dynamic_partitions", "answer", b"answer", "delete_dynamic_partitions", b"delete_dynamic_partitions", "error", b"error", "get_asset_records", b"get_asset_records", "get_latest_check_evaluations", b"get_latest_check_evaluations", "get_latest_materializations", b"get_latest_materializations", "get_run", b"get_run", "get_run_count", b"get_run_count", "list_asset_events", b"list_asset_events", "list_asset_keys", b"list_asset_keys", "list_asset_partitions", b"list_asset_partitions", "list_backfills", b"list_backfills", "list_dynamic_partitions", b"list_dynamic_partitions", "list_events", b"list_events", "list_runs", b"list_runs", "query_id", b"query_id", "report_asset_event", b"report_asset_event"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["answer", b"answer"]) -> typing.Literal["get_latest_materializations", "list_asset_events", "get_run", "error", "list_events", "list_runs", "get_run_count", "list_asset_keys", "get_asset_records", "list_asset_partitions", "list_dynamic_partitions", "add_dynamic_partitions", "delete_dynamic_partitions", "report_asset_event", "get_latest_check_evaluations", "list_backfills"] | None: ...
 
 global___InstanceAnswer = InstanceAnswer
 
