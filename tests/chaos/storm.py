@@ -73,7 +73,10 @@ class Storm:
     def findings(self) -> verification.Findings:
         assert self._mesh.postgres is not None
         return verification.examine(
-            self._mesh.postgres.url, watched_asset="numbers", sensor_name="on_numbers"
+            self._mesh.postgres.url,
+            watched_asset="numbers",
+            sensor_name="on_numbers",
+            schedule_name="every_minute",
         )
 
     def _victims(self, kills: int) -> list[str]:

@@ -6,9 +6,11 @@ written, so that a mistake in the stores cannot hide itself.
 
 import collections
 import dataclasses
+import re
 
 import psycopg
 
+from atoll.api.v1 import automation_pb2
 from atoll.events.v1 import events_pb2
 
 FINAL_BODIES = {
@@ -16,6 +18,9 @@ FINAL_BODIES = {
     "run_failed": "FAILURE",
     "run_canceled": "CANCELED",
 }
+
+
+_LEFT_OUT = re.compile(r"(\d+) ticks?, .* missed and (?:is|are) not made up for")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -29,7 +34,7 @@ class Findings:
     events: int
 
 
-def examine(url: str, *, watched_asset: str, sensor_name: str) -> Findings:
+def examine(url: str, *, watched_asset: str, sensor_name: str, schedule_name: str) -> Findings:
     """Check every promise that the database can show."""
     with psycopg.connect(url) as connection:
         events = _events(connection)
@@ -44,11 +49,13 @@ def examine(url: str, *, watched_asset: str, sensor_name: str) -> Findings:
                 "SELECT event_id, status FROM ticks WHERE sensor_name = %s", (sensor_name,)
             )
         )
+        minutes = _minutes(connection, schedule_name)
     violations = [
         *_events_of_runs(events, runs),
         *_ends_of_runs(events, runs),
         *_runs_per_key(runs),
         *_decisions(events, ticks, runs, watched_asset),
+        *minutes,
     ]
     statuses = collections.Counter(status for status, *_ in runs.values())
     return Findings(
@@ -58,6 +65,37 @@ def examine(url: str, *, watched_asset: str, sensor_name: str) -> Findings:
         sensor_runs=sum(1 for _, sensor, *_ in runs.values() if sensor == sensor_name),
         events=len(events),
     )
+
+
+def _minutes(connection: psycopg.Connection, schedule_name: str) -> list[str]:
+    """Each minute since the first was decided on once, or counted as left out, and made one run."""
+    rows = connection.execute(
+        "SELECT payload FROM ticks WHERE schedule_name = %s AND status <> 3", (schedule_name,)
+    )
+    ticks = [automation_pb2.Tick.FromString(row[0]) for row in rows]
+    runs = collections.Counter(
+        row[0]
+        for row in connection.execute(
+            "SELECT tags->>'atoll/scheduled_execution_time' FROM runs "
+            "WHERE tags->>'atoll/schedule_name' = %s",
+            (schedule_name,),
+        )
+    )
+    decided: collections.Counter[int] = collections.Counter()
+    for tick in ticks:
+        minute = tick.scheduled_time.seconds // 60
+        left_out = _LEFT_OUT.match(tick.skip_reason)
+        count = int(left_out.group(1)) if left_out else 1
+        decided.update(range(minute - count + 1, minute + 1))
+    wrong = [f"minute {minute} was decided {n} times" for minute, n in decided.items() if n > 1]
+    if decided:
+        missing = set(range(min(decided), max(decided))) - set(decided)
+        wrong += [f"minute {minute} was never decided" for minute in sorted(missing)]
+    wrong += [f"{count} runs for {time}" for time, count in runs.items() if count > 1]
+    made = sum(len(tick.run_ids) for tick in ticks)
+    if made != runs.total():
+        wrong.append(f"{made} runs by the ticks of the schedule, {runs.total()} in the queue")
+    return wrong
 
 
 def _events(connection: psycopg.Connection) -> list[tuple[int, str, int, events_pb2.Event]]:

@@ -1,4 +1,4 @@
-"""The location that answers each materialization of the other one with exactly one run."""
+"""The location that answers each materialization of the other, and each minute, with one run."""
 
 import hashlib
 
@@ -26,6 +26,19 @@ def on_numbers(context: dg.SensorEvaluationContext, asset_event: dg.EventLogEntr
     return dg.RunRequest(run_key=asset_event.run_id)
 
 
+@dg.schedule(
+    cron_schedule="* * * * *",
+    job=answer_job,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    max_catchup_runs=1,
+)
+def every_minute(context: dg.ScheduleEvaluationContext):
+    return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
+
+
 defs = dg.Definitions(
-    assets=[dg.AssetSpec("numbers"), answer], jobs=[answer_job], sensors=[on_numbers]
+    assets=[dg.AssetSpec("numbers"), answer],
+    jobs=[answer_job],
+    sensors=[on_numbers],
+    schedules=[every_minute],
 )
