@@ -165,7 +165,7 @@ FIGURES: dict[str, Figure] = {
     ),
     "environment_size": Figure("a location's environment, size", "MB", budget=45, existing="88"),
     "idle_sensors_cpu": Figure(
-        "1,000 asset sensors over 100 locations, idle: the host",
+        "1,000 asset sensors and 1,000 schedules over 100 locations, idle: the host",
         "% of a core",
         budget=2,
         existing="18",

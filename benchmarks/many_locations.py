@@ -1,5 +1,7 @@
 """A mesh of 100 simulated locations with 1,000 asset sensors that each watch the next location.
 
+There are as many schedules, none of which is due while anything is measured.
+
 Used by the cases that measure automation as a company has it. The locations speak the real
 protocol; what they answer costs nothing, so that the host and Postgres are measured.
 """
@@ -20,6 +22,7 @@ from benchmarks import rig, simulated_location
 
 LOCATIONS = 100
 SENSORS_EACH = 10
+SCHEDULES_EACH = 10
 PRODUCER_JOB = "produce"
 _TIMEOUT_S = 120
 
@@ -103,9 +106,11 @@ async def joined(mesh: rig.Mesh) -> AsyncGenerator[list[tuple[SensingLocation, A
         ]
 
         async def all_known() -> bool:
-            return len([s async for s in mesh.client.sensors.list()]) == LOCATIONS * SENSORS_EACH
+            sensors = len([s async for s in mesh.client.sensors.list()])
+            schedules = len([s async for s in mesh.client.schedules.list()])
+            return (sensors, schedules) == (LOCATIONS * SENSORS_EACH, LOCATIONS * SCHEDULES_EACH)
 
-        await rig.until(all_known, "the host knows all sensors")
+        await rig.until(all_known, "the host knows all sensors and schedules")
         yield list(zip(locations, channels, strict=True))
 
 
@@ -115,7 +120,7 @@ def asset_path(number: int, index: int) -> list[str]:
 
 
 def snapshot(number: int) -> snapshot_pb2.LocationSnapshot:
-    """Return sensors that each watch an asset of the next location."""
+    """Return sensors that each watch an asset of the next location, and schedules."""
     made = snapshot_pb2.LocationSnapshot()
     for index in range(SENSORS_EACH):
         own = values_pb2.AssetKey(path=asset_path(number, index))
@@ -132,4 +137,17 @@ def snapshot(number: int) -> snapshot_pb2.LocationSnapshot:
             default_status=snapshot_pb2.SENSOR_STATUS_RUNNING,
         )
     made.jobs.add(name=PRODUCER_JOB)
+    for index in range(SCHEDULES_EACH):
+        made.schedules.add(
+            name=f"schedule{index}",
+            job_name=PRODUCER_JOB,
+            cron_schedules=[f"{number % 60} {_hour_far_from_now(index)} * * *"],
+            execution_timezone="UTC",
+            default_status=snapshot_pb2.SCHEDULE_STATUS_RUNNING,
+        )
     return made
+
+
+def _hour_far_from_now(index: int) -> int:
+    """Return an hour of the day, by UTC, that does not come soon."""
+    return (time.gmtime().tm_hour + 6 + index) % 24
