@@ -18,6 +18,7 @@ TESTED_BY = {
     "asset_sensor_guide": "tests/e2e/test_examples.py",
     "backfills": "tests/e2e/test_backfills_across_locations.py",
     "flights_mesh": "tests/e2e/test_examples.py",
+    "freshness": "tests/docs/test_example_projects.py",
     "ops_and_graphs": "tests/docs/test_example_projects.py",
     "partitioned_pipeline": "tests/docs/test_example_projects.py",
     "pipes": "tests/code_server/pipes/test_the_examples_speak_the_protocol.py",
@@ -206,3 +207,16 @@ def test_every_folder_has_its_test():
 def test_every_folder_says_what_it_shows():
     without = [folder for folder in TESTED_BY if not (EXAMPLES / folder / "README.md").is_file()]
     assert without == []
+
+
+def test_every_table_says_how_old_it_may_become(project):
+    warehouse = project("freshness")
+    policies = {
+        spec.key.to_user_string(): spec.freshness_policy
+        for spec in warehouse.defs.resolve_all_asset_specs()
+    }
+    assert policies["orders"] is warehouse.HOURLY
+    assert policies["exchange_rates"].deadline_cron == "0 8 * * 1-5"
+    assert policies["customers"] == policies["report"]
+    assert policies["report"].fail_window.total_seconds() == 26 * 3600
+    assert _run(warehouse.defs, "orders", "customers", "report").asset_value("report") == 3.5

@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 CONCEPTS = [
     "assets", "asset-checks", "asset-specs", "backfills", "code-locations", "config", "definitions",
-    "executors", "graphs", "io-managers", "jobs", "ops", "partitions", "resources", "schedules",
-    "sensors", "testing", "types",
+    "executors", "freshness", "graphs", "io-managers", "jobs", "ops", "partitions", "resources",
+    "schedules", "sensors", "testing", "types",
 ]  # fmt: skip
 PAGES = [
     ROOT / "README.md",

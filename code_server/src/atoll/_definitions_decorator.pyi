@@ -15,5 +15,6 @@ class definitions(LazyDefinitions):  # noqa: N801 - used as a decorator
     class v1:  # noqa: N801 - a package
         from atoll.definitions.v1 import nodes_pb2 as nodes_pb2  # noqa: PLC0415
         from atoll.definitions.v1 import partitions_pb2 as partitions_pb2  # noqa: PLC0415
+        from atoll.definitions.v1 import policies_pb2 as policies_pb2  # noqa: PLC0415
         from atoll.definitions.v1 import snapshot_pb2 as snapshot_pb2  # noqa: PLC0415
         from atoll.definitions.v1 import values_pb2 as values_pb2  # noqa: PLC0415

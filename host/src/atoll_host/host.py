@@ -23,28 +23,37 @@ from atoll_host import changes as host_changes
 from atoll_host import clock as clocks
 from atoll_host import postgres, services
 from atoll_host import settings as host_settings
+from atoll_host.alerts import leading as alert_terms
+from atoll_host.alerts import secret_values
 from atoll_host.api import backfilling, watching
 from atoll_host.automation import dispatching, terms
 from atoll_host.automation.backfills import leading as backfill_terms
+from atoll_host.automation.freshness import leading as freshness_terms
 from atoll_host.automation.schedules import leading as schedule_terms
 from atoll_host.automation.sensors import leading as sensor_terms
 from atoll_host.instance import backfills as instance_backfills
 from atoll_host.instance import dynamic_partitions, queries, reporting
+from atoll_host.instance import freshness as instance_freshness
 from atoll_host.instance import runs as instance_runs
 from atoll_host.intake import appending
 from atoll_host.locations import registry as registries
 from atoll_host.locations import sessions as location_sessions
+from atoll_host.retention import leading as retention_terms
+from atoll_host.retention import sweeping
 from atoll_host.runs import known_assets, launching
 from atoll_host.runs import watching as run_watching
 from atoll_host.servicers import (
+    alerts,
     assets,
     backfills,
     checks,
     events,
+    freshness,
     instance,
     locations,
     mesh,
     partitions,
+    retention,
     runs,
     schedules,
     sensors,
@@ -97,9 +106,11 @@ class Host:
 
         Raises:
             atoll._rpc.errors.RpcError: The address cannot be listened on.
+            errors.SettingsError: A secret that rules for alerts name is not there.
             atoll_storage.errors.StorageError: Postgres cannot be used.
         """
         _check_port_free(self._settings.listen)
+        secret_values.check(self._settings.alerts)
         try:
             store = await self._open_store()
             parts = Parts(self._settings, store, self._clock, self.host_id, self.version)
@@ -181,6 +192,7 @@ class Parts:
             clock,
             orphan_timeout_s=settings.run_orphan_timeout_s,
         )
+        self.sweeper = sweeping.Sweeper(store, self.registry, clock, settings.retention)
         self.dispatcher = dispatching.Dispatcher(store, clock, self._terms(settings, clock))
         self.registry.on_registered(self.run_watcher.registered)
         self.server = serving.server(
@@ -210,7 +222,14 @@ class Parts:
         backfills_around = backfill_terms.Surroundings(*around)
         self.registry.on_registered(sensors_around.enroll)
         self.registry.on_registered(schedules_around.enroll)
+        freshness_around = freshness_terms.Surroundings(*around)
+        alerts_around = alert_terms.Surroundings(*around, settings.alerts)
         return {
+            "alerts": lambda: alert_terms.Term(alerts_around),
+            "freshness": lambda: freshness_terms.Term(freshness_around),
+            "retention": lambda: retention_terms.Term(
+                self.sweeper, clock, every_s=settings.retention.sweep_every_s
+            ),
             "sensors": lambda: sensor_terms.Term(
                 sensors_around, tick_timeout_s=settings.tick_timeout_s
             ),
@@ -238,6 +257,7 @@ class Parts:
                 lambda key: self.registry.graph().check_owner(key),
             ),
             backfills=instance_backfills.BackfillQueries(store.backfills),
+            freshness=instance_freshness.FreshnessQueries(store.freshness),
         )
         return serving.Servicers(
             mesh=mesh.MeshServicer(self.sessions, self.intake, store.outputs),
@@ -255,6 +275,11 @@ class Parts:
             backfills=backfills.BackfillsServicer(
                 backfilling.Backfilling(store, self.registry, self.changes, clock), store.backfills
             ),
+            freshness=freshness.FreshnessServicer(store, self.registry, clock),
+            retention=retention.RetentionServicer(
+                store.retention, self.sweeper, settings.retention
+            ),
+            alerts=alerts.AlertsServicer(store.alerts, settings.alerts, clock),
         )
 
 

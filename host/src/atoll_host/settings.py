@@ -13,8 +13,10 @@ from collections.abc import Mapping
 from atoll._rpc import addresses
 from atoll._rpc import errors as rpc_errors
 from atoll_host import errors
+from atoll_host.alerts import rules
 from atoll_host.automation.backfills import settings as backfill_settings
 from atoll_host.automation.schedules import settings as schedule_settings
+from atoll_host.retention import ages
 
 DATABASE_URL_VARIABLE = "ATOLL_DATABASE_URL"
 DEFAULT_LISTEN = "127.0.0.1:4700"
@@ -38,6 +40,8 @@ class Settings:
         schedules: How schedules are evaluated.
         stop_deadline_s: How long the host may take to stop before what is left is abandoned.
         backfills: The bounds of backfills.
+        retention: For how long each kind of thing is kept.
+        alerts: What to tell people, and how.
     """
 
     listen: str = DEFAULT_LISTEN
@@ -56,6 +60,8 @@ class Settings:
     backfills: backfill_settings.BackfillSettings = dataclasses.field(
         default_factory=backfill_settings.BackfillSettings
     )
+    retention: ages.RetentionSettings = dataclasses.field(default_factory=ages.RetentionSettings)
+    alerts: rules.AlertSettings = dataclasses.field(default_factory=rules.AlertSettings)
 
     def __post_init__(self) -> None:
         """Check every value.

@@ -15,6 +15,7 @@ from sqlalchemy import exc as sa_exc
 from sqlalchemy.ext import asyncio as sa_asyncio
 
 from atoll_storage import (
+    alert_store,
     announcing,
     asset_store,
     backfill_store,
@@ -22,6 +23,7 @@ from atoll_storage import (
     connections,
     errors,
     event_log,
+    freshness_store,
     leadership,
     location_store,
     migrating,
@@ -29,6 +31,7 @@ from atoll_storage import (
     output_store,
     partition_store,
     records,
+    retention_store,
     run_store,
     schedule_store,
     sensor_store,
@@ -49,6 +52,9 @@ class Database:
         assets: What the log says of assets and their partitions.
         partitions: Dynamic partitions.
         backfills: Backfills and their progress.
+        freshness: How fresh assets are.
+        retention: Takes out what may go.
+        alerts: What the rules for alerts found.
     """
 
     def __init__(self, url: sa.URL, engine: sa_asyncio.AsyncEngine) -> None:
@@ -63,6 +69,9 @@ class Database:
         self.assets = asset_store.AssetStore(engine)
         self.partitions = partition_store.PartitionStore(engine)
         self.backfills = backfill_store.BackfillStore(engine, self._announcer)
+        self.alerts = alert_store.AlertStore(engine)
+        self.retention = retention_store.RetentionStore(engine)
+        self.freshness = freshness_store.FreshnessStore(engine, self._announcer)
         self._url = url
         self._engine = engine
 

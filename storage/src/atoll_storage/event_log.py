@@ -17,6 +17,7 @@ from atoll_storage import (
     connections,
     errors,
     event_rows,
+    log_groups,
     log_writer,
     partitions,
     records,
@@ -34,7 +35,11 @@ _LAST_ID = 2**63 - 1
 
 _HEAD = "SELECT head FROM log_head"
 _OLDEST = "SELECT id FROM events ORDER BY id LIMIT 1"
-_PRUNED = "SELECT pruned_through FROM log_head"
+_PRUNED = """
+SELECT greatest(pruned_through, (
+    SELECT max(through_id) FROM log_thinned WHERE kind_group = ANY(%s)
+)) FROM log_head
+"""
 _READ = "SELECT id, payload, location_name, stored_time FROM events WHERE "
 # The payload of long keys only, which their column holds as a digest. The kind is spelled with a
 # constant, as in the index, so that every plan can use it.
@@ -103,29 +108,49 @@ class EventLog:
         return _number(await connections.fetch(self._engine, "reading the log", _OLDEST))
 
     async def read(
-        self, after_id: int, *, limit: int, query: records.EventQuery | None = None
+        self,
+        after_id: int,
+        *,
+        limit: int,
+        query: records.EventQuery | None = None,
+        complete: bool = True,
     ) -> list[events_pb2.StoredEvent]:
-        """Return the next matching events after `after_id`, ascending.
+        """Return the next matching events after `after_id`, ascending; as `follow` does.
 
         Raises:
             Compacted: Some of them were pruned.
         """
-        events, _ = await self.follow(after_id, limit=limit, query=query)
+        events, _ = await self.follow(after_id, limit=limit, query=query, complete=complete)
         return events
 
     async def follow(
-        self, after_id: int, *, limit: int, query: records.EventQuery | None = None
+        self,
+        after_id: int,
+        *,
+        limit: int,
+        query: records.EventQuery | None = None,
+        complete: bool = True,
     ) -> tuple[list[events_pb2.StoredEvent], int]:
         """Return the next matching events, ascending, and how far it looked.
 
         Going on after the second value neither misses nor repeats one.
 
+        Args:
+            after_id: Where to begin.
+            limit: How many at the most.
+            query: Which events.
+            complete: Whether the reader has to see all that ever matched; otherwise it reads what
+                is left.
+
         Raises:
-            Compacted: Some of them were pruned.
+            Compacted: Some of them were pruned, or taken out one by one where that matters.
         """
         conditions = [("id > %s", after_id), *_conditions(query)]
         order = f" ORDER BY id LIMIT {int(limit)}"
-        rows, position = await self._follow(after_id, limit, _select(_READ, conditions, order))
+        kinds = [] if query is None else [event_rows.KIND_NUMBERS.get(k, -1) for k in query.kinds]
+        groups = log_groups.groups_of(kinds) if complete else []
+        statement = _select(_READ, conditions, order)
+        rows, position = await self._follow(after_id, limit, statement, groups)
         return [event_rows.stored_event(*row) for row in rows], position
 
     async def materializations_after(
@@ -139,7 +164,8 @@ class EventLog:
             Compacted: Some of them were pruned.
         """
         statement = (f"{_MATERIALIZATIONS}{int(limit)}".encode(), [after_id])
-        rows, position = await self._follow(after_id, limit, statement)
+        groups = [log_groups.ASSET_EVENTS]
+        rows, position = await self._follow(after_id, limit, statement, groups)
         return [(row[0], _path_of(row[1], row[2])) for row in rows], position
 
     async def next_materialization(
@@ -291,7 +317,11 @@ class EventLog:
             dropped += 1
 
     async def _follow(
-        self, after_id: int, limit: int, statement: tuple[connections.Statement, Sequence[object]]
+        self,
+        after_id: int,
+        limit: int,
+        statement: tuple[connections.Statement, Sequence[object]],
+        groups: list[str],
     ) -> tuple[connections.Rows, int]:
         """Run a statement that reads the log from `after_id` on; raise if some was pruned.
 
@@ -300,7 +330,7 @@ class EventLog:
         log.
         """
         head, rows, pruned = await connections.fetch_each(
-            self._engine, "reading the log", (_HEAD, ()), statement, (_PRUNED, ())
+            self._engine, "reading the log", (_HEAD, ()), statement, (_PRUNED, [groups])
         )
         pruned_through = _number(pruned)
         if pruned_through and after_id < pruned_through:

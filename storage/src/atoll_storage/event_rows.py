@@ -48,7 +48,7 @@ _WITH_PARTITION = _WITH_CHECK | {
     "asset_observation",
     "asset_failed_to_materialize",
 }
-_WITH_ASSET = _WITH_PARTITION | {"loaded_input"}
+_WITH_ASSET = _WITH_PARTITION | {"loaded_input", "freshness_state_change"}
 
 _FIXED = struct.Struct(">hiqiqiqiqih")
 _FIXED_WITHOUT_TIMESTAMP = struct.Struct(">hiqiqiiqih")

@@ -54,7 +54,11 @@ FROM jsonb_to_recordset(%s) AS held (location_name text, server_id text, epoch b
 WHERE servers.location_name = held.location_name AND servers.server_id = held.server_id
     AND servers.epoch = held.epoch
 """
-_SAVE_SNAPSHOT = "INSERT INTO snapshots (digest, snapshot) VALUES (%s, %b) ON CONFLICT DO NOTHING"
+# One that is there already counts as new: it is about to be served, and must not be taken for old.
+_SAVE_SNAPSHOT = """
+INSERT INTO snapshots (digest, snapshot) VALUES (%s, %b)
+ON CONFLICT (digest) DO UPDATE SET create_time = excluded.create_time
+"""
 _LOAD_SNAPSHOT = "SELECT snapshot FROM snapshots WHERE digest = %s"
 _OWNERS_OF_ALL = "SELECT path, location_name FROM asset_owners"
 _LOCK_OWNERS = "SELECT pg_advisory_xact_lock(%s)"

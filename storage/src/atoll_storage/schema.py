@@ -467,3 +467,104 @@ backfill_runs = sa.Table(
     comment="The runs of backfills whose outcome the progress does not hold yet.",
 )
 sa.Index("backfill_runs_backfill", backfill_runs.c.backfill_id)
+freshness_states = sa.Table(
+    "freshness_states",
+    metadata,
+    sa.Column("asset_key", Name, primary_key=True),
+    sa.Column("path", postgresql.ARRAY(sa.Text), nullable=False),
+    sa.Column("state", sa.SmallInteger, nullable=False, comment="atoll.events.v1.FreshnessState"),
+    sa.Column("version", sa.BigInteger, nullable=False, comment="Raised by each change."),
+    sa.Column("event_id", sa.BigInteger, nullable=False, comment="The event of the change."),
+    sa.Column("change_time", _TIME, nullable=False),
+    comment="How fresh assets are, as decided last.",
+    postgresql_with={"fillfactor": "70"},
+)
+
+log_thinned = sa.Table(
+    "log_thinned",
+    metadata,
+    sa.Column("kind_group", Name, primary_key=True),
+    sa.Column(
+        "through_id",
+        sa.BigInteger,
+        nullable=False,
+        comment="Events of the group up to this id may be gone.",
+    ),
+    comment="How far kinds of events were taken out of the log one by one.",
+)
+
+retention_sweeps = sa.Table(
+    "retention_sweeps",
+    metadata,
+    sa.Column("sweep_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("start_time", _TIME, nullable=False),
+    sa.Column("payload", sa.LargeBinary, nullable=False, comment="atoll.api.v1.RetentionSweep"),
+    comment="What sweeps removed; the newest only.",
+)
+
+alert_positions = sa.Table(
+    "alert_positions",
+    metadata,
+    sa.Column("follower", Name, primary_key=True),
+    sa.Column("position", sa.BigInteger, nullable=False, comment="The newest event decided on."),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    comment="How far the log was looked at for alerts.",
+)
+
+alert_subjects = sa.Table(
+    "alert_subjects",
+    metadata,
+    sa.Column("rule", Name, primary_key=True),
+    sa.Column("subject", Name, primary_key=True, comment="sha256:<digest> of a long one."),
+    sa.Column("alert_time", _TIME, comment="When the newest alert was made; NULL: never."),
+    sa.Column("suppressed_count", sa.BigInteger, nullable=False),
+    sa.Column("update_time", _TIME, nullable=False),
+    comment="What is remembered of each rule and subject, so that one trouble is told once.",
+    postgresql_with={"fillfactor": "70"},
+)
+sa.Index("alert_subjects_oldest", alert_subjects.c.update_time)
+
+alerts = sa.Table(
+    "alerts",
+    metadata,
+    sa.Column("alert_id", Name, primary_key=True),
+    sa.Column("rule", Name, nullable=False),
+    sa.Column("create_time", _TIME, nullable=False),
+    sa.Column("payload", sa.LargeBinary, nullable=False, comment="atoll.api.v1.Alert"),
+    comment="What the rules for alerts found.",
+)
+sa.Index("alerts_newest", alerts.c.create_time, alerts.c.alert_id)
+
+alert_deliveries = sa.Table(
+    "alert_deliveries",
+    metadata,
+    sa.Column("delivery_id", Name, primary_key=True),
+    sa.Column(
+        "alert_id", Name, sa.ForeignKey("alerts.alert_id", ondelete="CASCADE"), nullable=False
+    ),
+    sa.Column("rule", Name, nullable=False),
+    sa.Column("target", sa.Integer, nullable=False, comment="Its place among those of the rule."),
+    sa.Column("target_name", sa.Text, nullable=False, comment="For people, without secrets."),
+    sa.Column("status", sa.SmallInteger, nullable=False, comment="atoll.api.v1.DeliveryStatus"),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("error", sa.Text, nullable=False),
+    sa.Column("create_time", _TIME, nullable=False),
+    sa.Column("next_attempt_time", _TIME),
+    sa.Column("end_time", _TIME),
+    comment="Alerts on their way to those who are told.",
+    postgresql_with={"fillfactor": "70"},
+)
+sa.Index("alert_deliveries_alert", alert_deliveries.c.alert_id)
+sa.Index("alert_deliveries_newest", alert_deliveries.c.create_time, alert_deliveries.c.delivery_id)
+sa.Index(
+    "alert_deliveries_due",
+    alert_deliveries.c.next_attempt_time,
+    postgresql_where=sa.text("status = 1"),
+)
+
+sa.Index("ticks_oldest", ticks.c.start_time)
+sa.Index(
+    "runs_ended",
+    runs.c.end_time,
+    postgresql_where=sa.text("status IN ('SUCCESS', 'FAILURE', 'CANCELED')"),
+)

@@ -3,7 +3,7 @@
 import pytest
 
 import atoll as dg
-from atoll._definitions import asset_checks
+from atoll._definitions import asset_checks, freshness_states
 from atoll._definitions import keys as asset_keys
 from atoll._instance import ephemeral
 from atoll._instance import instance as instances
@@ -68,6 +68,19 @@ def test_evaluations_of_checks_are_reported_and_found():
         assert newest.event_log_entry.event.asset_check_evaluation.passed
         other = asset_keys.AssetCheckKey("a", "other")
         assert instance.get_latest_asset_check_evaluation_records([key, other]) == {key: newest}
+
+
+def test_the_freshness_of_an_asset_is_what_its_newest_event_tells():
+    instance = dg.Instance.ephemeral()
+    key, state = dg.AssetKey("a"), freshness_states.FreshnessState
+    assert instance.get_freshness_state_records([key]) == {}
+    for moment, new in enumerate([state.PASS, state.FAIL], 1):
+        change = freshness_states.FreshnessStateChange(key, new, state.UNKNOWN, float(moment))
+        instance.backend.record_event(
+            dg.Event(dg.EventType.FRESHNESS_STATE_CHANGE, event_specific_data=change)
+        )
+    record = instance.get_freshness_state_records([key])[key]
+    assert (record.freshness_state, record.updated_at.timestamp()) == (state.FAIL, 2.0)
 
 
 def test_times_of_runs_are_those_of_the_clock():

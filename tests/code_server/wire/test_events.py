@@ -4,7 +4,15 @@ import logging
 
 import pytest
 
-from atoll._definitions import asset_checks, asset_events, events, failures, keys, metadata
+from atoll._definitions import (
+    asset_checks,
+    asset_events,
+    events,
+    failures,
+    freshness_states,
+    keys,
+    metadata,
+)
 from atoll._wire import events as wire
 from atoll.events.v1 import events_pb2
 
@@ -80,6 +88,13 @@ DATA = {
             blocking=True,
             partition="2024",
         )
+    ),
+    events.EventType.FRESHNESS_STATE_CHANGE: freshness_states.FreshnessStateChange(
+        KEY,
+        freshness_states.FreshnessState.FAIL,
+        freshness_states.FreshnessState.WARN,
+        1_700_000_000.5,
+        1_600_000_000.25,
     ),
     events.EventType.LOG_MESSAGE: events.LogMessageData(logging.WARNING, "my.logger"),
     events.EventType.ENGINE_EVENT: events.EngineEventData(META, FAILURE),

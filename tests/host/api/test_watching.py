@@ -21,6 +21,7 @@ class Log:
         self.stored: list[events_pb2.StoredEvent] = []
         self.pruned = 0
         self.away = 0
+        self.thinned = 0
 
     def add(self, run_id: str, size: int = 0) -> None:
         self.stored.append(
@@ -36,12 +37,13 @@ class Log:
     async def oldest(self):
         return self.pruned + 1 if len(self.stored) > self.pruned else 0
 
-    async def follow(self, after_id, *, limit, query=None):
+    async def follow(self, after_id, *, limit, query=None, complete=True):
         if self.away:
             self.away -= 1
             raise storage_errors.StorageUnavailable("away")
-        if after_id < self.pruned:
-            raise storage_errors.Compacted(after_id, self.pruned + 1)
+        gone = max(self.pruned, self.thinned) if complete else self.pruned
+        if after_id < gone:
+            raise storage_errors.Compacted(after_id, gone + 1)
         found = [
             each
             for each in self.stored
@@ -157,3 +159,20 @@ async def test_large_events_come_in_answers_that_fit_a_message(log, changes):
     await reader.next()
     assert await reader.next() == [1]
     assert await reader.next() == [2]
+
+
+async def test_a_watch_from_the_beginning_reads_what_is_left_and_then_follows(log, changes):
+    for _ in range(1200):
+        log.add("r")
+    log.thinned = 900
+    reader = Reader(log, changes, from_beginning=True)
+    assert await reader.ids(500) == list(range(1, 501))
+    resumed = Reader(log, changes, resume_token=reader.token)
+    assert await resumed.ids(700) == list(range(501, 1201))
+    # Beyond where it began, it has to see everything.
+    log.add("r")
+    log.thinned = 1201
+    late = Reader(log, changes, resume_token=resumed.token)
+    await late.next()
+    with pytest.raises(errors.EventsCompacted):
+        await late.next()

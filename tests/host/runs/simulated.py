@@ -165,6 +165,7 @@ class Locations:
         self._reachable: dict[str, records.ServerRecord] = {}
         self._servers: dict[tuple[str, str], CodeServer] = {}
         self._broadcast = signals.Broadcast()
+        self._graph: graph.AssetGraph | None = None
 
     def locations(self) -> Mapping[str, registries.LocationView]:
         return self._views
@@ -173,7 +174,15 @@ class Locations:
         return self._reachable
 
     def graph(self) -> graph.AssetGraph:
-        return graph.AssetGraph({}, {})
+        if self._graph is None:
+            defined = {
+                name: view.definitions
+                for name, view in self._views.items()
+                if view.definitions is not None
+            }
+            owners = {path: name for name, each in defined.items() for path in each.executable}
+            self._graph = graph.AssetGraph(defined, owners)
+        return self._graph
 
     def control(self, target: str | records.ServerRecord) -> CodeServer:
         server = self._views[target].server if isinstance(target, str) else target
@@ -200,6 +209,7 @@ class Locations:
             definitions=definitions.decode(str(hash(encoded)), encoded),
             conflicts={},
         )
+        self._graph = None
         self._reachable = {**self._reachable, server.location_name: record}
         self._broadcast.set()
 
@@ -209,6 +219,14 @@ class Locations:
             name: record for name, record in self._reachable.items() if name != location_name
         }
         self._broadcast.set()
+
+    def leave(self, location_name: str) -> None:
+        """Have a location show as unreachable."""
+        view = self._views[location_name]
+        self._views[location_name] = dataclasses.replace(
+            view, state=events_pb2.LOCATION_STATE_UNREACHABLE
+        )
+        self.lose(location_name)
 
     def find(self, location_name: str) -> None:
         """Make a location reachable again."""

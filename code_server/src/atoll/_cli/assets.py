@@ -4,7 +4,7 @@ from typing import Final
 
 import click
 
-from atoll._cli import checks, connection, definition_texts, rendering
+from atoll._cli import checks, connection, definition_texts, freshness, rendering
 from atoll.api.v1 import assets_pb2, checks_pb2
 from atoll.client import connection as client_connection
 from atoll.client import documents
@@ -74,7 +74,10 @@ def show(key: values_pb2.AssetKey, host: str, *, as_json: bool) -> None:
         # A host of the release before knows of no checks, and shows its assets all the same.
         if CHECKS_FEATURE in client.server.features:
             found = [check async for check in client.checks.list(asset_key=key)]
-        click.echo(_details(asset, found))
+        fresh = ""
+        if freshness.FEATURE in client.server.features:
+            fresh = freshness.summary(await client.freshness.get(key))
+        click.echo(_details(asset, found, fresh))
         if events:
             terminal = connection.terminal()
             rows = [_materialization_row(event, terminal) for event in events]
@@ -106,7 +109,7 @@ def _materialization_row(stored: events_pb2.StoredEvent, terminal: rendering.Ter
     ]
 
 
-def _details(asset: assets_pb2.Asset, found: list[checks_pb2.AssetCheck]) -> str:
+def _details(asset: assets_pb2.Asset, found: list[checks_pb2.AssetCheck], fresh: str) -> str:
     terminal = connection.terminal()
     definition = asset.definition
     dependencies = [each.asset_key for each in definition.dependencies]
@@ -131,6 +134,7 @@ def _details(asset: assets_pb2.Asset, found: list[checks_pb2.AssetCheck]) -> str
             "checks",
             "\n".join(f"{each.definition.key.name} {checks.result(each)}" for each in found),
         ),
+        ("freshness", fresh),
         ("depends on", _keys(dependencies)),
         ("needed by", _keys(list(asset.downstream_keys))),
         ("metadata", "\n".join(f"{name} = {value}" for name, value in metadata.items())),

@@ -28,10 +28,15 @@ COMMANDS: Mapping[str, Lazy] = {
     "serve": Lazy("atoll._cli.serve", "serve", "Serve a code location."),
     "check": Lazy("atoll._cli.check", "check", "Load a location's definitions, say what is wrong."),
     "locations": Lazy("atoll._cli.locations", "locations", "Look at and reload code locations."),
+    "alerts": Lazy("atoll._cli.alerts", "alerts", "Look at alerts and try their rules."),
     "assets": Lazy("atoll._cli.assets", "assets", "Look at assets of all locations."),
     "checks": Lazy("atoll._cli.checks", "checks", "Look at the checks of assets."),
+    "freshness": Lazy("atoll._cli.freshness", "freshness", "See how fresh assets are."),
     "jobs": Lazy("atoll._cli.jobs", "jobs", "Look at jobs and what they are made of."),
     "sensors": Lazy("atoll._cli.sensors", "sensors", "Look at, start and stop sensors."),
+    "retention": Lazy(
+        "atoll._cli.retention", "retention", "See and remove what is old and not needed."
+    ),
     "schedules": Lazy("atoll._cli.schedules", "schedules", "Look at, start and stop schedules."),
     "runs": Lazy("atoll._cli.runs", "runs", "Look at, launch and cancel runs."),
     "backfills": Lazy("atoll._cli.backfills", "backfills", "Begin, follow and steer backfills."),

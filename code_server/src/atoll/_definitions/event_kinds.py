@@ -248,6 +248,15 @@ class EventKinds:
         return self._data("asset_check_evaluation_data", "ASSET_CHECK_EVALUATION")
 
     @property
+    def asset_freshness_state_change_data(self) -> Any:
+        """How the freshness of an asset changed.
+
+        Raises:
+            InvariantViolationError: The event is of another kind.
+        """
+        return self._data("asset_freshness_state_change_data", "FRESHNESS_STATE_CHANGE")
+
+    @property
     def hook_completed_data(self) -> Any:
         """The hook that was called.
 

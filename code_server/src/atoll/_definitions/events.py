@@ -12,7 +12,14 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from atoll import _records as records
-from atoll._definitions import asset_checks, asset_events, event_kinds, failures, keys
+from atoll._definitions import (
+    asset_checks,
+    asset_events,
+    event_kinds,
+    failures,
+    freshness_states,
+    keys,
+)
 from atoll._definitions import metadata as metadata_values
 
 # The numbers of `logging`, whose import would be a good part of what `import atoll` costs.
@@ -58,6 +65,7 @@ class EventType(str, enum.Enum):
     ASSET_FAILED_TO_MATERIALIZE = "ASSET_FAILED_TO_MATERIALIZE"
     ASSET_CHECK_EVALUATION_PLANNED = "ASSET_CHECK_EVALUATION_PLANNED"
     ASSET_CHECK_EVALUATION = "ASSET_CHECK_EVALUATION"
+    FRESHNESS_STATE_CHANGE = "FRESHNESS_STATE_CHANGE"
     LOG_MESSAGE = "LOG_MESSAGE"
     ENGINE_EVENT = "ENGINE_EVENT"
 
@@ -288,6 +296,7 @@ EventSpecificData: TypeAlias = (
     | AssetFailedToMaterializeData
     | AssetCheckEvaluationPlannedData
     | AssetCheckEvaluationData
+    | freshness_states.FreshnessStateChange
     | LogMessageData
     | EngineEventData
 )
@@ -358,6 +367,8 @@ class Event(records.Record, event_kinds.EventKinds):
         data = self.event_specific_data
         if isinstance(data, AssetCheckEvaluationPlannedData):
             return data.asset_check_key.asset_key
+        if isinstance(data, freshness_states.FreshnessStateChange):
+            return data.key
         return data.asset_key if isinstance(data, _ABOUT_AN_ASSET) else None
 
     @property

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from atoll import errors
-from atoll._definitions import asset_events, asset_records, events, keys
+from atoll._definitions import asset_events, asset_records, events, freshness_states, keys
 from atoll._instance import asking
 from atoll._instance import backend as backends
 
@@ -261,6 +261,16 @@ class AssetQuestions(asking.Asker):
     ) -> Mapping[keys.AssetCheckKey, events.EventLogRecord]:
         """Return the newest evaluation of each check that was ever evaluated."""
         return self._backend.latest_check_evaluations(list(asset_check_keys))
+
+    def get_freshness_state_records(
+        self, keys: Sequence[keys.AssetKey]
+    ) -> Mapping[keys.AssetKey, freshness_states.FreshnessStateRecord]:
+        """Return the freshness state of each asset for which one was decided.
+
+        Args:
+            keys: The assets, of any location.
+        """
+        return self._backend.freshness_states(list(keys))
 
     def _newest_of(self, query: backends.EventsQuery) -> events.EventLogRecord | None:
         """Return the newest record; what is known without the log survives its pruning."""

@@ -8,7 +8,14 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from atoll._definitions import asset_records, backfills, events, keys, runs
+from atoll._definitions import (
+    asset_records,
+    backfills,
+    events,
+    freshness_states,
+    keys,
+    runs,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,6 +136,12 @@ class AssetsBackend(Protocol):
         self, query: AssetPartitionsQuery
     ) -> tuple[Sequence[asset_records.AssetPartition], bool]:
         """Return partitions of one asset in the order of their texts; whether there are more."""
+        ...
+
+    def freshness_states(
+        self, asset_keys: Sequence[keys.AssetKey]
+    ) -> Mapping[keys.AssetKey, freshness_states.FreshnessStateRecord]:
+        """Return the freshness state of each asset for which one was decided."""
         ...
 
 

@@ -6,6 +6,7 @@ processes.
 
 import collections
 import dataclasses
+import datetime as dt
 import itertools
 import pathlib
 import shutil
@@ -14,7 +15,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from atoll._definitions import asset_records, events, keys
+from atoll._definitions import asset_records, events, freshness_states, keys
 from atoll._instance import backend, ephemeral_runs
 
 _MATERIALIZATION = events.EventType.ASSET_MATERIALIZATION
@@ -160,6 +161,22 @@ class EphemeralBackend(ephemeral_runs.EphemeralRuns):
             and (not only_materialized or known[partition].materialization_id > query.after_id)
         ]
         return found[: query.limit], len(found) > query.limit
+
+    def freshness_states(
+        self, asset_keys: Sequence[keys.AssetKey]
+    ) -> Mapping[keys.AssetKey, freshness_states.FreshnessStateRecord]:
+        """Return the freshness state of each asset whose events tell of one."""
+        found: dict[keys.AssetKey, freshness_states.FreshnessStateRecord] = {}
+        for key in asset_keys:
+            newest = self._newest(key, events.EventType.FRESHNESS_STATE_CHANGE)
+            if newest is not None:
+                told: freshness_states.FreshnessStateChange = newest.event.event_specific_data
+                found[key] = freshness_states.FreshnessStateRecord(
+                    key,
+                    told.new_state,
+                    dt.datetime.fromtimestamp(told.state_change_timestamp, dt.timezone.utc),
+                )
+        return found
 
     def latest_check_evaluations(
         self, check_keys: Sequence[keys.AssetCheckKey]

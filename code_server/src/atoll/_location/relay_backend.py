@@ -8,15 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from atoll._definitions import asset_records, backfills, events, keys, runs
+from atoll._definitions import (
+    asset_records,
+    backfills,
+    events,
+    freshness_states,
+    keys,
+    runs,
+)
 from atoll._instance import backend
 from atoll._location import relay
 from atoll._wire import backfills as backfill_messages
 from atoll._wire import events as event_messages
+from atoll._wire import freshness, texts
 from atoll._wire import instance as instance_messages
 from atoll._wire import keys as key_messages
 from atoll._wire import runs as run_messages
-from atoll._wire import texts
 from atoll.mesh.v1 import instance_pb2, mesh_pb2
 from atoll.process.v1 import process_pb2
 
@@ -155,6 +162,23 @@ class RelayBackend:
             [instance_messages.to_asset_partition(one) for one in found.partitions],
             found.has_more,
         )
+
+    def freshness_states(
+        self, asset_keys: Sequence[keys.AssetKey]
+    ) -> Mapping[keys.AssetKey, freshness_states.FreshnessStateRecord]:
+        """Return the freshness state of each asset for which one was decided.
+
+        Args:
+            asset_keys: The assets, of any location.
+        """
+        if not asset_keys:
+            return {}
+        request = instance_pb2.GetFreshnessStatesRequest(
+            asset_keys=[key_messages.to_message(key) for key in asset_keys]
+        )
+        answer = self._ask(process_pb2.InstanceQuery(get_freshness_states=request))
+        found = map(freshness.record_from_message, answer.get_freshness_states.states)
+        return {record.entity_key: record for record in found}
 
     def latest_check_evaluations(
         self, check_keys: Sequence[keys.AssetCheckKey]

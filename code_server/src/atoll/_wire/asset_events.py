@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from atoll._definitions import asset_checks, asset_events, events
 from atoll._definitions import keys as key_data
-from atoll._wire import event_bodies, keys, metadata, texts, timestamps
+from atoll._wire import event_bodies, freshness, keys, metadata, texts, timestamps
 from atoll.events.v1 import events_pb2
 
 _Kind = events.EventType
@@ -178,4 +178,7 @@ BODIES: dict[events.EventType, event_bodies.Body] = {
         "asset_check_evaluation_planned", _encode_check_planned, _decode_check_planned
     ),
     _Kind.ASSET_CHECK_EVALUATION: _Body("asset_check_evaluation", _encode_check, _decode_check),
+    _Kind.FRESHNESS_STATE_CHANGE: _Body(
+        "freshness_state_change", freshness.encode_change, freshness.decode_change
+    ),
 }

@@ -15,6 +15,7 @@ from atoll._definitions import (
     asset_checks,
     assets,
     definitions,
+    freshness,
     jobs,
     keys,
     sensors,
@@ -24,6 +25,7 @@ from atoll._definitions import (
 from atoll._definitions.nodes import graph as graphs
 from atoll._partition_messages import definitions as partition_definitions
 from atoll._partition_messages import mappings as partition_mappings
+from atoll._wire import freshness as freshness_messages
 from atoll._wire import keys as key_messages
 from atoll._wire import metadata, nodes, runs, schedules, texts
 from atoll.definitions.v1 import snapshot_pb2, values_pb2
@@ -106,6 +108,10 @@ def _asset(
     if spec.partitions_def is not None:
         message.partitions.CopyFrom(partition_definitions.to_message(spec.partitions_def))
     message.is_virtual = spec.is_virtual
+    if isinstance(spec.freshness_policy, freshness.FreshnessPolicy):
+        message.freshness_policy.CopyFrom(
+            freshness_messages.policy_to_message(spec.freshness_policy)
+        )
     input_names: dict[keys.AssetKey, str] = {}
     if made_by is not None:
         message.executable = True

@@ -9,14 +9,17 @@ import grpc.aio
 
 from atoll._rpc import addresses, info, options
 from atoll.client import (
+    alerts,
     assets,
     backfills,
     calls,
     checks,
     errors,
     events,
+    freshness,
     locations,
     partitions,
+    retention,
     runs,
     schedules,
     sensors,
@@ -42,6 +45,9 @@ class Client:
         events: The event log.
         partitions: Dynamic partitions.
         backfills: Backfills.
+        freshness: How fresh assets are.
+        retention: For how long things are kept.
+        alerts: Alerts and who was told.
     """
 
     address: str
@@ -55,6 +61,9 @@ class Client:
     events: events.Events
     partitions: partitions.Partitions
     backfills: backfills.Backfills
+    freshness: freshness.Freshness
+    retention: retention.Retention
+    alerts: alerts.Alerts
 
 
 @contextlib.asynccontextmanager
@@ -97,6 +106,9 @@ async def connect(
             events=event_log,
             partitions=partitions.Partitions(channel, caller),
             backfills=backfills.Backfills(channel, caller),
+            freshness=freshness.Freshness(channel, caller),
+            retention=retention.Retention(channel, caller),
+            alerts=alerts.Alerts(channel, caller),
         )
 
 

@@ -135,10 +135,22 @@ def _check_severity(body: events_pb2.AssetCheckEvaluation) -> Severity:
     return "warning" if body.severity == events_pb2.ASSET_CHECK_SEVERITY_WARN else "bad"
 
 
+_FRESHNESS: Final[Mapping[int, Severity]] = {
+    events_pb2.FRESHNESS_STATE_PASS: "good",
+    events_pb2.FRESHNESS_STATE_WARN: "warning",
+    events_pb2.FRESHNESS_STATE_FAIL: "bad",
+}
+
+
+def _freshness_severity(body: events_pb2.FreshnessStateChange) -> Severity:
+    return _FRESHNESS.get(body.new_state, "plain")
+
+
 # How bad these are depends on what they say.
 _JUDGED: Final[Mapping[str, Callable[[Any], Severity]]] = {
     "asset_check_evaluation": _check_severity,
     "engine_event": _engine_severity,
+    "freshness_state_change": _freshness_severity,
     "location_changed": _location_severity,
     "step_expectation_result": _expectation_severity,
 }
@@ -236,6 +248,11 @@ def _location_changed(body: events_pb2.LocationChanged) -> str:
     return f"Location {body.location_name} is {state}{build}"
 
 
+def _freshness_changed(body: events_pb2.FreshnessStateChange) -> str:
+    new, old = (documents.enum_name(body, name) for name in ("new_state", "previous_state"))
+    return f"Freshness of {documents.format_asset_key(body.asset_key)} is {new}, was {old}"
+
+
 def _took(prefix: str) -> Callable[[Any], str]:
     def words(body: Any) -> str:
         return f"{prefix} after {body.duration_ms:.0f} ms"
@@ -283,5 +300,6 @@ _WORDS: Final[Mapping[str, Callable[[Any], str]]] = {
     ),
     "asset_check_evaluation_planned": lambda body: f"Will evaluate check {_about(body)}",
     "asset_check_evaluation": _checked,
+    "freshness_state_change": _freshness_changed,
     "location_changed": _location_changed,
 }

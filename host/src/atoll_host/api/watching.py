@@ -73,40 +73,49 @@ class Watching:
         """
         query = query_of(request.filter)
         poke = self._changes.events.subscribe()
-        position = await self._begin(request)
-        yield _answer((), position)
+        position, reads_until = await self._begin(request)
+        yield _answer((), position, reads_until)
         spoke_at = self._clock.monotonic()
         while True:
-            events, position = await self._next(position, query)
+            complete = position >= reads_until
+            events, position = await self._next(position, query, complete=complete)
             for batch in _batches(events):
-                yield _answer(batch, batch[-1].id)
+                yield _answer(batch, batch[-1].id, reads_until)
             if events:
                 spoke_at = self._clock.monotonic()
             if len(events) == BATCH_EVENTS_MAX:
                 continue
             idle_s = self._clock.monotonic() - spoke_at
             if idle_s >= self._bookmark_every_s:
-                yield _answer((), position)
+                yield _answer((), position, reads_until)
                 spoke_at = self._clock.monotonic()
                 idle_s = 0.0
             await poke.wait(min(host_changes.BACKSTOP_S, self._bookmark_every_s - idle_s))
 
-    async def _begin(self, request: api_events_pb2.WatchEventsRequest) -> int:
+    async def _begin(self, request: api_events_pb2.WatchEventsRequest) -> tuple[int, int]:
+        """Return where to begin, and up to where what is left is read.
+
+        A watch from the beginning shows what is left of the past, however much of it was taken out;
+        from where it began to follow on, it shows everything or says that it cannot.
+        """
         if request.resume_token:
-            position = pages.decode(request.resume_token, _TOKEN_SCOPE)
-            return int(position[0])
+            position, *reads_until = pages.decode(request.resume_token, _TOKEN_SCOPE)
+            return int(position), int(reads_until[0]) if reads_until else 0
+        head = await self._event_log.head()
         if request.from_beginning:
-            return await before_oldest(self._event_log)
-        return await self._event_log.head()
+            return await before_oldest(self._event_log), head
+        return head, 0
 
     async def _next(
-        self, position: int, query: records.EventQuery | None
+        self, position: int, query: records.EventQuery | None, *, complete: bool
     ) -> tuple[list[events_pb2.StoredEvent], int]:
         """Return the next events and the position after them; wait while storage is away."""
         failures = 0
         while True:
             try:
-                return await self._event_log.follow(position, limit=BATCH_EVENTS_MAX, query=query)
+                return await self._event_log.follow(
+                    position, limit=BATCH_EVENTS_MAX, query=query, complete=complete
+                )
             except storage_errors.Compacted as error:
                 raise errors.EventsCompacted(error.oldest_id) from error
             except storage_errors.StorageUnavailable:
@@ -121,10 +130,11 @@ async def before_oldest(log: event_log.EventLog) -> int:
 
 
 def _answer(
-    events: Sequence[events_pb2.StoredEvent], position: int
+    events: Sequence[events_pb2.StoredEvent], position: int, reads_until: int
 ) -> api_events_pb2.WatchEventsResponse:
+    place = (position, reads_until) if position < reads_until else (position,)
     return api_events_pb2.WatchEventsResponse(
-        events=events, resume_token=pages.encode((position,), _TOKEN_SCOPE)
+        events=events, resume_token=pages.encode(place, _TOKEN_SCOPE)
     )
 
 

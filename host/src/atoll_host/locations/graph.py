@@ -127,6 +127,13 @@ class AssetGraph:
         """Return the locations that define the asset, executable or external."""
         return tuple(self._definers.get(tuple(key), ()))
 
+    def definitions_of(self, key: Sequence[str]) -> list[tuple[str, snapshot_pb2.AssetDefinition]]:
+        """Return all definitions of an asset with their locations, the owner's first."""
+        path = tuple(key)
+        owner = self.owner(path)
+        names = sorted(self._definers.get(path, ()), key=lambda name: (name != owner, name))
+        return [(name, self._locations[name].assets[path]) for name in names]
+
     def executable_in(self, location_name: str) -> frozenset[tuple[str, ...]]:
         """Return the assets that the location owns and can materialize."""
         known = self._locations.get(location_name)

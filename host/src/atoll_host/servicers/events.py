@@ -26,7 +26,10 @@ class EventsServicer(events_pb2_grpc.EventsServiceServicer):
         position = page.after or [await watching.before_oldest(self._event_log)]
         after_id = int(position[0])
         try:
-            found = await self._event_log.read(after_id, limit=page.size + 1, query=query)
+            # A list shows what is there; only who follows has to see everything.
+            found = await self._event_log.read(
+                after_id, limit=page.size + 1, query=query, complete=False
+            )
         except storage_errors.Compacted as error:
             raise errors.EventsCompacted(error.oldest_id) from error
         shown = found[: page.size]

@@ -3,7 +3,14 @@
 import dataclasses
 
 from atoll.mesh.v1 import instance_pb2, mesh_pb2, mesh_pb2_grpc
-from atoll_host.instance import backfills, dynamic_partitions, queries, reporting, runs
+from atoll_host.instance import (
+    backfills,
+    dynamic_partitions,
+    freshness,
+    queries,
+    reporting,
+    runs,
+)
 from atoll_host.servicers import contexts
 
 
@@ -16,6 +23,7 @@ class Parts:
     partitions: dynamic_partitions.DynamicPartitions
     reporting: reporting.Reporting
     backfills: backfills.BackfillQueries
+    freshness: freshness.FreshnessQueries
 
 
 class InstanceServicer(mesh_pb2_grpc.InstanceServiceServicer):
@@ -27,6 +35,7 @@ class InstanceServicer(mesh_pb2_grpc.InstanceServiceServicer):
         self._partitions = parts.partitions
         self._reporting = parts.reporting
         self._backfills = parts.backfills
+        self._freshness = parts.freshness
 
     async def GetLatestMaterializations(
         self, request: mesh_pb2.GetLatestMaterializationsRequest, context: contexts.Context
@@ -89,6 +98,12 @@ class InstanceServicer(mesh_pb2_grpc.InstanceServiceServicer):
     ) -> instance_pb2.GetLatestCheckEvaluationsResponse:
         """Return the newest evaluation of each check that has one."""
         return await self._queries.latest_check_evaluations(request)
+
+    async def GetFreshnessStates(
+        self, request: instance_pb2.GetFreshnessStatesRequest, context: contexts.Context
+    ) -> instance_pb2.GetFreshnessStatesResponse:
+        """Return the freshness state of each asset for which one was decided."""
+        return await self._freshness.states(request)
 
     async def ListDynamicPartitions(
         self, request: instance_pb2.ListDynamicPartitionsRequest, context: contexts.Context

@@ -8,13 +8,16 @@ from atoll._rpc import errors as rpc_errors
 from atoll._rpc import info, reasons
 from atoll._rpc import serving as rpc_serving
 from atoll.api.v1 import (
+    alerts_pb2_grpc,
     assets_pb2_grpc,
     automation_pb2_grpc,
     backfills_pb2_grpc,
     checks_pb2_grpc,
     events_pb2_grpc,
+    freshness_pb2_grpc,
     locations_pb2_grpc,
     partitions_pb2_grpc,
+    retention_pb2_grpc,
     runs_pb2_grpc,
     schedules_pb2_grpc,
 )
@@ -22,21 +25,36 @@ from atoll.mesh.v1 import mesh_pb2_grpc
 from atoll.rpc.v1 import server_info_pb2
 from atoll_host import errors
 from atoll_host.servicers import (
+    alerts,
     assets,
     backfills,
     checks,
     events,
+    freshness,
     instance,
     locations,
     mesh,
     partitions,
+    retention,
     runs,
     schedules,
     sensors,
 )
 from atoll_storage import errors as storage_errors
 
-FEATURES = ("mesh", "sensors", "schedules", "backfills", "runs", "events", "checks", "partitions")
+FEATURES = (
+    "mesh",
+    "sensors",
+    "schedules",
+    "backfills",
+    "runs",
+    "events",
+    "checks",
+    "partitions",
+    "freshness",
+    "retention",
+    "alerts",
+)
 
 _Code = grpc.StatusCode
 _Mapped = rpc_errors.Mapped
@@ -84,6 +102,9 @@ class Servicers:
     events: events.EventsServicer
     partitions: partitions.PartitionsServicer
     backfills: backfills.BackfillsServicer
+    freshness: freshness.FreshnessServicer
+    retention: retention.RetentionServicer
+    alerts: alerts.AlertsServicer
 
 
 def server(
@@ -94,7 +115,6 @@ def server(
     Raises:
         atoll._rpc.errors.InvalidArgumentError: The address is none, or not loopback.
     """
-    served = rpc_serving.Service
     return rpc_serving.GrpcServer(
         listen,
         facts=info.ServerFacts(
@@ -103,62 +123,82 @@ def server(
             instance_id=instance_id,
             features=FEATURES,
         ),
-        services=(
-            served(
-                "atoll.mesh.v1.MeshService",
-                mesh_pb2_grpc.add_MeshServiceServicer_to_server,
-                servicers.mesh,
-            ),
-            served(
-                "atoll.mesh.v1.InstanceService",
-                mesh_pb2_grpc.add_InstanceServiceServicer_to_server,
-                servicers.instance,
-            ),
-            served(
-                "atoll.api.v1.LocationsService",
-                locations_pb2_grpc.add_LocationsServiceServicer_to_server,
-                servicers.locations,
-            ),
-            served(
-                "atoll.api.v1.AssetsService",
-                assets_pb2_grpc.add_AssetsServiceServicer_to_server,
-                servicers.assets,
-            ),
-            served(
-                "atoll.api.v1.ChecksService",
-                checks_pb2_grpc.add_ChecksServiceServicer_to_server,
-                servicers.checks,
-            ),
-            served(
-                "atoll.api.v1.RunsService",
-                runs_pb2_grpc.add_RunsServiceServicer_to_server,
-                servicers.runs,
-            ),
-            served(
-                "atoll.api.v1.SensorsService",
-                automation_pb2_grpc.add_SensorsServiceServicer_to_server,
-                servicers.sensors,
-            ),
-            served(
-                "atoll.api.v1.SchedulesService",
-                schedules_pb2_grpc.add_SchedulesServiceServicer_to_server,
-                servicers.schedules,
-            ),
-            served(
-                "atoll.api.v1.EventsService",
-                events_pb2_grpc.add_EventsServiceServicer_to_server,
-                servicers.events,
-            ),
-            served(
-                "atoll.api.v1.PartitionsService",
-                partitions_pb2_grpc.add_PartitionsServiceServicer_to_server,
-                servicers.partitions,
-            ),
-            served(
-                "atoll.api.v1.BackfillsService",
-                backfills_pb2_grpc.add_BackfillsServiceServicer_to_server,
-                servicers.backfills,
-            ),
-        ),
+        services=_services(servicers),
         table=ERROR_TABLE,
+    )
+
+
+def _services(servicers: Servicers) -> tuple[rpc_serving.Service, ...]:
+    served = rpc_serving.Service
+    return (
+        served(
+            "atoll.mesh.v1.MeshService",
+            mesh_pb2_grpc.add_MeshServiceServicer_to_server,
+            servicers.mesh,
+        ),
+        served(
+            "atoll.mesh.v1.InstanceService",
+            mesh_pb2_grpc.add_InstanceServiceServicer_to_server,
+            servicers.instance,
+        ),
+        served(
+            "atoll.api.v1.LocationsService",
+            locations_pb2_grpc.add_LocationsServiceServicer_to_server,
+            servicers.locations,
+        ),
+        served(
+            "atoll.api.v1.AssetsService",
+            assets_pb2_grpc.add_AssetsServiceServicer_to_server,
+            servicers.assets,
+        ),
+        served(
+            "atoll.api.v1.ChecksService",
+            checks_pb2_grpc.add_ChecksServiceServicer_to_server,
+            servicers.checks,
+        ),
+        served(
+            "atoll.api.v1.RunsService",
+            runs_pb2_grpc.add_RunsServiceServicer_to_server,
+            servicers.runs,
+        ),
+        served(
+            "atoll.api.v1.SensorsService",
+            automation_pb2_grpc.add_SensorsServiceServicer_to_server,
+            servicers.sensors,
+        ),
+        served(
+            "atoll.api.v1.SchedulesService",
+            schedules_pb2_grpc.add_SchedulesServiceServicer_to_server,
+            servicers.schedules,
+        ),
+        served(
+            "atoll.api.v1.EventsService",
+            events_pb2_grpc.add_EventsServiceServicer_to_server,
+            servicers.events,
+        ),
+        served(
+            "atoll.api.v1.PartitionsService",
+            partitions_pb2_grpc.add_PartitionsServiceServicer_to_server,
+            servicers.partitions,
+        ),
+        served(
+            "atoll.api.v1.BackfillsService",
+            backfills_pb2_grpc.add_BackfillsServiceServicer_to_server,
+            servicers.backfills,
+        ),
+        served(
+            "atoll.api.v1.FreshnessService",
+            freshness_pb2_grpc.add_FreshnessServiceServicer_to_server,
+            servicers.freshness,
+        ),
+        served(
+            "atoll.api.v1.RetentionService",
+            retention_pb2_grpc.add_RetentionServiceServicer_to_server,
+            servicers.retention,
+        ),
+        served(
+            "atoll.api.v1.AlertsService",
+            alerts_pb2_grpc.add_AlertsServiceServicer_to_server,
+            servicers.alerts,
+        ),
     )

@@ -5,6 +5,7 @@ The snapshot of a code location: what it defines, without the code that does it.
 
 import atoll.definitions.v1.nodes_pb2
 import atoll.definitions.v1.partitions_pb2
+import atoll.definitions.v1.policies_pb2
 import atoll.definitions.v1.values_pb2
 import builtins
 import collections.abc
@@ -302,6 +303,7 @@ class AssetDefinition(google.protobuf.message.Message):
     OBSERVABLE_FIELD_NUMBER: builtins.int
     CAN_SUBSET_FIELD_NUMBER: builtins.int
     IS_VIRTUAL_FIELD_NUMBER: builtins.int
+    FRESHNESS_POLICY_FIELD_NUMBER: builtins.int
     description: builtins.str
     """What the asset is."""
     group_name: builtins.str
@@ -358,6 +360,10 @@ class AssetDefinition(google.protobuf.message.Message):
     def backfill_policy(self) -> atoll.definitions.v1.partitions_pb2.BackfillPolicy:
         """How many partitions one run of a backfill takes; unset where nobody said."""
 
+    @property
+    def freshness_policy(self) -> atoll.definitions.v1.policies_pb2.FreshnessPolicy:
+        """How old the asset may become; unset where nobody said."""
+
     def __init__(
         self,
         *,
@@ -380,9 +386,10 @@ class AssetDefinition(google.protobuf.message.Message):
         observable: builtins.bool = ...,
         can_subset: builtins.bool = ...,
         is_virtual: builtins.bool = ...,
+        freshness_policy: atoll.definitions.v1.policies_pb2.FreshnessPolicy | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["backfill_policy", b"backfill_policy", "key", b"key", "partitions", b"partitions", "source", b"source"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["backfill_policy", b"backfill_policy", "can_subset", b"can_subset", "code_version", b"code_version", "dependencies", b"dependencies", "description", b"description", "executable", b"executable", "group_name", b"group_name", "io_manager_key", b"io_manager_key", "is_virtual", b"is_virtual", "key", b"key", "kinds", b"kinds", "metadata", b"metadata", "observable", b"observable", "op_name", b"op_name", "owners", b"owners", "partitions", b"partitions", "skippable", b"skippable", "source", b"source", "tags", b"tags"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["backfill_policy", b"backfill_policy", "freshness_policy", b"freshness_policy", "key", b"key", "partitions", b"partitions", "source", b"source"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["backfill_policy", b"backfill_policy", "can_subset", b"can_subset", "code_version", b"code_version", "dependencies", b"dependencies", "description", b"description", "executable", b"executable", "freshness_policy", b"freshness_policy", "group_name", b"group_name", "io_manager_key", b"io_manager_key", "is_virtual", b"is_virtual", "key", b"key", "kinds", b"kinds", "metadata", b"metadata", "observable", b"observable", "op_name", b"op_name", "owners", b"owners", "partitions", b"partitions", "skippable", b"skippable", "source", b"source", "tags", b"tags"]) -> None: ...
 
 global___AssetDefinition = AssetDefinition
 

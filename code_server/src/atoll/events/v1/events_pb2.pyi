@@ -113,6 +113,42 @@ LOCATION_STATE_LOADING: LocationState.ValueType  # 4
 """Its code server is connected and loads its first build; nothing failed so far."""
 global___LocationState = LocationState
 
+class _FreshnessState:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _FreshnessStateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_FreshnessState.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    FRESHNESS_STATE_UNSPECIFIED: _FreshnessState.ValueType  # 0
+    """Not given."""
+    FRESHNESS_STATE_PASS: _FreshnessState.ValueType  # 1
+    """It is."""
+    FRESHNESS_STATE_WARN: _FreshnessState.ValueType  # 2
+    """It is close to not being so."""
+    FRESHNESS_STATE_FAIL: _FreshnessState.ValueType  # 3
+    """It is not."""
+    FRESHNESS_STATE_UNKNOWN: _FreshnessState.ValueType  # 4
+    """It was never materialized, so nobody can say."""
+    FRESHNESS_STATE_NOT_APPLICABLE: _FreshnessState.ValueType  # 5
+    """It has no policy."""
+
+class FreshnessState(_FreshnessState, metaclass=_FreshnessStateEnumTypeWrapper):
+    """FreshnessState says whether an asset is as fresh as its policy asks."""
+
+FRESHNESS_STATE_UNSPECIFIED: FreshnessState.ValueType  # 0
+"""Not given."""
+FRESHNESS_STATE_PASS: FreshnessState.ValueType  # 1
+"""It is."""
+FRESHNESS_STATE_WARN: FreshnessState.ValueType  # 2
+"""It is close to not being so."""
+FRESHNESS_STATE_FAIL: FreshnessState.ValueType  # 3
+"""It is not."""
+FRESHNESS_STATE_UNKNOWN: FreshnessState.ValueType  # 4
+"""It was never materialized, so nobody can say."""
+FRESHNESS_STATE_NOT_APPLICABLE: FreshnessState.ValueType  # 5
+"""It has no policy."""
+global___FreshnessState = FreshnessState
+
 @typing.final
 class Event(google.protobuf.message.Message):
     """Event is one fact. Its producer numbers its events from 1 without gaps; (run_id, seq) identifies it for ever."""
@@ -161,6 +197,7 @@ class Event(google.protobuf.message.Message):
     HOOK_COMPLETED_FIELD_NUMBER: builtins.int
     HOOK_ERRORED_FIELD_NUMBER: builtins.int
     HOOK_SKIPPED_FIELD_NUMBER: builtins.int
+    FRESHNESS_STATE_CHANGE_FIELD_NUMBER: builtins.int
     run_id: builtins.str
     """The run that the event belongs to; empty for events outside a run."""
     seq: builtins.int
@@ -319,6 +356,10 @@ class Event(google.protobuf.message.Message):
     def hook_skipped(self) -> global___HookCalled:
         """A hook had nothing to do after a step."""
 
+    @property
+    def freshness_state_change(self) -> global___FreshnessStateChange:
+        """An asset became fresh, or old, by its policy."""
+
     def __init__(
         self,
         *,
@@ -364,10 +405,11 @@ class Event(google.protobuf.message.Message):
         hook_completed: global___HookCalled | None = ...,
         hook_errored: global___HookCalled | None = ...,
         hook_skipped: global___HookCalled | None = ...,
+        freshness_state_change: global___FreshnessStateChange | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["asset_check_evaluation", b"asset_check_evaluation", "asset_check_evaluation_planned", b"asset_check_evaluation_planned", "asset_failed_to_materialize", b"asset_failed_to_materialize", "asset_materialization", b"asset_materialization", "asset_materialization_planned", b"asset_materialization_planned", "asset_observation", b"asset_observation", "body", b"body", "engine_event", b"engine_event", "handled_output", b"handled_output", "hook_completed", b"hook_completed", "hook_errored", b"hook_errored", "hook_skipped", b"hook_skipped", "loaded_input", b"loaded_input", "location_changed", b"location_changed", "log_message", b"log_message", "logs_captured", b"logs_captured", "resource_init_failed", b"resource_init_failed", "resource_init_started", b"resource_init_started", "resource_init_succeeded", b"resource_init_succeeded", "run_canceled", b"run_canceled", "run_canceling", b"run_canceling", "run_enqueued", b"run_enqueued", "run_failed", b"run_failed", "run_started", b"run_started", "run_starting", b"run_starting", "run_succeeded", b"run_succeeded", "step_expectation_result", b"step_expectation_result", "step_failed", b"step_failed", "step_input", b"step_input", "step_output", b"step_output", "step_restarted", b"step_restarted", "step_skipped", b"step_skipped", "step_started", b"step_started", "step_succeeded", b"step_succeeded", "step_up_for_retry", b"step_up_for_retry", "step_worker_started", b"step_worker_started", "step_worker_starting", b"step_worker_starting", "timestamp", b"timestamp"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["asset_check_evaluation", b"asset_check_evaluation", "asset_check_evaluation_planned", b"asset_check_evaluation_planned", "asset_failed_to_materialize", b"asset_failed_to_materialize", "asset_materialization", b"asset_materialization", "asset_materialization_planned", b"asset_materialization_planned", "asset_observation", b"asset_observation", "body", b"body", "engine_event", b"engine_event", "handled_output", b"handled_output", "hook_completed", b"hook_completed", "hook_errored", b"hook_errored", "hook_skipped", b"hook_skipped", "job_name", b"job_name", "loaded_input", b"loaded_input", "location_changed", b"location_changed", "log_message", b"log_message", "logs_captured", b"logs_captured", "message", b"message", "resource_init_failed", b"resource_init_failed", "resource_init_started", b"resource_init_started", "resource_init_succeeded", b"resource_init_succeeded", "run_canceled", b"run_canceled", "run_canceling", b"run_canceling", "run_enqueued", b"run_enqueued", "run_failed", b"run_failed", "run_id", b"run_id", "run_started", b"run_started", "run_starting", b"run_starting", "run_succeeded", b"run_succeeded", "seq", b"seq", "step_expectation_result", b"step_expectation_result", "step_failed", b"step_failed", "step_input", b"step_input", "step_key", b"step_key", "step_output", b"step_output", "step_restarted", b"step_restarted", "step_skipped", b"step_skipped", "step_started", b"step_started", "step_succeeded", b"step_succeeded", "step_up_for_retry", b"step_up_for_retry", "step_worker_started", b"step_worker_started", "step_worker_starting", b"step_worker_starting", "timestamp", b"timestamp"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["body", b"body"]) -> typing.Literal["run_enqueued", "run_starting", "run_started", "run_succeeded", "run_failed", "run_canceling", "run_canceled", "step_started", "step_output", "step_succeeded", "step_failed", "step_skipped", "handled_output", "loaded_input", "logs_captured", "step_input", "step_up_for_retry", "asset_materialization_planned", "asset_materialization", "asset_observation", "asset_failed_to_materialize", "asset_check_evaluation_planned", "asset_check_evaluation", "log_message", "engine_event", "location_changed", "step_restarted", "step_worker_starting", "step_worker_started", "step_expectation_result", "resource_init_started", "resource_init_succeeded", "resource_init_failed", "hook_completed", "hook_errored", "hook_skipped"] | None: ...
+    def HasField(self, field_name: typing.Literal["asset_check_evaluation", b"asset_check_evaluation", "asset_check_evaluation_planned", b"asset_check_evaluation_planned", "asset_failed_to_materialize", b"asset_failed_to_materialize", "asset_materialization", b"asset_materialization", "asset_materialization_planned", b"asset_materialization_planned", "asset_observation", b"asset_observation", "body", b"body", "engine_event", b"engine_event", "freshness_state_change", b"freshness_state_change", "handled_output", b"handled_output", "hook_completed", b"hook_completed", "hook_errored", b"hook_errored", "hook_skipped", b"hook_skipped", "loaded_input", b"loaded_input", "location_changed", b"location_changed", "log_message", b"log_message", "logs_captured", b"logs_captured", "resource_init_failed", b"resource_init_failed", "resource_init_started", b"resource_init_started", "resource_init_succeeded", b"resource_init_succeeded", "run_canceled", b"run_canceled", "run_canceling", b"run_canceling", "run_enqueued", b"run_enqueued", "run_failed", b"run_failed", "run_started", b"run_started", "run_starting", b"run_starting", "run_succeeded", b"run_succeeded", "step_expectation_result", b"step_expectation_result", "step_failed", b"step_failed", "step_input", b"step_input", "step_output", b"step_output", "step_restarted", b"step_restarted", "step_skipped", b"step_skipped", "step_started", b"step_started", "step_succeeded", b"step_succeeded", "step_up_for_retry", b"step_up_for_retry", "step_worker_started", b"step_worker_started", "step_worker_starting", b"step_worker_starting", "timestamp", b"timestamp"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["asset_check_evaluation", b"asset_check_evaluation", "asset_check_evaluation_planned", b"asset_check_evaluation_planned", "asset_failed_to_materialize", b"asset_failed_to_materialize", "asset_materialization", b"asset_materialization", "asset_materialization_planned", b"asset_materialization_planned", "asset_observation", b"asset_observation", "body", b"body", "engine_event", b"engine_event", "freshness_state_change", b"freshness_state_change", "handled_output", b"handled_output", "hook_completed", b"hook_completed", "hook_errored", b"hook_errored", "hook_skipped", b"hook_skipped", "job_name", b"job_name", "loaded_input", b"loaded_input", "location_changed", b"location_changed", "log_message", b"log_message", "logs_captured", b"logs_captured", "message", b"message", "resource_init_failed", b"resource_init_failed", "resource_init_started", b"resource_init_started", "resource_init_succeeded", b"resource_init_succeeded", "run_canceled", b"run_canceled", "run_canceling", b"run_canceling", "run_enqueued", b"run_enqueued", "run_failed", b"run_failed", "run_id", b"run_id", "run_started", b"run_started", "run_starting", b"run_starting", "run_succeeded", b"run_succeeded", "seq", b"seq", "step_expectation_result", b"step_expectation_result", "step_failed", b"step_failed", "step_input", b"step_input", "step_key", b"step_key", "step_output", b"step_output", "step_restarted", b"step_restarted", "step_skipped", b"step_skipped", "step_started", b"step_started", "step_succeeded", b"step_succeeded", "step_up_for_retry", b"step_up_for_retry", "step_worker_started", b"step_worker_started", "step_worker_starting", b"step_worker_starting", "timestamp", b"timestamp"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["body", b"body"]) -> typing.Literal["run_enqueued", "run_starting", "run_started", "run_succeeded", "run_failed", "run_canceling", "run_canceled", "step_started", "step_output", "step_succeeded", "step_failed", "step_skipped", "handled_output", "loaded_input", "logs_captured", "step_input", "step_up_for_retry", "asset_materialization_planned", "asset_materialization", "asset_observation", "asset_failed_to_materialize", "asset_check_evaluation_planned", "asset_check_evaluation", "log_message", "engine_event", "location_changed", "step_restarted", "step_worker_starting", "step_worker_started", "step_expectation_result", "resource_init_started", "resource_init_succeeded", "resource_init_failed", "hook_completed", "hook_errored", "hook_skipped", "freshness_state_change"] | None: ...
 
 global___Event = Event
 
@@ -1491,3 +1533,44 @@ class LocationChanged(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["build_id", b"build_id", "load_failure", b"load_failure", "location_name", b"location_name", "state", b"state"]) -> None: ...
 
 global___LocationChanged = LocationChanged
+
+@typing.final
+class FreshnessStateChange(google.protobuf.message.Message):
+    """FreshnessStateChange tells that the freshness state of an asset changed."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ASSET_KEY_FIELD_NUMBER: builtins.int
+    NEW_STATE_FIELD_NUMBER: builtins.int
+    PREVIOUS_STATE_FIELD_NUMBER: builtins.int
+    LATEST_MATERIALIZATION_TIME_FIELD_NUMBER: builtins.int
+    CHANGE_TIME_FIELD_NUMBER: builtins.int
+    new_state: global___FreshnessState.ValueType
+    """The state from now on."""
+    previous_state: global___FreshnessState.ValueType
+    """The state before; UNKNOWN where there was none."""
+    @property
+    def asset_key(self) -> atoll.definitions.v1.values_pb2.AssetKey:
+        """The asset."""
+
+    @property
+    def latest_materialization_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """The newest materialization, which the state was decided by; unset where there was none."""
+
+    @property
+    def change_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When the change was decided."""
+
+    def __init__(
+        self,
+        *,
+        asset_key: atoll.definitions.v1.values_pb2.AssetKey | None = ...,
+        new_state: global___FreshnessState.ValueType = ...,
+        previous_state: global___FreshnessState.ValueType = ...,
+        latest_materialization_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        change_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["asset_key", b"asset_key", "change_time", b"change_time", "latest_materialization_time", b"latest_materialization_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["asset_key", b"asset_key", "change_time", b"change_time", "latest_materialization_time", b"latest_materialization_time", "new_state", b"new_state", "previous_state", b"previous_state"]) -> None: ...
+
+global___FreshnessStateChange = FreshnessStateChange

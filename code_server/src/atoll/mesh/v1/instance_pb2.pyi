@@ -903,3 +903,74 @@ class InstanceBackfill(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["asset_keys", b"asset_keys", "backfill_id", b"backfill_id", "create_time", b"create_time", "end_time", b"end_time", "job_name", b"job_name", "status", b"status", "tags", b"tags", "title", b"title"]) -> None: ...
 
 global___InstanceBackfill = InstanceBackfill
+
+@typing.final
+class GetFreshnessStatesRequest(google.protobuf.message.Message):
+    """GetFreshnessStatesRequest asks how fresh assets are."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ASSET_KEYS_FIELD_NUMBER: builtins.int
+    @property
+    def asset_keys(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[atoll.definitions.v1.values_pb2.AssetKey]:
+        """The assets, of any location."""
+
+    def __init__(
+        self,
+        *,
+        asset_keys: collections.abc.Iterable[atoll.definitions.v1.values_pb2.AssetKey] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["asset_keys", b"asset_keys"]) -> None: ...
+
+global___GetFreshnessStatesRequest = GetFreshnessStatesRequest
+
+@typing.final
+class GetFreshnessStatesResponse(google.protobuf.message.Message):
+    """GetFreshnessStatesResponse tells how fresh assets are."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    STATES_FIELD_NUMBER: builtins.int
+    @property
+    def states(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___FreshnessStateRecord]:
+        """At most one for each asset asked for: those for which nothing was decided have none."""
+
+    def __init__(
+        self,
+        *,
+        states: collections.abc.Iterable[global___FreshnessStateRecord] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["states", b"states"]) -> None: ...
+
+global___GetFreshnessStatesResponse = GetFreshnessStatesResponse
+
+@typing.final
+class FreshnessStateRecord(google.protobuf.message.Message):
+    """FreshnessStateRecord is the freshness state of one asset."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ASSET_KEY_FIELD_NUMBER: builtins.int
+    STATE_FIELD_NUMBER: builtins.int
+    CHANGE_TIME_FIELD_NUMBER: builtins.int
+    state: atoll.events.v1.events_pb2.FreshnessState.ValueType
+    """The state."""
+    @property
+    def asset_key(self) -> atoll.definitions.v1.values_pb2.AssetKey:
+        """The asset."""
+
+    @property
+    def change_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it was decided."""
+
+    def __init__(
+        self,
+        *,
+        asset_key: atoll.definitions.v1.values_pb2.AssetKey | None = ...,
+        state: atoll.events.v1.events_pb2.FreshnessState.ValueType = ...,
+        change_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["asset_key", b"asset_key", "change_time", b"change_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["asset_key", b"asset_key", "change_time", b"change_time", "state", b"state"]) -> None: ...
+
+global___FreshnessStateRecord = FreshnessStateRecord

@@ -276,6 +276,11 @@ class InstanceServiceStub(object):
                 request_serializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.ListBackfillsRequest.SerializeToString,
                 response_deserializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.ListBackfillsResponse.FromString,
                 _registered_method=True)
+        self.GetFreshnessStates = channel.unary_unary(
+                '/atoll.mesh.v1.InstanceService/GetFreshnessStates',
+                request_serializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.GetFreshnessStatesRequest.SerializeToString,
+                response_deserializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.GetFreshnessStatesResponse.FromString,
+                _registered_method=True)
 
 
 class InstanceServiceServicer(object):
@@ -387,6 +392,13 @@ class InstanceServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetFreshnessStates(self, request, context):
+        """GetFreshnessStates returns the freshness state of each asset for which one was decided.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InstanceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -464,6 +476,11 @@ def add_InstanceServiceServicer_to_server(servicer, server):
                     servicer.ListBackfills,
                     request_deserializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.ListBackfillsRequest.FromString,
                     response_serializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.ListBackfillsResponse.SerializeToString,
+            ),
+            'GetFreshnessStates': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetFreshnessStates,
+                    request_deserializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.GetFreshnessStatesRequest.FromString,
+                    response_serializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.GetFreshnessStatesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -872,6 +889,33 @@ class InstanceService(object):
             '/atoll.mesh.v1.InstanceService/ListBackfills',
             atoll_dot_mesh_dot_v1_dot_instance__pb2.ListBackfillsRequest.SerializeToString,
             atoll_dot_mesh_dot_v1_dot_instance__pb2.ListBackfillsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetFreshnessStates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.mesh.v1.InstanceService/GetFreshnessStates',
+            atoll_dot_mesh_dot_v1_dot_instance__pb2.GetFreshnessStatesRequest.SerializeToString,
+            atoll_dot_mesh_dot_v1_dot_instance__pb2.GetFreshnessStatesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -190,6 +190,12 @@ class InstanceServiceStub:
     ]
     """ListBackfills returns backfills, newest first."""
 
+    GetFreshnessStates: grpc.UnaryUnaryMultiCallable[
+        atoll.mesh.v1.instance_pb2.GetFreshnessStatesRequest,
+        atoll.mesh.v1.instance_pb2.GetFreshnessStatesResponse,
+    ]
+    """GetFreshnessStates returns the freshness state of each asset for which one was decided."""
+
 class InstanceServiceAsyncStub:
     """InstanceService answers what user code asks and tells the instance. Served by the host for code servers, which relay."""
 
@@ -282,6 +288,12 @@ class InstanceServiceAsyncStub:
         atoll.mesh.v1.instance_pb2.ListBackfillsResponse,
     ]
     """ListBackfills returns backfills, newest first."""
+
+    GetFreshnessStates: grpc.aio.UnaryUnaryMultiCallable[
+        atoll.mesh.v1.instance_pb2.GetFreshnessStatesRequest,
+        atoll.mesh.v1.instance_pb2.GetFreshnessStatesResponse,
+    ]
+    """GetFreshnessStates returns the freshness state of each asset for which one was decided."""
 
 class InstanceServiceServicer(metaclass=abc.ABCMeta):
     """InstanceService answers what user code asks and tells the instance. Served by the host for code servers, which relay."""
@@ -405,5 +417,13 @@ class InstanceServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[atoll.mesh.v1.instance_pb2.ListBackfillsResponse, collections.abc.Awaitable[atoll.mesh.v1.instance_pb2.ListBackfillsResponse]]:
         """ListBackfills returns backfills, newest first."""
+
+    @abc.abstractmethod
+    def GetFreshnessStates(
+        self,
+        request: atoll.mesh.v1.instance_pb2.GetFreshnessStatesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[atoll.mesh.v1.instance_pb2.GetFreshnessStatesResponse, collections.abc.Awaitable[atoll.mesh.v1.instance_pb2.GetFreshnessStatesResponse]]:
+        """GetFreshnessStates returns the freshness state of each asset for which one was decided."""
 
 def add_InstanceServiceServicer_to_server(servicer: InstanceServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

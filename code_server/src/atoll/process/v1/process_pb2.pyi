@@ -422,6 +422,7 @@ class InstanceQuery(google.protobuf.message.Message):
     REPORT_ASSET_EVENT_FIELD_NUMBER: builtins.int
     GET_LATEST_CHECK_EVALUATIONS_FIELD_NUMBER: builtins.int
     LIST_BACKFILLS_FIELD_NUMBER: builtins.int
+    GET_FRESHNESS_STATES_FIELD_NUMBER: builtins.int
     WRITTEN_SEQ_FIELD_NUMBER: builtins.int
     query_id: builtins.int
     """Matches the answer to the query."""
@@ -489,6 +490,10 @@ class InstanceQuery(google.protobuf.message.Message):
     def list_backfills(self) -> atoll.mesh.v1.instance_pb2.ListBackfillsRequest:
         """Backfills."""
 
+    @property
+    def get_freshness_states(self) -> atoll.mesh.v1.instance_pb2.GetFreshnessStatesRequest:
+        """How fresh assets are."""
+
     def __init__(
         self,
         *,
@@ -508,11 +513,12 @@ class InstanceQuery(google.protobuf.message.Message):
         report_asset_event: atoll.mesh.v1.instance_pb2.ReportAssetEventRequest | None = ...,
         get_latest_check_evaluations: atoll.mesh.v1.instance_pb2.GetLatestCheckEvaluationsRequest | None = ...,
         list_backfills: atoll.mesh.v1.instance_pb2.ListBackfillsRequest | None = ...,
+        get_freshness_states: atoll.mesh.v1.instance_pb2.GetFreshnessStatesRequest | None = ...,
         written_seq: builtins.int = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["add_dynamic_partitions", b"add_dynamic_partitions", "delete_dynamic_partitions", b"delete_dynamic_partitions", "get_asset_records", b"get_asset_records", "get_latest_check_evaluations", b"get_latest_check_evaluations", "get_latest_materializations", b"get_latest_materializations", "get_run", b"get_run", "get_run_count", b"get_run_count", "list_asset_events", b"list_asset_events", "list_asset_keys", b"list_asset_keys", "list_asset_partitions", b"list_asset_partitions", "list_backfills", b"list_backfills", "list_dynamic_partitions", b"list_dynamic_partitions", "list_events", b"list_events", "list_runs", b"list_runs", "query", b"query", "report_asset_event", b"report_asset_event"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["add_dynamic_partitions", b"add_dynamic_partitions", "delete_dynamic_partitions", b"delete_dynamic_partitions", "get_asset_records", b"get_asset_records", "get_latest_check_evaluations", b"get_latest_check_evaluations", "get_latest_materializations", b"get_latest_materializations", "get_run", b"get_run", "get_run_count", b"get_run_count", "list_asset_events", b"list_asset_events", "list_asset_keys", b"list_asset_keys", "list_asset_partitions", b"list_asset_partitions", "list_backfills", b"list_backfills", "list_dynamic_partitions", b"list_dynamic_partitions", "list_events", b"list_events", "list_runs", b"list_runs", "query", b"query", "query_id", b"query_id", "report_asset_event", b"report_asset_event", "written_seq", b"written_seq"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["query", b"query"]) -> typing.Literal["get_latest_materializations", "list_asset_events", "get_run", "list_events", "list_runs", "get_run_count", "list_asset_keys", "get_asset_records", "list_asset_partitions", "list_dynamic_partitions", "add_dynamic_partitions", "delete_dynamic_partitions", "report_asset_event", "get_latest_check_evaluations", "list_backfills"] | None: ...
+    def HasField(self, field_name: typing.Literal["add_dynamic_partitions", b"add_dynamic_partitions", "delete_dynamic_partitions", b"delete_dynamic_partitions", "get_asset_records", b"get_asset_records", "get_freshness_states", b"get_freshness_states", "get_latest_check_evaluations", b"get_latest_check_evaluations", "get_latest_materializations", b"get_latest_materializations", "get_run", b"get_run", "get_run_count", b"get_run_count", "list_asset_events", b"list_asset_events", "list_asset_keys", b"list_asset_keys", "list_asset_partitions", b"list_asset_partitions", "list_backfills", b"list_backfills", "list_dynamic_partitions", b"list_dynamic_partitions", "list_events", b"list_events", "list_runs", b"list_runs", "query", b"query", "report_asset_event", b"report_asset_event"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["add_dynamic_partitions", b"add_dynamic_partitions", "delete_dynamic_partitions", b"delete_dynamic_partitions", "get_asset_records", b"get_asset_records", "get_freshness_states", b"get_freshness_states", "get_latest_check_evaluations", b"get_latest_check_evaluations", "get_latest_materializations", b"get_latest_materializations", "get_run", b"get_run", "get_run_count", b"get_run_count", "list_asset_events", b"list_asset_events", "list_asset_keys", b"list_asset_keys", "list_asset_partitions", b"list_asset_partitions", "list_backfills", b"list_backfills", "list_dynamic_partitions", b"list_dynamic_partitions", "list_events", b"list_events", "list_runs", b"list_runs", "query", b"query", "query_id", b"query_id", "report_asset_event", b"report_asset_event", "written_seq", b"written_seq"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["query", b"query"]) -> typing.Literal["get_latest_materializations", "list_asset_events", "get_run", "list_events", "list_runs", "get_run_count", "list_asset_keys", "get_asset_records", "list_asset_partitions", "list_dynamic_partitions", "add_dynamic_partitions", "delete_dynamic_partitions", "report_asset_event", "get_latest_check_evaluations", "list_backfills", "get_freshness_states"] | None: ...
 
 global___InstanceQuery = InstanceQuery
 
@@ -539,6 +545,7 @@ class InstanceAnswer(google.protobuf.message.Message):
     REPORT_ASSET_EVENT_FIELD_NUMBER: builtins.int
     GET_LATEST_CHECK_EVALUATIONS_FIELD_NUMBER: builtins.int
     LIST_BACKFILLS_FIELD_NUMBER: builtins.int
+    GET_FRESHNESS_STATES_FIELD_NUMBER: builtins.int
     query_id: builtins.int
     """The query."""
     @property
@@ -605,6 +612,10 @@ class InstanceAnswer(google.protobuf.message.Message):
     def list_backfills(self) -> atoll.mesh.v1.instance_pb2.ListBackfillsResponse:
         """Backfills."""
 
+    @property
+    def get_freshness_states(self) -> atoll.mesh.v1.instance_pb2.GetFreshnessStatesResponse:
+        """How fresh assets are."""
+
     def __init__(
         self,
         *,
@@ -625,10 +636,11 @@ class InstanceAnswer(google.protobuf.message.Message):
         report_asset_event: atoll.mesh.v1.instance_pb2.ReportAssetEventResponse | None = ...,
         get_latest_check_evaluations: atoll.mesh.v1.instance_pb2.GetLatestCheckEvaluationsResponse | None = ...,
         list_backfills: atoll.mesh.v1.instance_pb2.ListBackfillsResponse | None = ...,
+        get_freshness_states: atoll.mesh.v1.instance_pb2.GetFreshnessStatesResponse | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["add_dynamic_partitions", b"add_dynamic_partitions", "answer", b"answer", "delete_dynamic_partitions", b"delete_dynamic_partitions", "error", b"error", "get_asset_records", b"get_asset_records", "get_latest_check_evaluations", b"get_latest_check_evaluations", "get_latest_materializations", b"get_latest_materializations", "get_run", b"get_run", "get_run_count", b"get_run_count", "list_asset_events", b"list_asset_events", "list_asset_keys", b"list_asset_keys", "list_asset_partitions", b"list_asset_partitions", "list_backfills", b"list_backfills", "list_dynamic_partitions", b"list_dynamic_partitions", "list_events", b"list_events", "list_runs", b"list_runs", "report_asset_event", b"report_asset_event"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["add_dynamic_partitions", b"add_dynamic_partitions", "answer", b"answer", "delete_dynamic_partitions", b"delete_dynamic_partitions", "error", b"error", "get_asset_records", b"get_asset_records", "get_latest_check_evaluations", b"get_latest_check_evaluations", "get_latest_materializations", b"get_latest_materializations", "get_run", b"get_run", "get_run_count", b"get_run_count", "list_asset_events", b"list_asset_events", "list_asset_keys", b"list_asset_keys", "list_asset_partitions", b"list_asset_partitions", "list_backfills", b"list_backfills", "list_dynamic_partitions", b"list_dynamic_partitions", "list_events", b"list_events", "list_runs", b"list_runs", "query_id", b"query_id", "report_asset_event", b"report_asset_event"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["answer", b"answer"]) -> typing.Literal["get_latest_materializations", "list_asset_events", "get_run", "error", "list_events", "list_runs", "get_run_count", "list_asset_keys", "get_asset_records", "list_asset_partitions", "list_dynamic_partitions", "add_dynamic_partitions", "delete_dynamic_partitions", "report_asset_event", "get_latest_check_evaluations", "list_backfills"] | None: ...
+    def HasField(self, field_name: typing.Literal["add_dynamic_partitions", b"add_dynamic_partitions", "answer", b"answer", "delete_dynamic_partitions", b"delete_dynamic_partitions", "error", b"error", "get_asset_records", b"get_asset_records", "get_freshness_states", b"get_freshness_states", "get_latest_check_evaluations", b"get_latest_check_evaluations", "get_latest_materializations", b"get_latest_materializations", "get_run", b"get_run", "get_run_count", b"get_run_count", "list_asset_events", b"list_asset_events", "list_asset_keys", b"list_asset_keys", "list_asset_partitions", b"list_asset_partitions", "list_backfills", b"list_backfills", "list_dynamic_partitions", b"list_dynamic_partitions", "list_events", b"list_events", "list_runs", b"list_runs", "report_asset_event", b"report_asset_event"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["add_dynamic_partitions", b"add_dynamic_partitions", "answer", b"answer", "delete_dynamic_partitions", b"delete_dynamic_partitions", "error", b"error", "get_asset_records", b"get_asset_records", "get_freshness_states", b"get_freshness_states", "get_latest_check_evaluations", b"get_latest_check_evaluations", "get_latest_materializations", b"get_latest_materializations", "get_run", b"get_run", "get_run_count", b"get_run_count", "list_asset_events", b"list_asset_events", "list_asset_keys", b"list_asset_keys", "list_asset_partitions", b"list_asset_partitions", "list_backfills", b"list_backfills", "list_dynamic_partitions", b"list_dynamic_partitions", "list_events", b"list_events", "list_runs", b"list_runs", "query_id", b"query_id", "report_asset_event", b"report_asset_event"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["answer", b"answer"]) -> typing.Literal["get_latest_materializations", "list_asset_events", "get_run", "error", "list_events", "list_runs", "get_run_count", "list_asset_keys", "get_asset_records", "list_asset_partitions", "list_dynamic_partitions", "add_dynamic_partitions", "delete_dynamic_partitions", "report_asset_event", "get_latest_check_evaluations", "list_backfills", "get_freshness_states"] | None: ...
 
 global___InstanceAnswer = InstanceAnswer
 

@@ -1,0 +1,1 @@
+"""Says how fresh assets are: states decided from policies, stored when they change."""
