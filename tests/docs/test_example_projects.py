@@ -1,6 +1,7 @@
 """The projects of examples/ that need no host do what they say, and every folder has its test."""
 
 import ast
+import datetime as dt
 import importlib.util
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ EXAMPLES = ROOT / "examples"
 TESTED_BY = {
     "asset_sensor_guide": "tests/e2e/test_examples.py",
     "backfills": "tests/e2e/test_backfills_across_locations.py",
+    "declarative_automation": "tests/docs/test_example_projects.py",
     "flights_mesh": "tests/e2e/test_examples.py",
     "freshness": "tests/docs/test_example_projects.py",
     "ops_and_graphs": "tests/docs/test_example_projects.py",
@@ -65,6 +67,59 @@ def test_partitions_of_three_kinds(project):
     assert result.asset_value("growth") == pytest.approx(2.2)
     stored = sorted(path.name for path in Path(".atoll/shop/sales/2026-01-02").iterdir())
     assert stored == ["eu.json", "us.json"]
+
+
+class _Ticks:
+    """Evaluates the conditions of a location again and again."""
+
+    def __init__(self, defs, now):
+        self.defs = defs
+        self.instance = dg.Instance.ephemeral()
+        self.now = now
+        self.cursor = None
+
+    def after(self, **passed):
+        """Let time pass, and return what is requested, by key."""
+        self.now += dt.timedelta(**passed)
+        result = dg.evaluate_automation_conditions(
+            self.defs, self.instance, evaluation_time=self.now, cursor=self.cursor
+        )
+        self.cursor = result.cursor
+        return {
+            one.key.to_user_string(): sorted(one.true_subset.expensively_compute_partition_keys())
+            for one in result.results
+            if one.true_subset
+        }
+
+    def made(self, *keys):
+        """Report materializations."""
+        for key in keys:
+            self.instance.report_runless_asset_event(dg.AssetMaterialization(key))
+
+
+def test_assets_that_say_themselves_when_they_are_made(project):
+    shop = project("declarative_automation")
+    ticks = _Ticks(shop.defs, dt.datetime(2026, 3, 31, 12, tzinfo=dt.UTC))
+    ticks.made("exchange_rates", "orders", "search_index")
+    assert ticks.after(seconds=30) == {}
+    ticks.made("exchange_rates")
+    assert ticks.after(seconds=30) == {}
+    ticks.made("orders")
+    followers = {"orders:orders_look_right": [], "rebuild_search": [], "revenue": []}
+    assert ticks.after(seconds=30) == followers
+    ticks.made("revenue")
+    days = ["2026-03-28", "2026-03-29", "2026-03-30"]
+    assert ticks.after(seconds=30) == {"revenue_by_day": days}
+    assert ticks.after(hours=9) == {"big_model": []}
+
+    # The first of April, seven o'clock in Berlin: the letter waits for revenue and its check.
+    assert ticks.after(hours=10) == {"revenue_by_day": ["2026-03-31"]}
+    job = shop.defs.resolve_implicit_global_asset_job_def()
+    revenue = [dg.AssetKey("revenue")]
+    assert job.execute_in_process(asset_selection=revenue, instance=ticks.instance).success
+    requested = ticks.after(seconds=30)
+    assert "monthly_letter" in requested
+    assert "big_model" not in requested
 
 
 @pytest.fixture

@@ -37,6 +37,16 @@ from atoll._definitions.assets import (
     AssetChecksDefinition as AssetChecksDefinition,
     AssetsDefinition as AssetsDefinition,
 )
+from atoll._definitions.automation_conditions import (
+    AutomationCondition as AutomationCondition,
+)
+from atoll._definitions.automation_contexts import (
+    AutomationContext as AutomationContext,
+    AutomationResult as AutomationResult,
+)
+from atoll._definitions.automation_sensors import (
+    AutomationConditionSensorDefinition as AutomationConditionSensorDefinition,
+)
 from atoll._definitions.check_builders.column_schemas import (
     build_column_schema_change_checks as build_column_schema_change_checks,
 )
@@ -157,6 +167,7 @@ from atoll._definitions.jobs import (
 )
 from atoll._definitions.keys import (
     AssetCheckKey as AssetCheckKey,
+    AssetJobKey as AssetJobKey,
     AssetKey as AssetKey,
     AssetOrCheckKey as AssetOrCheckKey,
 )
@@ -388,6 +399,10 @@ from atoll._definitions_decorator import (
 )
 from atoll._execution.asset_values import (
     AssetValueLoader as AssetValueLoader,
+)
+from atoll._execution.automation_evaluation import (
+    EvaluateAutomationConditionsResult as EvaluateAutomationConditionsResult,
+    evaluate_automation_conditions as evaluate_automation_conditions,
 )
 from atoll._execution.configurable_io_managers import (
     ConfigurableIOManager as ConfigurableIOManager,

@@ -13,6 +13,7 @@ class definitions(LazyDefinitions):  # noqa: N801 - used as a decorator
     def __init__(self, fn: Callable[..., Definitions]) -> None: ...
 
     class v1:  # noqa: N801 - a package
+        from atoll.definitions.v1 import conditions_pb2 as conditions_pb2  # noqa: PLC0415
         from atoll.definitions.v1 import nodes_pb2 as nodes_pb2  # noqa: PLC0415
         from atoll.definitions.v1 import partitions_pb2 as partitions_pb2  # noqa: PLC0415
         from atoll.definitions.v1 import policies_pb2 as policies_pb2  # noqa: PLC0415

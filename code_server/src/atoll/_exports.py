@@ -18,6 +18,9 @@ _NAMES = {
     "atoll._definitions.asset_records": ("AssetPartitionStatus AssetRecord"),
     "atoll._definitions.asset_selection": ("AssetSelection"),
     "atoll._definitions.assets": ("AssetChecksDefinition AssetsDefinition"),
+    "atoll._definitions.automation_conditions": ("AutomationCondition"),
+    "atoll._definitions.automation_contexts": ("AutomationContext AutomationResult"),
+    "atoll._definitions.automation_sensors": ("AutomationConditionSensorDefinition"),
     "atoll._definitions.check_builders.column_schemas": ("build_column_schema_change_checks"),
     "atoll._definitions.check_builders.freshness_sensors": ("build_sensor_for_freshness_checks"),
     "atoll._definitions.check_builders.metadata_bounds": ("build_metadata_bounds_checks"),
@@ -59,7 +62,7 @@ _NAMES = {
     "atoll._definitions.job_config": ("validate_run_config"),
     "atoll._definitions.job_decorator": ("job"),
     "atoll._definitions.jobs": ("JobDefinition define_asset_job"),
-    "atoll._definitions.keys": ("AssetCheckKey AssetKey AssetOrCheckKey"),
+    "atoll._definitions.keys": ("AssetCheckKey AssetJobKey AssetKey AssetOrCheckKey"),
     "atoll._definitions.loading.asset_checks": (
         "load_asset_checks_from_current_module load_asset_checks_from_modules "
         "load_asset_checks_from_package_module load_asset_checks_from_package_name"
@@ -147,6 +150,9 @@ _NAMES = {
         "make_python_type_usable_as_type usable_as_type"
     ),
     "atoll._execution.asset_values": ("AssetValueLoader"),
+    "atoll._execution.automation_evaluation": (
+        "EvaluateAutomationConditionsResult evaluate_automation_conditions"
+    ),
     "atoll._execution.configurable_io_managers": (
         "ConfigurableIOManager ConfigurableIOManagerFactory ConfigurableLegacyIOManagerAdapter"
     ),

@@ -6,6 +6,14 @@ import types
 import atoll
 
 PUBLIC = {
+    # automation conditions
+    "AssetJobKey",
+    "AutomationCondition",
+    "AutomationConditionSensorDefinition",
+    "AutomationContext",
+    "AutomationResult",
+    "EvaluateAutomationConditionsResult",
+    "evaluate_automation_conditions",
     # executors and runs again
     "Executor",
     "ExecutorDefinition",

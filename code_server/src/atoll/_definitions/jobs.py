@@ -382,6 +382,7 @@ class UnresolvedAssetJobDefinition:
         self.partitions_def = partitions_def
         self.source = source
         self._options = options
+        self.automation_condition = options.get("automation_condition")
         # What cannot be is told where it stands, not when the job is resolved.
         self._job = JobDefinition(graph_def=None, name=name, source=source, **options)
 

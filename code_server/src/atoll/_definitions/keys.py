@@ -176,6 +176,45 @@ class AssetCheckKey:
         return f"AssetCheckKey(asset_key={self.asset_key!r}, name={self.name!r})"
 
 
+@functools.total_ordering
+class AssetJobKey:
+    """The name of a job, where conditions tell jobs from assets and checks.
+
+    Args:
+        job_name: The name.
+    """
+
+    __slots__ = ("job_name",)
+
+    def __init__(self, job_name: str) -> None:
+        if not _is_part(job_name):
+            raise errors.InvalidDefinitionError(
+                f"The name of a job is a non-empty string, got {job_name!r}."
+            )
+        self.job_name = job_name
+
+    def to_user_string(self) -> str:
+        """Return the key as people write it: the name."""
+        return self.job_name
+
+    @staticmethod
+    def from_user_string(user_string: str) -> "AssetJobKey":
+        """Read a key as people write it: the name."""
+        return AssetJobKey(user_string)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AssetJobKey) and self.job_name == other.job_name
+
+    def __lt__(self, other: "AssetJobKey") -> bool:
+        return self.job_name < other.job_name
+
+    def __hash__(self) -> int:
+        return hash((AssetJobKey, self.job_name))
+
+    def __repr__(self) -> str:
+        return f"AssetJobKey({self.job_name!r})"
+
+
 CoercibleToAssetKeyPrefix: TypeAlias = str | Sequence[str]
 
 
@@ -195,6 +234,7 @@ def op_name_of(key: AssetKey) -> str:
 
 
 AssetOrCheckKey: TypeAlias = AssetKey | AssetCheckKey
+EntityKey: TypeAlias = AssetKey | AssetCheckKey | AssetJobKey
 
 
 def in_words(keys: Iterable[AssetKey], *, at_most: int = 5) -> str:

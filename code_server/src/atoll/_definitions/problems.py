@@ -6,6 +6,7 @@ what cannot be seen when a single definition is made; the first problem never hi
 
 import collections
 import functools
+import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -106,6 +107,7 @@ def find(definitions: Inspected) -> list[errors.Problem]:
         *_unresolvable_jobs(definitions),
         *_unresolvable_sensors(definitions),
         *_unresolvable_schedules(definitions),
+        *_wrong_conditions(definitions),
     ]
 
 
@@ -391,6 +393,19 @@ def _unresolvable_schedules(definitions: Inspected) -> Iterable[errors.Problem]:
         yield from _attempt(
             functools.partial(definitions.resolve_schedule, schedule), schedule.source
         )
+
+
+def _wrong_conditions(definitions: Inspected) -> Iterable[errors.Problem]:
+    """Find automation conditions that cannot be. Without one, what knows them is not loaded."""
+    graph = definitions.resolve_asset_graph()
+    given = [*graph.specs.values(), *graph.check_specs.values(), *jobs_of(definitions)]
+    automation = sensors.SensorType.AUTOMATION
+    if any(one.automation_condition is not None for one in given) or any(
+        sensor.sensor_type is automation for sensor in sensors_of(definitions)
+    ):
+        module = importlib.import_module("atoll._definitions.condition_problems")
+        for message, source in module.find(graph, jobs_of(definitions), sensors_of(definitions)):
+            yield placed(message, source)
 
 
 def _attempt(

@@ -48,6 +48,7 @@ class SensorType(str, enum.Enum):
     STANDARD = "STANDARD"
     ASSET = "ASSET"
     MULTI_ASSET = "MULTI_ASSET"
+    AUTOMATION = "AUTOMATION"
 
 
 class TickContext(Protocol):

@@ -14,6 +14,7 @@ from google.protobuf import duration_pb2
 from atoll._definitions import (
     asset_checks,
     assets,
+    automation_sensors,
     definitions,
     freshness,
     jobs,
@@ -25,9 +26,9 @@ from atoll._definitions import (
 from atoll._definitions.nodes import graph as graphs
 from atoll._partition_messages import definitions as partition_definitions
 from atoll._partition_messages import mappings as partition_mappings
+from atoll._wire import conditions, metadata, nodes, runs, schedules, texts
 from atoll._wire import freshness as freshness_messages
 from atoll._wire import keys as key_messages
-from atoll._wire import metadata, nodes, runs, schedules, texts
 from atoll.definitions.v1 import snapshot_pb2, values_pb2
 
 _NANOS = 1_000_000_000
@@ -36,6 +37,7 @@ _KINDS = {
     sensors.SensorType.STANDARD: snapshot_pb2.SENSOR_KIND_POLLING,
     sensors.SensorType.ASSET: snapshot_pb2.SENSOR_KIND_ASSET,
     sensors.SensorType.MULTI_ASSET: snapshot_pb2.SENSOR_KIND_MULTI_ASSET,
+    sensors.SensorType.AUTOMATION: snapshot_pb2.SENSOR_KIND_AUTOMATION_CONDITION,
 }
 _STATUSES = {
     sensors.DefaultSensorStatus.RUNNING: snapshot_pb2.SENSOR_STATUS_RUNNING,
@@ -124,6 +126,7 @@ def _asset(
                 partition_definitions.policy_to_message(made_by.backfill_policy)
             )
         input_names = {key: name for name, key in made_by.keys_by_input_name.items()}
+    conditions.fill(message, spec.automation_condition, lambda: f"the asset {spec.key}")
     for dependency in sorted(spec.deps, key=lambda one: key_messages.path(one.asset_key)):
         edge = message.dependencies.add()
         _fill_dependency(edge, dependency, input_names)
@@ -168,6 +171,7 @@ def _check(
         _fill_dependency(message.additional_dependencies.add(), dependency, input_names)
     if spec.partitions_def is not None:
         message.partitions.CopyFrom(partition_definitions.to_message(spec.partitions_def))
+    conditions.fill(message, spec.automation_condition, lambda: f"the check {spec.key}")
     metadata.fill(message.metadata, spec.metadata)
     return message
 
@@ -199,6 +203,7 @@ def _job(job: jobs.JobDefinition) -> snapshot_pb2.JobDefinition:
         message.resource_keys.extend(sorted(texts.valid(key) for key in job.required_resource_keys))
     if job.partitions_def is not None:
         message.partitions.CopyFrom(partition_definitions.to_message(job.partitions_def))
+    conditions.fill(message, job.automation_condition, lambda: f"the job {job.name!r}")
     metadata.fill(message.metadata, job.metadata)
     return message
 
@@ -231,6 +236,8 @@ def _sensor(
     if sensor.asset_selection is not None:
         selected = sensor.asset_selection.resolve(defined.graph.selectable)
         message.asset_selection.extend(key_messages.to_messages(selected))
+    if isinstance(sensor, automation_sensors.AutomationConditionSensorDefinition):
+        conditions.fill_sensor(message, sensor, defined)
     metadata.fill(message.metadata, sensor.metadata)
     return message
 

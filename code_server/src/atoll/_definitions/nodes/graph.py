@@ -246,6 +246,7 @@ class GraphDefinition(node.NodeDefinition):
         input_values: Mapping[str, Any] | None = None,
         run_tags: Mapping[str, Any] | None = None,
         owners: Sequence[str] | None = None,
+        automation_condition: Any = None,
     ) -> Any:
         """Make a job that runs the graph.
 
@@ -265,6 +266,7 @@ class GraphDefinition(node.NodeDefinition):
             input_values: Values of the graph's inputs.
             run_tags: Labels of the runs alone.
             owners: Who answers for the job.
+            automation_condition: When the host is to run it by itself.
 
         Returns:
             The `JobDefinition`.
@@ -289,6 +291,7 @@ class GraphDefinition(node.NodeDefinition):
             input_values=input_values,
             run_tags=run_tags,
             owners=owners,
+            automation_condition=automation_condition,
         )
 
     def execute_in_process(

@@ -3,6 +3,7 @@
 isort:skip_file
 The snapshot of a code location: what it defines, without the code that does it."""
 
+import atoll.definitions.v1.conditions_pb2
 import atoll.definitions.v1.nodes_pb2
 import atoll.definitions.v1.partitions_pb2
 import atoll.definitions.v1.policies_pb2
@@ -38,6 +39,8 @@ class _SensorKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     """Due for each materialization of one asset."""
     SENSOR_KIND_MULTI_ASSET: _SensorKind.ValueType  # 3
     """Due when any of several assets was materialized."""
+    SENSOR_KIND_AUTOMATION_CONDITION: _SensorKind.ValueType  # 6
+    """Evaluates the automation conditions of assets, checks and jobs. The host does so by itself."""
 
 class SensorKind(_SensorKind, metaclass=_SensorKindEnumTypeWrapper):
     """SensorKind says what makes a sensor due."""
@@ -50,6 +53,8 @@ SENSOR_KIND_ASSET: SensorKind.ValueType  # 2
 """Due for each materialization of one asset."""
 SENSOR_KIND_MULTI_ASSET: SensorKind.ValueType  # 3
 """Due when any of several assets was materialized."""
+SENSOR_KIND_AUTOMATION_CONDITION: SensorKind.ValueType  # 6
+"""Evaluates the automation conditions of assets, checks and jobs. The host does so by itself."""
 global___SensorKind = SensorKind
 
 class _SensorStatus:
@@ -303,6 +308,7 @@ class AssetDefinition(google.protobuf.message.Message):
     OBSERVABLE_FIELD_NUMBER: builtins.int
     CAN_SUBSET_FIELD_NUMBER: builtins.int
     IS_VIRTUAL_FIELD_NUMBER: builtins.int
+    AUTOMATION_CONDITION_FIELD_NUMBER: builtins.int
     FRESHNESS_POLICY_FIELD_NUMBER: builtins.int
     description: builtins.str
     """What the asset is."""
@@ -361,6 +367,10 @@ class AssetDefinition(google.protobuf.message.Message):
         """How many partitions one run of a backfill takes; unset where nobody said."""
 
     @property
+    def automation_condition(self) -> atoll.definitions.v1.conditions_pb2.AutomationCondition:
+        """When the host is to execute the asset by itself; unset for never."""
+
+    @property
     def freshness_policy(self) -> atoll.definitions.v1.policies_pb2.FreshnessPolicy:
         """How old the asset may become; unset where nobody said."""
 
@@ -386,10 +396,11 @@ class AssetDefinition(google.protobuf.message.Message):
         observable: builtins.bool = ...,
         can_subset: builtins.bool = ...,
         is_virtual: builtins.bool = ...,
+        automation_condition: atoll.definitions.v1.conditions_pb2.AutomationCondition | None = ...,
         freshness_policy: atoll.definitions.v1.policies_pb2.FreshnessPolicy | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["backfill_policy", b"backfill_policy", "freshness_policy", b"freshness_policy", "key", b"key", "partitions", b"partitions", "source", b"source"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["backfill_policy", b"backfill_policy", "can_subset", b"can_subset", "code_version", b"code_version", "dependencies", b"dependencies", "description", b"description", "executable", b"executable", "freshness_policy", b"freshness_policy", "group_name", b"group_name", "io_manager_key", b"io_manager_key", "is_virtual", b"is_virtual", "key", b"key", "kinds", b"kinds", "metadata", b"metadata", "observable", b"observable", "op_name", b"op_name", "owners", b"owners", "partitions", b"partitions", "skippable", b"skippable", "source", b"source", "tags", b"tags"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["automation_condition", b"automation_condition", "backfill_policy", b"backfill_policy", "freshness_policy", b"freshness_policy", "key", b"key", "partitions", b"partitions", "source", b"source"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["automation_condition", b"automation_condition", "backfill_policy", b"backfill_policy", "can_subset", b"can_subset", "code_version", b"code_version", "dependencies", b"dependencies", "description", b"description", "executable", b"executable", "freshness_policy", b"freshness_policy", "group_name", b"group_name", "io_manager_key", b"io_manager_key", "is_virtual", b"is_virtual", "key", b"key", "kinds", b"kinds", "metadata", b"metadata", "observable", b"observable", "op_name", b"op_name", "owners", b"owners", "partitions", b"partitions", "skippable", b"skippable", "source", b"source", "tags", b"tags"]) -> None: ...
 
 global___AssetDefinition = AssetDefinition
 
@@ -426,6 +437,7 @@ class AssetCheckDefinition(google.protobuf.message.Message):
     EXECUTABLE_FIELD_NUMBER: builtins.int
     SOURCE_FIELD_NUMBER: builtins.int
     PARTITIONS_FIELD_NUMBER: builtins.int
+    AUTOMATION_CONDITION_FIELD_NUMBER: builtins.int
     description: builtins.str
     """What the check finds out."""
     blocking: builtins.bool
@@ -454,6 +466,10 @@ class AssetCheckDefinition(google.protobuf.message.Message):
     def partitions(self) -> atoll.definitions.v1.partitions_pb2.PartitionsDefinition:
         """The partitions that the check is evaluated for; unset for none."""
 
+    @property
+    def automation_condition(self) -> atoll.definitions.v1.conditions_pb2.AutomationCondition:
+        """When the host is to evaluate the check by itself; unset for never."""
+
     def __init__(
         self,
         *,
@@ -466,9 +482,10 @@ class AssetCheckDefinition(google.protobuf.message.Message):
         executable: builtins.bool = ...,
         source: global___SourcePosition | None = ...,
         partitions: atoll.definitions.v1.partitions_pb2.PartitionsDefinition | None = ...,
+        automation_condition: atoll.definitions.v1.conditions_pb2.AutomationCondition | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["key", b"key", "partitions", b"partitions", "source", b"source"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["additional_dependencies", b"additional_dependencies", "blocking", b"blocking", "description", b"description", "executable", b"executable", "key", b"key", "metadata", b"metadata", "op_name", b"op_name", "partitions", b"partitions", "source", b"source"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["automation_condition", b"automation_condition", "key", b"key", "partitions", b"partitions", "source", b"source"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["additional_dependencies", b"additional_dependencies", "automation_condition", b"automation_condition", "blocking", b"blocking", "description", b"description", "executable", b"executable", "key", b"key", "metadata", b"metadata", "op_name", b"op_name", "partitions", b"partitions", "source", b"source"]) -> None: ...
 
 global___AssetCheckDefinition = AssetCheckDefinition
 
@@ -597,6 +614,7 @@ class JobDefinition(google.protobuf.message.Message):
     RESOURCE_KEYS_FIELD_NUMBER: builtins.int
     EXECUTOR_NAME_FIELD_NUMBER: builtins.int
     PARTITIONED_CONFIG_FIELD_NUMBER: builtins.int
+    AUTOMATION_CONDITION_FIELD_NUMBER: builtins.int
     name: builtins.str
     """The name of the job, unique in the location."""
     description: builtins.str
@@ -649,6 +667,10 @@ class JobDefinition(google.protobuf.message.Message):
     def resource_keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The resources that runs of the job need, by key."""
 
+    @property
+    def automation_condition(self) -> atoll.definitions.v1.conditions_pb2.AutomationCondition:
+        """When the host is to run the job by itself; unset for never."""
+
     def __init__(
         self,
         *,
@@ -668,9 +690,10 @@ class JobDefinition(google.protobuf.message.Message):
         resource_keys: collections.abc.Iterable[builtins.str] | None = ...,
         executor_name: builtins.str = ...,
         partitioned_config: builtins.bool = ...,
+        automation_condition: atoll.definitions.v1.conditions_pb2.AutomationCondition | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["config_schema", b"config_schema", "default_config", b"default_config", "partitions", b"partitions"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["asset_keys", b"asset_keys", "check_keys", b"check_keys", "config_schema", b"config_schema", "default_config", b"default_config", "description", b"description", "executor_name", b"executor_name", "graph_name", b"graph_name", "implicit", b"implicit", "metadata", b"metadata", "name", b"name", "owners", b"owners", "partitioned_config", b"partitioned_config", "partitions", b"partitions", "resource_keys", b"resource_keys", "run_tags", b"run_tags", "tags", b"tags"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["automation_condition", b"automation_condition", "config_schema", b"config_schema", "default_config", b"default_config", "partitions", b"partitions"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["asset_keys", b"asset_keys", "automation_condition", b"automation_condition", "check_keys", b"check_keys", "config_schema", b"config_schema", "default_config", b"default_config", "description", b"description", "executor_name", b"executor_name", "graph_name", b"graph_name", "implicit", b"implicit", "metadata", b"metadata", "name", b"name", "owners", b"owners", "partitioned_config", b"partitioned_config", "partitions", b"partitions", "resource_keys", b"resource_keys", "run_tags", b"run_tags", "tags", b"tags"]) -> None: ...
 
 global___JobDefinition = JobDefinition
 
@@ -714,6 +737,22 @@ class SensorDefinition(google.protobuf.message.Message):
         def HasField(self, field_name: typing.Literal["value", b"value"]) -> builtins.bool: ...
         def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
 
+    @typing.final
+    class RunTagsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
     NAME_FIELD_NUMBER: builtins.int
     KIND_FIELD_NUMBER: builtins.int
     DESCRIPTION_FIELD_NUMBER: builtins.int
@@ -726,6 +765,11 @@ class SensorDefinition(google.protobuf.message.Message):
     METADATA_FIELD_NUMBER: builtins.int
     COALESCE_FIELD_NUMBER: builtins.int
     OWNERS_FIELD_NUMBER: builtins.int
+    AUTOMATION_TARGETS_FIELD_NUMBER: builtins.int
+    RUN_TAGS_FIELD_NUMBER: builtins.int
+    EMIT_BACKFILLS_FIELD_NUMBER: builtins.int
+    DEFAULT_CONDITION_FIELD_NUMBER: builtins.int
+    USE_USER_CODE_SERVER_FIELD_NUMBER: builtins.int
     name: builtins.str
     """The name of the sensor, unique in the location."""
     kind: global___SensorKind.ValueType
@@ -736,6 +780,10 @@ class SensorDefinition(google.protobuf.message.Message):
     """The status until somebody starts or stops the sensor."""
     coalesce: builtins.bool
     """Whether an asset sensor sees only the newest of several waiting materializations."""
+    emit_backfills: builtins.bool
+    """Whether an automation condition sensor may request several partitions of an asset as a backfill."""
+    use_user_code_server: builtins.bool
+    """Whether its code location evaluates it. Custom conditions are evaluated there in any case."""
     @property
     def job_names(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The jobs that the sensor may request. A run request must name one where there are several."""
@@ -764,6 +812,18 @@ class SensorDefinition(google.protobuf.message.Message):
     def owners(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Who answers for the sensor."""
 
+    @property
+    def automation_targets(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[atoll.definitions.v1.conditions_pb2.ConditionEntity]:
+        """The assets, checks and jobs whose conditions an automation condition sensor evaluates."""
+
+    @property
+    def run_tags(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Labels of the runs that an automation condition sensor requests."""
+
+    @property
+    def default_condition(self) -> atoll.definitions.v1.conditions_pb2.AutomationCondition:
+        """The condition of those of its targets that have none; unset for none."""
+
     def __init__(
         self,
         *,
@@ -779,9 +839,14 @@ class SensorDefinition(google.protobuf.message.Message):
         metadata: collections.abc.Mapping[builtins.str, atoll.definitions.v1.values_pb2.MetadataValue] | None = ...,
         coalesce: builtins.bool = ...,
         owners: collections.abc.Iterable[builtins.str] | None = ...,
+        automation_targets: collections.abc.Iterable[atoll.definitions.v1.conditions_pb2.ConditionEntity] | None = ...,
+        run_tags: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        emit_backfills: builtins.bool = ...,
+        default_condition: atoll.definitions.v1.conditions_pb2.AutomationCondition | None = ...,
+        use_user_code_server: builtins.bool = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["minimum_interval", b"minimum_interval"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["asset_selection", b"asset_selection", "coalesce", b"coalesce", "default_status", b"default_status", "description", b"description", "job_names", b"job_names", "kind", b"kind", "metadata", b"metadata", "minimum_interval", b"minimum_interval", "monitored_assets", b"monitored_assets", "name", b"name", "owners", b"owners", "tags", b"tags"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["default_condition", b"default_condition", "minimum_interval", b"minimum_interval"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["asset_selection", b"asset_selection", "automation_targets", b"automation_targets", "coalesce", b"coalesce", "default_condition", b"default_condition", "default_status", b"default_status", "description", b"description", "emit_backfills", b"emit_backfills", "job_names", b"job_names", "kind", b"kind", "metadata", b"metadata", "minimum_interval", b"minimum_interval", "monitored_assets", b"monitored_assets", "name", b"name", "owners", b"owners", "run_tags", b"run_tags", "tags", b"tags", "use_user_code_server", b"use_user_code_server"]) -> None: ...
 
 global___SensorDefinition = SensorDefinition
 
