@@ -64,6 +64,24 @@ async def test_the_same_request_returns_the_first_backfill(database: Database):
     assert len(await database.backfills.page(limit=10)) == 1
 
 
+@pytest.mark.parametrize("status", [each for each in STATUS if each.is_final])
+async def test_the_end_of_a_backfill_is_an_event(
+    database: Database, status: backfill_records.BackfillStatus
+):
+    made = await _backfill(database)
+    failure = support.failure("no disk")
+    await database.backfills.commit(_commit(made, failure=failure))
+    assert await support.stored(database) == []
+    await database.backfills.commit(_commit(made, expected_version=1, status=status))
+    (told,) = await support.stored(database)
+    ended = told.event.backfill_ended
+    assert (ended.backfill_id, ended.status) == (made.backfill_id, status.value)
+    assert (ended.title, ended.failure) == ("title", failure)
+    with pytest.raises(errors.StaleBackfill):
+        await database.backfills.commit(_commit(made, expected_version=1, status=status))
+    assert len(await support.stored(database)) == 1
+
+
 async def test_a_commit_queues_its_runs_with_their_events_in_order(database: Database):
     made = await _backfill(database)
     runs = [

@@ -72,7 +72,7 @@ UPDATE backfills SET version = version + 1, status = %s, progress = %b,
     failure = CASE WHEN %s THEN NULL ELSE coalesce(%b, failure) END, run_count = run_count + %s,
     update_time = clock_timestamp(), end_time = CASE WHEN %s THEN clock_timestamp() END
 WHERE backfill_id = %s AND version = %s
-RETURNING version
+RETURNING version, title, failure
 """
 _VERSION = "SELECT version FROM backfills WHERE backfill_id = %s"
 _REMEMBER = "INSERT INTO backfill_runs (run_id, backfill_id) SELECT unnest(%s::text[]), %s"
@@ -238,6 +238,8 @@ class BackfillStore:
                 raise await _stale(raw, commit)
             if commit.runs:
                 await self._queue(raw, commit)
+            elif commit.status.is_final:
+                await self._tell_end(raw, _end_of(commit, *row[1:]))
             else:
                 await raw.execute("COMMIT", prepare=False)
             return int(row[0])
@@ -280,6 +282,14 @@ class BackfillStore:
         writer.tell_status(_STATUS.QUEUED)
         await writer.commit(self._announcer)
 
+    async def _tell_end(self, raw: connections.RawConnection, event: events_pb2.Event) -> None:
+        """Write the event of a backfill's end, and commit."""
+        head = await log_writer.request_lock(raw)
+        writer = await log_writer.LogWriter.of(raw, head)
+        event.timestamp.FromDatetime(writer.now)
+        writer.add(event, "")
+        await writer.commit(self._announcer)
+
     async def _notify(self, raw: connections.RawConnection, backfill_id: str) -> None:
         hint = self._announcer.payload(backfill_id)
         await raw.execute(_NOTIFY, [notifications.BACKFILLS, hint], prepare=True)
@@ -311,6 +321,20 @@ def _values_of(commit: backfill_records.BackfillCommit) -> list[object]:
         commit.backfill_id,
         numeric.Int8(commit.expected_version),
     ]
+
+
+def _end_of(
+    commit: backfill_records.BackfillCommit, title: str, failure: bytes | None
+) -> events_pb2.Event:
+    """Return the event of a backfill's end."""
+    words = commit.status.value.lower().replace("_", ", ")
+    event = events_pb2.Event(message=f"Backfill {title} ended: {words}")
+    event.backfill_ended.backfill_id = commit.backfill_id
+    event.backfill_ended.status = commit.status.value
+    event.backfill_ended.title = title
+    if failure is not None:
+        event.backfill_ended.failure.ParseFromString(failure)
+    return event
 
 
 async def _stale(

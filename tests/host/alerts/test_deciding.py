@@ -167,6 +167,25 @@ def test_what_went_well_is_nothing_to_tell() -> None:
     assert occurring.of_freshness(stored, None, "") is None
 
 
+@pytest.mark.parametrize(
+    ("status", "is_told"),
+    [
+        ("COMPLETED_SUCCESS", False),
+        ("CANCELED", False),
+        ("COMPLETED_FAILED", True),
+        ("FAILED", True),
+    ],
+)
+def test_a_backfill_is_told_of_where_not_all_of_it_was_made(status: str, *, is_told: bool) -> None:
+    stored = events_pb2.StoredEvent()
+    stored.event.backfill_ended.status = status
+    stored.event.backfill_ended.title = "all of May"
+    occurrence = occurring.of_backfill(stored)
+    assert (occurrence is not None) is is_told
+    if occurrence is not None:
+        assert occurrence.values["backfill"] == "all of May"
+
+
 def test_a_worse_state_is_another_subject() -> None:
     subjects = set()
     for state in (events_pb2.FRESHNESS_STATE_WARN, events_pb2.FRESHNESS_STATE_FAIL):

@@ -142,6 +142,13 @@ _FRESHNESS: Final[Mapping[int, Severity]] = {
 }
 
 
+_BACKFILLS: Final[Mapping[str, Severity]] = {
+    "COMPLETED_SUCCESS": "good",
+    "COMPLETED_FAILED": "bad",
+    "FAILED": "bad",
+}
+
+
 def _freshness_severity(body: events_pb2.FreshnessStateChange) -> Severity:
     return _FRESHNESS.get(body.new_state, "plain")
 
@@ -149,6 +156,7 @@ def _freshness_severity(body: events_pb2.FreshnessStateChange) -> Severity:
 # How bad these are depends on what they say.
 _JUDGED: Final[Mapping[str, Callable[[Any], Severity]]] = {
     "asset_check_evaluation": _check_severity,
+    "backfill_ended": lambda body: _BACKFILLS.get(body.status, "plain"),
     "engine_event": _engine_severity,
     "freshness_state_change": _freshness_severity,
     "location_changed": _location_severity,
@@ -301,5 +309,6 @@ _WORDS: Final[Mapping[str, Callable[[Any], str]]] = {
     "asset_check_evaluation_planned": lambda body: f"Will evaluate check {_about(body)}",
     "asset_check_evaluation": _checked,
     "freshness_state_change": _freshness_changed,
+    "backfill_ended": lambda body: f"Backfill {body.title} ended: {body.status}",
     "location_changed": _location_changed,
 }

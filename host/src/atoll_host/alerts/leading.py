@@ -160,6 +160,8 @@ class Term:
                 return occurring.of_freshness(
                     stored, self._asset(path), "" if given is None else given[0]
                 )
+            case "backfill_ended":
+                return occurring.of_backfill(stored)
             case _:
                 return None
 

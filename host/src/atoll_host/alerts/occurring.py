@@ -21,9 +21,11 @@ KINDS = {
     rules.Trigger.RUN_FAILURE: "run_failed",
     rules.Trigger.CHECK_FAILED: "asset_check_evaluation",
     rules.Trigger.FRESHNESS: "freshness_state_change",
+    rules.Trigger.BACKFILL_FAILED: "backfill_ended",
 }
 """The event that each trigger looks for; the others look at states."""
 
+_FAILED_BACKFILLS = frozenset({"COMPLETED_FAILED", "FAILED"})
 _STATES = {events_pb2.FRESHNESS_STATE_WARN: "warn", events_pb2.FRESHNESS_STATE_FAIL: "fail"}
 
 
@@ -139,6 +141,25 @@ def of_freshness(
     )
 
 
+def of_backfill(stored: events_pb2.StoredEvent) -> Occurrence | None:
+    """Return what the end of a backfill is to rules, None for one that did well or was canceled."""
+    told = stored.event.backfill_ended
+    if told.status not in _FAILED_BACKFILLS:
+        return None
+    return Occurrence(
+        trigger=rules.Trigger.BACKFILL_FAILED,
+        subject=f"backfill:{told.backfill_id}",
+        at=_moment(stored),
+        values={
+            "backfill": told.title,
+            "backfill_id": told.backfill_id,
+            "state": told.status,
+            "message": _told(told.failure) or stored.event.message,
+        },
+        event_id=stored.id,
+    )
+
+
 def of_location(
     view: registries.LocationView, now: dt.datetime, watched_since: dt.datetime
 ) -> Occurrence | None:
@@ -209,6 +230,8 @@ def example(trigger: rules.Trigger, now: dt.datetime) -> Occurrence:
         "asset": "example/asset",
         "check": "example_check",
         "sensor": "example_sensor",
+        "backfill": "example_backfill",
+        "backfill_id": "00000000-0000-0000-0000-000000000000",
         "state": "FAIL",
         "severity": "error",
         "message": "This is a test: nothing happened.",

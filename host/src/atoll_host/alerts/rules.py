@@ -41,6 +41,7 @@ class Trigger(enum.StrEnum):
     LOCATION_AWAY = "location_away"
     SENSOR_FAILING = "sensor_failing"
     SCHEDULE_FAILING = "schedule_failing"
+    BACKFILL_FAILED = "backfill_failed"
 
 
 class _Part(pydantic.BaseModel):
@@ -131,6 +132,10 @@ _DEFAULTS: dict[Trigger, tuple[str, str]] = {
     Trigger.SCHEDULE_FAILING: (
         "Schedule $sensor of $location fails",
         "Schedule $sensor of location $location: $message",
+    ),
+    Trigger.BACKFILL_FAILED: (
+        "Backfill $backfill failed",
+        "Backfill $backfill ($backfill_id) ended as $state.\n\n$message",
     ),
 }
 _ASSETS = frozenset({Trigger.CHECK_FAILED, Trigger.FRESHNESS})

@@ -20,7 +20,9 @@ VARIABLES = {
     "asset": "the asset",
     "check": "the check of the asset",
     "sensor": "the sensor or schedule",
-    "state": "the state of freshness, or of the location",
+    "backfill": "what the backfill is for",
+    "backfill_id": "the backfill",
+    "state": "the state of freshness, of the location or of the backfill",
     "severity": "how bad a failed check is",
     "message": "what went wrong, in words",
 }

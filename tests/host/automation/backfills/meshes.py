@@ -13,7 +13,6 @@ from atoll.events.v1 import events_pb2
 from atoll_host.api import backfilling
 from atoll_host.automation.backfills import leading, targets
 from atoll_host.automation.backfills import settings as backfill_settings
-from atoll_host.locations import graph
 from atoll_storage import backfill_records, database, records
 from tests.host.runs import simulated
 
@@ -62,25 +61,6 @@ def snapshot(
     return snapshot_pb2.LocationSnapshot(assets=assets, jobs=[implicit, *jobs])
 
 
-class Locations(simulated.Locations):
-    """Simulated locations whose assets make a graph."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._graph: tuple[object, graph.AssetGraph] = (None, graph.AssetGraph({}, {}))
-
-    def graph(self) -> graph.AssetGraph:
-        known = {
-            name: view.definitions
-            for name, view in self.locations().items()
-            if view.definitions is not None
-        }
-        if self._graph[0] != known:
-            owners = {path: name for name, each in known.items() for path in each.executable}
-            self._graph = (known, graph.AssetGraph(known, owners))
-        return self._graph[1]
-
-
 @dataclasses.dataclass
 class World:
     """A mesh, and what the tests of backfills ask of it.
@@ -90,7 +70,7 @@ class World:
     """
 
     mesh: simulated.Mesh
-    locations: Locations
+    locations: simulated.Locations
     settings: backfill_settings.BackfillSettings = dataclasses.field(
         default_factory=backfill_settings.BackfillSettings
     )
@@ -247,4 +227,4 @@ async def world_of(store: database.Database, **settings: int) -> AsyncIterator[W
     """Make a world whose signals are fed by Postgres."""
     async with simulated.mesh_of(store) as mesh:
         bounds = backfill_settings.BackfillSettings(**settings)
-        yield World(mesh, Locations(), bounds)
+        yield World(mesh, simulated.Locations(), bounds)

@@ -198,6 +198,7 @@ class Event(google.protobuf.message.Message):
     HOOK_ERRORED_FIELD_NUMBER: builtins.int
     HOOK_SKIPPED_FIELD_NUMBER: builtins.int
     FRESHNESS_STATE_CHANGE_FIELD_NUMBER: builtins.int
+    BACKFILL_ENDED_FIELD_NUMBER: builtins.int
     run_id: builtins.str
     """The run that the event belongs to; empty for events outside a run."""
     seq: builtins.int
@@ -360,6 +361,10 @@ class Event(google.protobuf.message.Message):
     def freshness_state_change(self) -> global___FreshnessStateChange:
         """An asset became fresh, or old, by its policy."""
 
+    @property
+    def backfill_ended(self) -> global___BackfillEnded:
+        """A backfill came to its end."""
+
     def __init__(
         self,
         *,
@@ -406,10 +411,11 @@ class Event(google.protobuf.message.Message):
         hook_errored: global___HookCalled | None = ...,
         hook_skipped: global___HookCalled | None = ...,
         freshness_state_change: global___FreshnessStateChange | None = ...,
+        backfill_ended: global___BackfillEnded | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["asset_check_evaluation", b"asset_check_evaluation", "asset_check_evaluation_planned", b"asset_check_evaluation_planned", "asset_failed_to_materialize", b"asset_failed_to_materialize", "asset_materialization", b"asset_materialization", "asset_materialization_planned", b"asset_materialization_planned", "asset_observation", b"asset_observation", "body", b"body", "engine_event", b"engine_event", "freshness_state_change", b"freshness_state_change", "handled_output", b"handled_output", "hook_completed", b"hook_completed", "hook_errored", b"hook_errored", "hook_skipped", b"hook_skipped", "loaded_input", b"loaded_input", "location_changed", b"location_changed", "log_message", b"log_message", "logs_captured", b"logs_captured", "resource_init_failed", b"resource_init_failed", "resource_init_started", b"resource_init_started", "resource_init_succeeded", b"resource_init_succeeded", "run_canceled", b"run_canceled", "run_canceling", b"run_canceling", "run_enqueued", b"run_enqueued", "run_failed", b"run_failed", "run_started", b"run_started", "run_starting", b"run_starting", "run_succeeded", b"run_succeeded", "step_expectation_result", b"step_expectation_result", "step_failed", b"step_failed", "step_input", b"step_input", "step_output", b"step_output", "step_restarted", b"step_restarted", "step_skipped", b"step_skipped", "step_started", b"step_started", "step_succeeded", b"step_succeeded", "step_up_for_retry", b"step_up_for_retry", "step_worker_started", b"step_worker_started", "step_worker_starting", b"step_worker_starting", "timestamp", b"timestamp"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["asset_check_evaluation", b"asset_check_evaluation", "asset_check_evaluation_planned", b"asset_check_evaluation_planned", "asset_failed_to_materialize", b"asset_failed_to_materialize", "asset_materialization", b"asset_materialization", "asset_materialization_planned", b"asset_materialization_planned", "asset_observation", b"asset_observation", "body", b"body", "engine_event", b"engine_event", "freshness_state_change", b"freshness_state_change", "handled_output", b"handled_output", "hook_completed", b"hook_completed", "hook_errored", b"hook_errored", "hook_skipped", b"hook_skipped", "job_name", b"job_name", "loaded_input", b"loaded_input", "location_changed", b"location_changed", "log_message", b"log_message", "logs_captured", b"logs_captured", "message", b"message", "resource_init_failed", b"resource_init_failed", "resource_init_started", b"resource_init_started", "resource_init_succeeded", b"resource_init_succeeded", "run_canceled", b"run_canceled", "run_canceling", b"run_canceling", "run_enqueued", b"run_enqueued", "run_failed", b"run_failed", "run_id", b"run_id", "run_started", b"run_started", "run_starting", b"run_starting", "run_succeeded", b"run_succeeded", "seq", b"seq", "step_expectation_result", b"step_expectation_result", "step_failed", b"step_failed", "step_input", b"step_input", "step_key", b"step_key", "step_output", b"step_output", "step_restarted", b"step_restarted", "step_skipped", b"step_skipped", "step_started", b"step_started", "step_succeeded", b"step_succeeded", "step_up_for_retry", b"step_up_for_retry", "step_worker_started", b"step_worker_started", "step_worker_starting", b"step_worker_starting", "timestamp", b"timestamp"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["body", b"body"]) -> typing.Literal["run_enqueued", "run_starting", "run_started", "run_succeeded", "run_failed", "run_canceling", "run_canceled", "step_started", "step_output", "step_succeeded", "step_failed", "step_skipped", "handled_output", "loaded_input", "logs_captured", "step_input", "step_up_for_retry", "asset_materialization_planned", "asset_materialization", "asset_observation", "asset_failed_to_materialize", "asset_check_evaluation_planned", "asset_check_evaluation", "log_message", "engine_event", "location_changed", "step_restarted", "step_worker_starting", "step_worker_started", "step_expectation_result", "resource_init_started", "resource_init_succeeded", "resource_init_failed", "hook_completed", "hook_errored", "hook_skipped", "freshness_state_change"] | None: ...
+    def HasField(self, field_name: typing.Literal["asset_check_evaluation", b"asset_check_evaluation", "asset_check_evaluation_planned", b"asset_check_evaluation_planned", "asset_failed_to_materialize", b"asset_failed_to_materialize", "asset_materialization", b"asset_materialization", "asset_materialization_planned", b"asset_materialization_planned", "asset_observation", b"asset_observation", "backfill_ended", b"backfill_ended", "body", b"body", "engine_event", b"engine_event", "freshness_state_change", b"freshness_state_change", "handled_output", b"handled_output", "hook_completed", b"hook_completed", "hook_errored", b"hook_errored", "hook_skipped", b"hook_skipped", "loaded_input", b"loaded_input", "location_changed", b"location_changed", "log_message", b"log_message", "logs_captured", b"logs_captured", "resource_init_failed", b"resource_init_failed", "resource_init_started", b"resource_init_started", "resource_init_succeeded", b"resource_init_succeeded", "run_canceled", b"run_canceled", "run_canceling", b"run_canceling", "run_enqueued", b"run_enqueued", "run_failed", b"run_failed", "run_started", b"run_started", "run_starting", b"run_starting", "run_succeeded", b"run_succeeded", "step_expectation_result", b"step_expectation_result", "step_failed", b"step_failed", "step_input", b"step_input", "step_output", b"step_output", "step_restarted", b"step_restarted", "step_skipped", b"step_skipped", "step_started", b"step_started", "step_succeeded", b"step_succeeded", "step_up_for_retry", b"step_up_for_retry", "step_worker_started", b"step_worker_started", "step_worker_starting", b"step_worker_starting", "timestamp", b"timestamp"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["asset_check_evaluation", b"asset_check_evaluation", "asset_check_evaluation_planned", b"asset_check_evaluation_planned", "asset_failed_to_materialize", b"asset_failed_to_materialize", "asset_materialization", b"asset_materialization", "asset_materialization_planned", b"asset_materialization_planned", "asset_observation", b"asset_observation", "backfill_ended", b"backfill_ended", "body", b"body", "engine_event", b"engine_event", "freshness_state_change", b"freshness_state_change", "handled_output", b"handled_output", "hook_completed", b"hook_completed", "hook_errored", b"hook_errored", "hook_skipped", b"hook_skipped", "job_name", b"job_name", "loaded_input", b"loaded_input", "location_changed", b"location_changed", "log_message", b"log_message", "logs_captured", b"logs_captured", "message", b"message", "resource_init_failed", b"resource_init_failed", "resource_init_started", b"resource_init_started", "resource_init_succeeded", b"resource_init_succeeded", "run_canceled", b"run_canceled", "run_canceling", b"run_canceling", "run_enqueued", b"run_enqueued", "run_failed", b"run_failed", "run_id", b"run_id", "run_started", b"run_started", "run_starting", b"run_starting", "run_succeeded", b"run_succeeded", "seq", b"seq", "step_expectation_result", b"step_expectation_result", "step_failed", b"step_failed", "step_input", b"step_input", "step_key", b"step_key", "step_output", b"step_output", "step_restarted", b"step_restarted", "step_skipped", b"step_skipped", "step_started", b"step_started", "step_succeeded", b"step_succeeded", "step_up_for_retry", b"step_up_for_retry", "step_worker_started", b"step_worker_started", "step_worker_starting", b"step_worker_starting", "timestamp", b"timestamp"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["body", b"body"]) -> typing.Literal["run_enqueued", "run_starting", "run_started", "run_succeeded", "run_failed", "run_canceling", "run_canceled", "step_started", "step_output", "step_succeeded", "step_failed", "step_skipped", "handled_output", "loaded_input", "logs_captured", "step_input", "step_up_for_retry", "asset_materialization_planned", "asset_materialization", "asset_observation", "asset_failed_to_materialize", "asset_check_evaluation_planned", "asset_check_evaluation", "log_message", "engine_event", "location_changed", "step_restarted", "step_worker_starting", "step_worker_started", "step_expectation_result", "resource_init_started", "resource_init_succeeded", "resource_init_failed", "hook_completed", "hook_errored", "hook_skipped", "freshness_state_change", "backfill_ended"] | None: ...
 
 global___Event = Event
 
@@ -1533,6 +1539,39 @@ class LocationChanged(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["build_id", b"build_id", "load_failure", b"load_failure", "location_name", b"location_name", "state", b"state"]) -> None: ...
 
 global___LocationChanged = LocationChanged
+
+@typing.final
+class BackfillEnded(google.protobuf.message.Message):
+    """BackfillEnded tells that a backfill came to its end. One that is tried again ends again."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    BACKFILL_ID_FIELD_NUMBER: builtins.int
+    STATUS_FIELD_NUMBER: builtins.int
+    TITLE_FIELD_NUMBER: builtins.int
+    FAILURE_FIELD_NUMBER: builtins.int
+    backfill_id: builtins.str
+    """The backfill."""
+    status: builtins.str
+    """The state that it ended in, by the name of api.v1.BackfillStatus without prefix."""
+    title: builtins.str
+    """What it is for, in words."""
+    @property
+    def failure(self) -> atoll.definitions.v1.values_pb2.Failure:
+        """What went wrong; unset where nothing did."""
+
+    def __init__(
+        self,
+        *,
+        backfill_id: builtins.str = ...,
+        status: builtins.str = ...,
+        title: builtins.str = ...,
+        failure: atoll.definitions.v1.values_pb2.Failure | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["failure", b"failure"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["backfill_id", b"backfill_id", "failure", b"failure", "status", b"status", "title", b"title"]) -> None: ...
+
+global___BackfillEnded = BackfillEnded
 
 @typing.final
 class FreshnessStateChange(google.protobuf.message.Message):
