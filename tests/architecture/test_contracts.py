@@ -30,6 +30,8 @@ BYTES_ALLOWED = {
     "atoll.mesh.v1.AppendOutputRequest.data",
     "atoll.api.v1.GetRunOutputResponse.data",
     "atoll.process.v1.Loaded.snapshot",
+    # The body of a request of somebody else; its content type is among the headers.
+    "atoll.location.v1.WebhookDelivery.body",
 }
 # What a second call does, for every rpc that changes something. A new rpc needs a decision here.
 REPEATABLE = {
@@ -45,6 +47,8 @@ REPEATABLE = {
     "atoll.api.v1.RetentionService.RunRetention": "one more sweep",
     "atoll.api.v1.RunsService.CancelRun": "changes nothing",
     "atoll.api.v1.RunsService.LaunchRun": "request id",
+    "atoll.api.v1.SensorsService.CreateWebhookSecret": "another secret",
+    "atoll.api.v1.SensorsService.ResetSensorCursor": "resets once more",
     "atoll.api.v1.SensorsService.StartSensor": "changes nothing",
     "atoll.api.v1.SensorsService.StopSensor": "changes nothing",
     "atoll.location.v1.CodeLocationService.CancelRun": "changes nothing",

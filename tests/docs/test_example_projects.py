@@ -27,6 +27,7 @@ TESTED_BY = {
     "quality_checks": "tests/docs/test_example_projects.py",
     "quickstart": "tests/e2e/test_dev_runs_a_project.py",
     "schedules": "tests/docs/test_example_projects.py",
+    "sensors": "tests/e2e/test_sensors_of_the_example.py",
     "testing_a_location": "tests/docs/test_example_projects.py",
 }
 

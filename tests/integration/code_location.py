@@ -126,6 +126,9 @@ class CodeLocation(location_pb2_grpc.CodeLocationServiceServicer):
         self.knows_schedules = True
         self.scheduled: asyncio.Queue[location_pb2.EvaluateScheduleRequest] = asyncio.Queue()
         self.refuse_definitions = False
+        # What sensors answer next; once there is nothing left they ask for a run of their event.
+        self.answers: list[location_pb2.EvaluateSensorResponse] = []
+        self.evaluations: list[location_pb2.EvaluateSensorRequest] = []
         self.reloads_to: snapshot_pb2.LocationSnapshot | None = None
         self.epoch = 0
         self.said: asyncio.Queue[mesh_pb2.SessionResponse | grpc.aio.AioRpcError | None] = (
@@ -307,9 +310,18 @@ class CodeLocation(location_pb2_grpc.CodeLocationServiceServicer):
             yield location_pb2.StreamDefinitionsResponse(chunk=encoded[start : start + CHUNK_BYTES])
 
     async def EvaluateSensor(self, request, context):  # noqa: N802
+        self.evaluations.append(request)
+        if self.answers:
+            answer = self.answers.pop(0)
+            answer.build_id = self.build_id
+            return answer
         return location_pb2.EvaluateSensorResponse(
             build_id=self.build_id,
-            run_requests=[location_pb2.RunRequest(run_key=str(request.triggering_event.id))],
+            run_requests=[
+                location_pb2.RunRequest(
+                    run_key=request.webhook_delivery.delivery_id or str(request.triggering_event.id)
+                )
+            ],
         )
 
     async def EvaluateSchedule(self, request, context):  # noqa: N802

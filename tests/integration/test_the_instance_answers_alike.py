@@ -374,3 +374,13 @@ def test_backfills_are_none_until_a_host_is_asked_for_some(world):
     assert instance.get_backfills_count() == 0
     with pytest.raises(dg.UnsupportedParameterError):
         instance.get_backfills(filters="all")
+
+
+def test_what_locations_define_of_assets(world):
+    found = world.instance.get_asset_specs([SALES, dg.AssetKey("nowhere")])
+    if isinstance(world, worlds.InMemory):
+        assert found == {}
+        return
+    assert set(found) == {SALES}
+    assert found[SALES].partitions_def is None
+    assert world.instance.get_asset_specs([]) == {}

@@ -63,9 +63,11 @@ async def test_what_was_stored_is_told_at_once(database: Database):
     told: list[records.Stored] = []
     database.on_stored(told.append)
     run = await support.started_run(database)
+    status, change = records.RunStatus, records.RunChange
+    queued, starting = change(status.QUEUED, "a", "job"), change(status.STARTING, "a", "job")
     assert told == [
-        records.Stored(0, 1, (), frozenset({records.RunStatus.QUEUED})),
-        records.Stored(1, 2, (), frozenset({records.RunStatus.STARTING})),
+        records.Stored(0, 1, (), frozenset({status.QUEUED}), ((1, queued),)),
+        records.Stored(1, 2, (), frozenset({status.STARTING}), ((2, starting),)),
     ]
     told.clear()
     events = [
@@ -77,8 +79,9 @@ async def test_what_was_stored_is_told_at_once(database: Database):
     for _ in range(2):
         await database.events.append([support.batch(events)])
     made = ((4, ("x", "y")), (5, ("z",)))
+    started, ended = change(status.STARTED, "a", "job"), change(status.SUCCESS, "a", "job")
     assert told == [
-        records.Stored(2, 6, made, frozenset({records.RunStatus.SUCCESS})),
+        records.Stored(2, 6, made, frozenset({status.SUCCESS}), ((3, started), (6, ended))),
         records.Stored(6, 6),  # a repeat
     ]
 

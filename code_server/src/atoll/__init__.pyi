@@ -161,6 +161,10 @@ from atoll._definitions.job_config import (
 from atoll._definitions.job_decorator import (
     job as job,
 )
+from atoll._definitions.job_selectors import (
+    CodeLocationSelector as CodeLocationSelector,
+    JobSelector as JobSelector,
+)
 from atoll._definitions.jobs import (
     JobDefinition as JobDefinition,
     define_asset_job as define_asset_job,
@@ -318,6 +322,11 @@ from atoll._definitions.run_requests import (
     SensorReturnTypesUnion as SensorReturnTypesUnion,
     SkipReason as SkipReason,
 )
+from atoll._definitions.run_status_sensors import (
+    RunStatusSensorDefinition as RunStatusSensorDefinition,
+    run_failure_sensor as run_failure_sensor,
+    run_status_sensor as run_status_sensor,
+)
 from atoll._definitions.runs import (
     Run as Run,
     RunRecord as RunRecord,
@@ -393,6 +402,11 @@ from atoll._definitions.value_types.pandera_schemas import (
 from atoll._definitions.value_types.registration import (
     make_python_type_usable_as_type as make_python_type_usable_as_type,
     usable_as_type as usable_as_type,
+)
+from atoll._definitions.webhook_sensors import (
+    WebhookRequest as WebhookRequest,
+    WebhookSensorDefinition as WebhookSensorDefinition,
+    webhook_sensor as webhook_sensor,
 )
 from atoll._definitions_decorator import (
     definitions as definitions,
@@ -502,6 +516,11 @@ from atoll._execution.resource_contexts import (
     build_init_resource_context as build_init_resource_context,
     build_resources as build_resources,
     with_resources as with_resources,
+)
+from atoll._execution.run_status_contexts import (
+    RunFailureSensorContext as RunFailureSensorContext,
+    RunStatusSensorContext as RunStatusSensorContext,
+    build_run_status_sensor_context as build_run_status_sensor_context,
 )
 from atoll._execution.schedule_contexts import (
     ScheduleEvaluationContext as ScheduleEvaluationContext,

@@ -61,6 +61,7 @@ _NAMES = {
     "atoll._definitions.in_process": ("ExecuteInProcessResult"),
     "atoll._definitions.job_config": ("validate_run_config"),
     "atoll._definitions.job_decorator": ("job"),
+    "atoll._definitions.job_selectors": ("CodeLocationSelector JobSelector"),
     "atoll._definitions.jobs": ("JobDefinition define_asset_job"),
     "atoll._definitions.keys": ("AssetCheckKey AssetJobKey AssetKey AssetOrCheckKey"),
     "atoll._definitions.loading.asset_checks": (
@@ -126,6 +127,9 @@ _NAMES = {
     "atoll._definitions.run_requests": (
         "RunRequest SensorResult SensorReturnTypesUnion SkipReason"
     ),
+    "atoll._definitions.run_status_sensors": (
+        "RunStatusSensorDefinition run_failure_sensor run_status_sensor"
+    ),
     "atoll._definitions.runs": ("Run RunRecord RunStatus RunsFilter"),
     "atoll._definitions.schedule_decorator": ("schedule"),
     "atoll._definitions.schedules": ("DefaultScheduleStatus ScheduleDefinition"),
@@ -149,6 +153,7 @@ _NAMES = {
     "atoll._definitions.value_types.registration": (
         "make_python_type_usable_as_type usable_as_type"
     ),
+    "atoll._definitions.webhook_sensors": ("WebhookRequest WebhookSensorDefinition webhook_sensor"),
     "atoll._execution.asset_values": ("AssetValueLoader"),
     "atoll._execution.automation_evaluation": (
         "EvaluateAutomationConditionsResult evaluate_automation_conditions"
@@ -199,6 +204,9 @@ _NAMES = {
     ),
     "atoll._execution.resource_contexts": (
         "build_init_resource_context build_resources with_resources"
+    ),
+    "atoll._execution.run_status_contexts": (
+        "RunFailureSensorContext RunStatusSensorContext build_run_status_sensor_context"
     ),
     "atoll._execution.schedule_contexts": ("ScheduleEvaluationContext build_schedule_context"),
     "atoll._execution.sensor_contexts": ("SensorEvaluationContext build_sensor_context"),

@@ -30,9 +30,10 @@ class Changes(services.Loop):
         events: Set after events were appended to the log.
         runs: Set after runs were queued or ended: there may be something to hand over.
         cancels: Set after runs were asked to stop.
-        sensors: Set after a sensor was started or stopped.
+        sensors: Set after a sensor was started, stopped or reset.
         schedules: Set after a schedule was started or stopped.
         backfills: Set after a backfill was made, steered or went on.
+        webhooks: Set after a delivery for a webhook sensor was stored.
         locations: Set after a code server registered, changed or went away.
         newest_event_id: The highest event id heard of: at least this much is in the log.
     """
@@ -40,7 +41,7 @@ class Changes(services.Loop):
     def __init__(self, store: database.Database) -> None:
         super().__init__("changes", expected=(storage_errors.StorageUnavailable,))
         self._store = store
-        self._tails: weakref.WeakSet[tails.Tail] = weakref.WeakSet()
+        self._tails: weakref.WeakSet[tails.Tail | tails.RunTail] = weakref.WeakSet()
         self.events = signals.Broadcast()
         self.runs = signals.Broadcast()
         self.cancels = signals.Broadcast()
@@ -48,11 +49,18 @@ class Changes(services.Loop):
         self.schedules = signals.Broadcast()
         self.backfills = signals.Broadcast()
         self.locations = signals.Broadcast()
+        self.webhooks = signals.Broadcast()
         self.newest_event_id = 0
 
     def tail(self) -> tails.Tail:
         """Return what a follower of materializations need not read; keep it while it is wanted."""
         tail = tails.Tail()
+        self._tails.add(tail)
+        return tail
+
+    def run_tail(self) -> tails.RunTail:
+        """Return what a follower of changes of runs need not read; keep it while it is wanted."""
+        tail = tails.RunTail()
         self._tails.add(tail)
         return tail
 
@@ -86,6 +94,7 @@ class Changes(services.Loop):
             notifications.SCHEDULES,
             notifications.BACKFILLS,
             notifications.LOCATIONS,
+            notifications.WEBHOOKS,
         )
         async with self._store.notifications(*channels) as stream:
             self._poke_all()  # what happened while nobody listened
@@ -108,6 +117,8 @@ class Changes(services.Loop):
                 self.backfills.set()
             case notifications.LOCATIONS:
                 self.locations.set()
+            case notifications.WEBHOOKS:
+                self.webhooks.set()
             case _:  # the connection was lost for a while
                 self._poke_all()
 
@@ -134,3 +145,4 @@ class Changes(services.Loop):
             self.locations,
         ):
             broadcast.set()
+        self.webhooks.set()

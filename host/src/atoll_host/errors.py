@@ -10,7 +10,7 @@ The tree; `servicers.serving` holds the one table that turns it into gRPC status
     │   └── InvalidPageToken     a page token that the host did not make for this call
     ├── NotFound                 what the request names is not there
     │   ├── UnknownLocation, UnknownJob, UnknownAsset, UnknownCheck, UnknownSensor,
-    │   │   UnknownSchedule, UnknownRun, UnknownBackfill
+    │   │   UnknownSchedule, UnknownTick, UnknownRun, UnknownBackfill
     ├── RequestIdReused          a request id came back with another request
     ├── EventsCompacted          the events that a watch would resume with are pruned
     ├── PolicyForbids            the host's policy does not allow it
@@ -151,6 +151,19 @@ class UnknownBackfill(NotFound):
     def __init__(self, backfill_id: str) -> None:
         super().__init__(f"There is no backfill {backfill_id!r}. List the backfills.")
         self.backfill_id = backfill_id
+
+
+class UnknownTick(NotFound):
+    """The sensor has no evaluation of that id."""
+
+    def __init__(self, tick_id: str, location_name: str, sensor_name: str) -> None:
+        super().__init__(
+            f"Sensor {sensor_name!r} of location {location_name!r} has no tick {tick_id!r}. List "
+            "its ticks."
+        )
+        self.tick_id = tick_id
+        self.location_name = location_name
+        self.sensor_name = sensor_name
 
 
 class RequestIdReused(HostError):

@@ -31,8 +31,8 @@ from atoll_host.automation.backfills import leading as backfill_terms
 from atoll_host.automation.freshness import leading as freshness_terms
 from atoll_host.automation.schedules import leading as schedule_terms
 from atoll_host.automation.sensors import leading as sensor_terms
+from atoll_host.instance import asset_definitions, dynamic_partitions, queries, reporting
 from atoll_host.instance import backfills as instance_backfills
-from atoll_host.instance import dynamic_partitions, queries, reporting
 from atoll_host.instance import freshness as instance_freshness
 from atoll_host.instance import runs as instance_runs
 from atoll_host.intake import appending
@@ -59,6 +59,7 @@ from atoll_host.servicers import (
     sensors,
     serving,
 )
+from atoll_host.webhooks import listening, receiving
 from atoll_storage import database, records
 
 _log = logging.getLogger(__name__)
@@ -195,6 +196,7 @@ class Parts:
         self.sweeper = sweeping.Sweeper(store, self.registry, clock, settings.retention)
         self.dispatcher = dispatching.Dispatcher(store, clock, self._terms(settings, clock))
         self.registry.on_registered(self.run_watcher.registered)
+        self.webhooks = self._webhook_listener(settings, clock)
         self.server = serving.server(
             settings.listen,
             version=version,
@@ -209,6 +211,7 @@ class Parts:
             self.launcher,
             self.run_watcher,
             self.dispatcher,
+            self.webhooks,
             _Serving(self.server),
         )
 
@@ -231,7 +234,9 @@ class Parts:
                 self.sweeper, clock, every_s=settings.retention.sweep_every_s
             ),
             "sensors": lambda: sensor_terms.Term(
-                sensors_around, tick_timeout_s=settings.tick_timeout_s
+                sensors_around,
+                tick_timeout_s=settings.tick_timeout_s,
+                policy=settings.policy,
             ),
             "schedules": lambda: schedule_terms.Term(
                 schedules_around,
@@ -240,6 +245,14 @@ class Parts:
             ),
             "backfills": lambda: backfill_terms.Term(backfills_around, settings.backfills),
         }
+
+    def _webhook_listener(
+        self, settings: host_settings.Settings, clock: clocks.Clock
+    ) -> listening.Listener:
+        receiver = receiving.Receiver(
+            self.store.webhooks, self.registry, self.changes, clock, settings.webhooks
+        )
+        return listening.Listener(receiver, settings.webhooks)
 
     def _servicers(
         self, settings: host_settings.Settings, clock: clocks.Clock
@@ -258,6 +271,7 @@ class Parts:
             ),
             backfills=instance_backfills.BackfillQueries(store.backfills),
             freshness=instance_freshness.FreshnessQueries(store.freshness),
+            definitions=asset_definitions.AssetDefinitions(self.registry.graph),
         )
         return serving.Servicers(
             mesh=mesh.MeshServicer(self.sessions, self.intake, store.outputs),
@@ -266,7 +280,9 @@ class Parts:
             assets=assets.AssetsServicer(self.registry, store.events),
             checks=checks.ChecksServicer(self.registry, store.checks),
             runs=runs.RunsServicer(store, self.registry, settings),
-            sensors=sensors.SensorsServicer(store.sensors, self.registry, self.changes),
+            sensors=sensors.SensorsServicer(
+                store, self.registry, self.changes, lambda: self.webhooks.address
+            ),
             schedules=schedules.SchedulesServicer(
                 store.schedules, self.registry, self.changes, clock
             ),

@@ -17,6 +17,8 @@ from atoll_host.alerts import rules
 from atoll_host.automation.backfills import settings as backfill_settings
 from atoll_host.automation.schedules import settings as schedule_settings
 from atoll_host.retention import ages
+from atoll_host.runs import policy_settings
+from atoll_host.webhooks import webhook_settings
 
 DATABASE_URL_VARIABLE = "ATOLL_DATABASE_URL"
 DEFAULT_LISTEN = "127.0.0.1:4700"
@@ -42,6 +44,8 @@ class Settings:
         backfills: The bounds of backfills.
         retention: For how long each kind of thing is kept.
         alerts: What to tell people, and how.
+        policy: What locations may ask of each other.
+        webhooks: Where and how webhooks are taken.
     """
 
     listen: str = DEFAULT_LISTEN
@@ -62,6 +66,8 @@ class Settings:
     )
     retention: ages.RetentionSettings = dataclasses.field(default_factory=ages.RetentionSettings)
     alerts: rules.AlertSettings = dataclasses.field(default_factory=rules.AlertSettings)
+    policy: policy_settings.PolicySettings = policy_settings.DEFAULT
+    webhooks: webhook_settings.WebhookSettings = webhook_settings.DEFAULT
 
     def __post_init__(self) -> None:
         """Check every value.

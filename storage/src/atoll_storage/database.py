@@ -35,6 +35,7 @@ from atoll_storage import (
     run_store,
     schedule_store,
     sensor_store,
+    webhook_store,
 )
 
 
@@ -55,6 +56,7 @@ class Database:
         freshness: How fresh assets are.
         retention: Takes out what may go.
         alerts: What the rules for alerts found.
+        webhooks: Secrets of webhook sensors, and deliveries that wait for them.
     """
 
     def __init__(self, url: sa.URL, engine: sa_asyncio.AsyncEngine) -> None:
@@ -72,6 +74,7 @@ class Database:
         self.alerts = alert_store.AlertStore(engine)
         self.retention = retention_store.RetentionStore(engine)
         self.freshness = freshness_store.FreshnessStore(engine, self._announcer)
+        self.webhooks = webhook_store.WebhookStore(engine, self._announcer)
         self._url = url
         self._engine = engine
 

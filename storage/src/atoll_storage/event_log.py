@@ -4,6 +4,7 @@ Called by the host's intake, dispatcher and watches. What is appended goes throu
 servers) or `log_writer` (the host itself). What must not come in: deciding what events mean.
 """
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Literal
 
@@ -18,10 +19,12 @@ from atoll_storage import (
     errors,
     event_rows,
     log_groups,
+    log_positions,
     log_writer,
     partitions,
     records,
     request_rows,
+    run_changes,
     schema,
 )
 
@@ -30,6 +33,8 @@ _KINDS = {
     "observation": schema.KIND_OBSERVATION,
 }
 _LAST_ID = 2**63 - 1
+RUN_CHANGES_PIECE = 500_000
+"""So many ids are looked through at once for a change of a run."""
 
 # ruff: noqa: S608 - statements are put together from constants; values are parameters
 
@@ -167,6 +172,54 @@ class EventLog:
         groups = [log_groups.ASSET_EVENTS]
         rows, position = await self._follow(after_id, limit, statement, groups)
         return [(row[0], _path_of(row[1], row[2])) for row in rows], position
+
+    async def run_changes_after(
+        self, after_id: int, *, limit: int
+    ) -> tuple[list[tuple[int, records.RunChange]], int]:
+        """Return (event id, change) of the next changes of runs, and how far it looked.
+
+        Going on after the second value neither misses nor repeats one.
+
+        Raises:
+            Compacted: Some of them were pruned.
+        """
+        statement = run_changes.after(after_id, limit)
+        groups = [log_groups.RUN_EVENTS]
+        rows, position = await self._follow(after_id, limit, statement, groups)
+        return [run_changes.of_row(row) for row in rows], position
+
+    async def newest_run_changes(self) -> dict[records.RunStatus, int]:
+        """Return the id of the newest stored event of each status that runs reached."""
+        statement = run_changes.newest()
+        rows = await connections.fetch(self._engine, "reading changes of runs", statement)
+        return {run_changes.status_of(kind): newest for kind, newest in rows if newest}
+
+    async def next_run_change(
+        self, query: records.RunChangeQuery, after_id: int, *, through_id: int | None = None
+    ) -> events_pb2.StoredEvent | None:
+        """Return the oldest stored event after `after_id` by which a run reached a status.
+
+        Args:
+            query: Which runs.
+            after_id: Only events after this id.
+            through_id: Only events up to this id; to the end of the log where not given.
+        """
+        end = await self.head() if through_id is None else through_id
+        while after_id < end:
+            # In pieces: what is chosen may be rare, and no statement is to take long.
+            piece_end = min(end, after_id + RUN_CHANGES_PIECE)
+            statement, parameters = run_changes.next_one(query, after_id, piece_end)
+            rows = await connections.fetch(
+                self._engine, "reading changes of runs", statement, parameters
+            )
+            if rows:
+                return event_rows.stored_event(*rows[0])
+            after_id = piece_end
+        return None
+
+    async def position_at(self, moment: dt.datetime) -> int:
+        """Return the id of the newest event that was stored before a time, 0 for none."""
+        return await log_positions.before(self._engine, moment)
 
     async def next_materialization(
         self, asset_key: tuple[str, ...], after_id: int

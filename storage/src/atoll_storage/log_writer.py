@@ -27,6 +27,7 @@ from atoll_storage import (
     partitions,
     projections,
     records,
+    run_changes,
 )
 
 # Rows are encoded while Postgres stores the ones before: small enough to keep both busy and the
@@ -79,6 +80,7 @@ class LogWriter:
         self._assets = projections.AssetProjections()
         self._checks = check_projections.CheckProjections()
         self._statuses: set[records.RunStatus] = set()
+        self._run_changes: list[tuple[int, records.RunChange]] = []
         self._statements: list[tuple[connections.Statement, Sequence[object]]] = []
 
     @classmethod
@@ -92,6 +94,9 @@ class LogWriter:
     def add(self, event: events_pb2.Event, location_name: str) -> int:
         """Put an event behind the others; return its id."""
         self.head += 1
+        change = run_changes.told_by(event, location_name)
+        if change is not None:
+            self._run_changes.append((self.head, change))
         self._added.append((event, location_name))
         return self.head
 
@@ -130,6 +135,7 @@ class LogWriter:
                 last_id=self.head,
                 materializations=tuple(self._assets.materialized),
                 statuses=frozenset(self._statuses),
+                run_changes=tuple(self._run_changes),
             )
         )
 

@@ -316,6 +316,23 @@ class SensorKey:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class StartPosition:
+    """Where an event-driven sensor begins in the log; by default after the newest event.
+
+    Attributes:
+        earliest: Whether it begins with the oldest event that is stored.
+        time: It begins with the first event that was stored at this time or later.
+    """
+
+    earliest: bool = False
+    time: dt.datetime | None = None
+
+
+LATEST = StartPosition()
+"""After the newest event."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class SensorState:
     """What the host remembers of a sensor.
 
@@ -323,8 +340,13 @@ class SensorState:
         running: Whether it is evaluated; None until somebody starts or stops it: its default status
             counts then.
         cursor: What user code left, None for nothing.
-        position: For asset sensors, the id of the newest event that was decided on.
+        position: For event-driven sensors, the id of the newest event that was decided on; for
+            webhook sensors, the number of the newest delivery.
         version: Raised by each commit; a tick commits only against the version it began with.
+        failures: How many ticks failed in a row.
+        retry_time: When it is tried again after a failure.
+        start_position: Where it began in the log; what is up to there counts as seen.
+        resets: How often the cursor was reset; an event is decided on once between two resets.
     """
 
     key: SensorKey
@@ -335,6 +357,62 @@ class SensorState:
     start_time: dt.datetime | None
     last_tick_time: dt.datetime | None
     last_run_key: str
+    failures: int = 0
+    retry_time: dt.datetime | None = None
+    start_position: int = 0
+    resets: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SensorReset:
+    """Where a sensor is to go on. None leaves a position as it is.
+
+    Attributes:
+        cursor: The new cursor, None for none.
+        position: A position in the log.
+        start: A position in the log, in words; not with `position`.
+    """
+
+    cursor: str | None = None
+    position: int | None = None
+    start: StartPosition | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NewDelivery:
+    """An authenticated request to the address of a webhook sensor."""
+
+    key: SensorKey
+    delivery_id: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Delivery:
+    """A delivery that waits; numbers of one sensor follow the order of commits."""
+
+    number: int
+    delivery_id: str
+    receive_time: dt.datetime
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class DeliveryOutcome(enum.Enum):
+    """What became of a delivery."""
+
+    STORED = "stored"
+    REPEATED = "repeated"
+    REFUSED = "refused"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class WebhookState:
+    """What is known of a webhook sensor: the number of its newest delivery, and how many wait."""
+
+    newest: int
+    waiting: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -351,6 +429,9 @@ class TickCommit:
             the skipped run keys and the end time are filled in by the commit.
         asset_events: Events that the sensor reports, stored in the same transaction.
         dynamic_partitions: Changes of dynamic partitions, made in order in the same transaction.
+        resets: How often the cursor had been reset when the tick began.
+        retry_after_s: After a failed tick, how long to wait before the next.
+        delivery: The number of the webhook delivery that the tick consumes; 0 for none.
     """
 
     key: SensorKey
@@ -361,6 +442,9 @@ class TickCommit:
     tick: automation_pb2.Tick
     asset_events: Sequence[events_pb2.Event] = ()
     dynamic_partitions: Sequence[DynamicPartitionsChange] = ()
+    resets: int = 0
+    retry_after_s: float = 0.0
+    delivery: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, order=True)
@@ -452,6 +536,32 @@ class Notification:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class RunChange:
+    """A run reached a status, as an event of the log tells. The job is empty where it is unsaid."""
+
+    status: RunStatus
+    location_name: str
+    job_name: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunChangeQuery:
+    """Chooses what a sensor on the status of runs sees.
+
+    Attributes:
+        status: The status that runs reach.
+        monitored: Locations and jobs; an empty job means all of the location. None means all runs.
+        ignored_jobs: Jobs whose runs do not count: locations and names.
+        asked_by: Runs that this sensor asked for do not count.
+    """
+
+    status: RunStatus
+    monitored: tuple[tuple[str, str], ...] | None = None
+    ignored_jobs: tuple[tuple[str, str], ...] = ()
+    asked_by: SensorKey | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Stored:
     """What one transaction of this process wrote to the log, told right after its commit.
 
@@ -460,12 +570,14 @@ class Stored:
         last_id: The newest id after it.
         materializations: The id and the asset key of each materialization among them, in order.
         statuses: What runs became.
+        run_changes: The id and what became of a run, for each event that tells so, in order.
     """
 
     after_id: int
     last_id: int
     materializations: Sequence[tuple[int, tuple[str, ...]]] = ()
     statuses: frozenset[RunStatus] = frozenset()
+    run_changes: Sequence[tuple[int, RunChange]] = ()
 
 
 STORED_UNKNOWN = Stored(after_id=0, last_id=0, statuses=frozenset(RunStatus))

@@ -300,6 +300,28 @@ sensors = sa.Table(
     sa.Column("start_time", _TIME),
     sa.Column("last_tick_time", _TIME),
     sa.Column("last_run_key", sa.Text, nullable=False, server_default=""),
+    sa.Column(
+        "failures",
+        sa.Integer,
+        nullable=False,
+        server_default="0",
+        comment="How many ticks failed in a row.",
+    ),
+    sa.Column("retry_time", _TIME, comment="When it is tried again after a failure."),
+    sa.Column(
+        "start_position",
+        sa.BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="What the log holds up to here counts as seen.",
+    ),
+    sa.Column(
+        "resets",
+        sa.BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="How often the cursor was reset.",
+    ),
     comment="What is remembered of sensors.",
     postgresql_with={"fillfactor": "50"},
 )
@@ -338,6 +360,13 @@ ticks = sa.Table(
     sa.Column("payload", sa.LargeBinary, nullable=False, comment="atoll.api.v1.Tick"),
     sa.Column("schedule_name", Name, nullable=False, server_default=""),
     sa.Column("scheduled_time", _TIME, comment="The time that the tick of a schedule is for."),
+    sa.Column(
+        "resets",
+        sa.BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="How often the cursor of the sensor had been reset.",
+    ),
     comment="Evaluations of sensors and schedules. Of the two names, one is empty.",
 )
 sa.Index(
@@ -355,14 +384,63 @@ sa.Index(
     ticks.c.tick_id,
     postgresql_where=sa.text("schedule_name <> ''"),
 )
-# One decision per sensor and event. A failure (3) decides nothing: the event is tried again.
+# One decision per sensor and event, until the cursor is reset. A failure (3) decides nothing: the
+# event is tried again.
 sa.Index(
     "ticks_event",
     ticks.c.location_name,
     ticks.c.sensor_name,
     ticks.c.event_id,
+    ticks.c.resets,
     unique=True,
     postgresql_where=sa.text("event_id IS NOT NULL AND status <> 3"),
+)
+
+webhooks = sa.Table(
+    "webhooks",
+    metadata,
+    sa.Column("location_name", Name, primary_key=True),
+    sa.Column("sensor_name", Name, primary_key=True),
+    sa.Column("secret", sa.LargeBinary, nullable=False, comment="What deliveries are signed with."),
+    sa.Column("create_time", _TIME, nullable=False, server_default=sa.func.now()),
+    sa.Column(
+        "newest",
+        sa.BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="The number of the newest delivery.",
+    ),
+    sa.Column(
+        "waiting",
+        sa.BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="How many deliveries were not decided on yet.",
+    ),
+    comment="Webhook sensors that take deliveries.",
+    postgresql_with={"fillfactor": "50"},
+)
+
+webhook_deliveries = sa.Table(
+    "webhook_deliveries",
+    metadata,
+    sa.Column("location_name", Name, primary_key=True),
+    sa.Column("sensor_name", Name, primary_key=True),
+    sa.Column(
+        "number",
+        sa.BigInteger,
+        primary_key=True,
+        autoincrement=False,
+        comment="Follows the order of commits.",
+    ),
+    sa.Column("delivery_id", Name, nullable=False),
+    sa.Column("receive_time", _TIME, nullable=False, server_default=sa.func.now()),
+    sa.Column("headers", postgresql.JSONB, comment="NULL once decided on."),
+    sa.Column("body", sa.LargeBinary, comment="NULL once decided on."),
+    sa.UniqueConstraint(
+        "location_name", "sensor_name", "delivery_id", name="webhook_deliveries_once"
+    ),
+    comment="Deliveries to webhook sensors; those decided on stay for a while, without content.",
 )
 
 registrations = sa.Sequence("registrations", metadata=metadata)

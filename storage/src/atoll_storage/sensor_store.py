@@ -7,7 +7,7 @@ version of the state that the evaluation began with.
 
 import dataclasses
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -21,12 +21,14 @@ from atoll_storage import (
     announcing,
     connections,
     errors,
+    log_positions,
     log_writer,
     notifications,
     partition_store,
     records,
     run_rows,
     schema,
+    webhook_rows,
 )
 
 _SENSORS = schema.sensors.c
@@ -47,14 +49,37 @@ _VERSION = f"SELECT version FROM sensors WHERE {_IS}"
 _ADVANCE = f"""
 UPDATE sensors SET version = version + 1, last_tick_time = clock_timestamp(),
     cursor = coalesce(%s, cursor), position = coalesce(%s, position),
-    last_run_key = coalesce(%s, last_run_key)
+    last_run_key = coalesce(%s, last_run_key),
+    failures = CASE WHEN %s THEN failures + 1 ELSE 0 END,
+    retry_time = CASE WHEN %s THEN clock_timestamp() + make_interval(secs => %s) END
 WHERE {_IS} AND version = %s
 RETURNING last_tick_time
 """
-_INSERT_TICK = """
-INSERT INTO ticks (tick_id, location_name, sensor_name, status, start_time, event_id, payload)
-VALUES (%s, %s, %s, %s, %s, %s, %b)
+_PASS_OVER = (
+    f"UPDATE sensors SET position = greatest(position, %s) WHERE {_IS} AND version = %s"
+).encode()
+_RESET = f"""
+UPDATE sensors SET version = version + 1, resets = resets + 1, cursor = %s,
+    position = CASE WHEN %s THEN (SELECT head FROM log_head) ELSE coalesce(%s, position) END,
+    start_position = CASE WHEN %s THEN (SELECT head FROM log_head)
+        ELSE coalesce(%s, start_position) END,
+    failures = 0, retry_time = NULL
+WHERE {_IS}
+RETURNING {_NAMES}
 """
+_INSERT_TICK = """
+INSERT INTO ticks (
+    tick_id, location_name, sensor_name, status, start_time, event_id, payload, resets
+) VALUES (%s, %s, %s, %s, %s, %s, %b, %s)
+"""
+_KEYS = (
+    "SELECT location_name, sensor_name FROM sensors WHERE (location_name, sensor_name) IN "
+    "(SELECT * FROM unnest(%s::text[], %s::text[]))"
+)
+_TICK = (
+    f"SELECT payload FROM ticks WHERE {_IS} AND tick_id >= %s AND tick_id < %s LIMIT 2"
+).encode()
+_FAILURE = automation_pb2.TICK_STATUS_FAILURE
 
 
 class SensorStore:
@@ -64,26 +89,56 @@ class SensorStore:
         self._engine = engine
         self._announcer = announcer
 
-    async def ensure(self, keys: Sequence[records.SensorKey]) -> None:
-        """Make a state for each sensor that has none, positioned at the head of the log."""
+    async def ensure(
+        self,
+        keys: Sequence[records.SensorKey],
+        starts: Mapping[records.SensorKey, records.StartPosition] | None = None,
+    ) -> None:
+        """Make a state for each sensor that has none.
+
+        Args:
+            keys: The sensors.
+            starts: Where they begin in the log; at its head where not given.
+        """
         if not keys:
             return
+        positions = await self._positions_of(starts or {})
         new = (
             sa.func.unnest(
                 sa.cast([key.location_name for key in keys], postgresql.ARRAY(sa.Text)),
                 sa.cast([key.sensor_name for key in keys], postgresql.ARRAY(sa.Text)),
+                sa.cast([positions.get(key) for key in keys], postgresql.ARRAY(sa.BigInteger)),
             )
-            .table_valued("location_name", "sensor_name")
+            .table_valued("location_name", "sensor_name", "position")
             .render_derived(name="new")
         )
-        source = sa.select(new.c.location_name, new.c.sensor_name, schema.log_head.c.head).join(
+        position = sa.func.coalesce(new.c.position, schema.log_head.c.head)
+        source = sa.select(new.c.location_name, new.c.sensor_name, position, position).join(
             schema.log_head, sa.true()
         )
         statement = postgresql.insert(schema.sensors).from_select(
-            ["location_name", "sensor_name", "position"], source
+            ["location_name", "sensor_name", "position", "start_position"], source
         )
         async with connections.transaction(self._engine, "storing sensors") as connection:
             await connection.execute(statement.on_conflict_do_nothing())
+
+    async def _positions_of(
+        self, starts: Mapping[records.SensorKey, records.StartPosition]
+    ) -> dict[records.SensorKey, int]:
+        """Return where sensors begin, but for those that have a state and those at the head."""
+        chosen = {key: start for key, start in starts.items() if start != records.LATEST}
+        if not chosen:
+            return {}
+        named = [[key.location_name for key in chosen], [key.sensor_name for key in chosen]]
+        rows = await connections.fetch(self._engine, "reading sensors", _KEYS, named)
+        known = {records.SensorKey(*row) for row in rows}
+        positions: dict[records.SensorKey, int] = {}
+        for key, start in chosen.items():
+            if key not in known:
+                position = await log_positions.of_start(self._engine, start)
+                if position is not None:
+                    positions[key] = position
+        return positions
 
     async def states(self) -> list[records.SensorState]:
         """Return the states of all sensors, by location and name."""
@@ -118,6 +173,8 @@ class SensorStore:
                 running=running,
                 start_time=started if running else _SENSORS.start_time,
                 version=_SENSORS.version + changed,
+                failures=sa.case((changed == 1, 0), else_=_SENSORS.failures),
+                retry_time=sa.case((changed == 1, sa.null()), else_=_SENSORS.retry_time),
             )
             .returning(*_COLUMNS)
         )
@@ -130,6 +187,41 @@ class SensorStore:
             hint = self._announcer.payload(f"{key.location_name}/{key.sensor_name}")
             await connection.execute(sa.select(sa.func.pg_notify(notifications.SENSORS, hint)))
         return _state_of(row)
+
+    async def reset(
+        self, key: records.SensorKey, reset: records.SensorReset
+    ) -> records.SensorState:
+        """Set the cursor of a sensor, and where it goes on in the log.
+
+        It raises the version, so that a tick that began before it does not commit.
+
+        Raises:
+            UnknownSensor: The sensor has no state.
+        """
+        position, at_head = reset.position, False
+        if reset.start is not None:
+            position = await log_positions.of_start(self._engine, reset.start)
+            at_head = position is None
+        moved = None if position is None else numeric.Int8(position)
+        values = [reset.cursor, at_head, moved, at_head, moved, *_named(key)]
+        async with connections.driver_connection(self._engine, "resetting a sensor") as raw:
+            row = await (await raw.execute(_RESET.encode(), values)).fetchone()
+            if row is None:
+                raise errors.UnknownSensor(key.location_name, key.sensor_name)
+            hint = self._announcer.payload(f"{key.location_name}/{key.sensor_name}")
+            await raw.execute("SELECT pg_notify(%s, %s)", [notifications.SENSORS, hint])
+            await raw.commit()
+        return _state_of(row)
+
+    async def pass_over(self, state: records.SensorState, position: int) -> None:
+        """Note that there is nothing for a sensor up to a position, so that nobody looks again.
+
+        Changes nothing where the state has moved on since; the version stays.
+        """
+        values = [numeric.Int8(position), *_named(state.key), numeric.Int8(state.version)]
+        async with connections.driver_connection(self._engine, "moving a sensor on") as raw:
+            await raw.execute(_PASS_OVER, values, prepare=True)
+            await raw.commit()
 
     async def commit_tick(self, commit: records.TickCommit) -> automation_pb2.Tick:
         """Store a tick, the new state of its sensor, its runs and its events: all or nothing.
@@ -172,6 +264,8 @@ class SensorStore:
                 for run in commit.runs
             ]
             await partition_store.apply_all(raw, commit.dynamic_partitions)
+            if commit.delivery:
+                await webhook_rows.consume(raw, commit.key, commit.delivery)
             # Last of all: the append lock is held to the commit.
             head = await log_writer.request_lock(raw) if writes else None
         moment = await advanced.fetchone()
@@ -185,11 +279,11 @@ class SensorStore:
         tick = _complete(commit, [run.run_id for run in created], moment[0])
         if head is None:
             async with raw.pipeline():
-                await raw.execute(_INSERT_TICK, _tick_values(tick), prepare=True)
+                await raw.execute(_INSERT_TICK, _tick_values(tick, commit), prepare=True)
                 await raw.execute("COMMIT", prepare=False)
             return tick
         writer = await log_writer.LogWriter.of(raw, head)
-        writer.also(_INSERT_TICK, _tick_values(tick))
+        writer.also(_INSERT_TICK, _tick_values(tick, commit))
         for run in created:
             writer.add(run_rows.enqueued(run.run_id, run.job_name, writer.now), run.location_name)
             writer.tell_status(records.RunStatus.QUEUED)
@@ -219,6 +313,12 @@ class SensorStore:
         async with connections.transaction(self._engine, "reading ticks") as connection:
             payloads = (await connection.scalars(statement)).all()
         return [automation_pb2.Tick.FromString(payload) for payload in payloads]
+
+    async def find_ticks(self, key: records.SensorKey, tick_id: str) -> list[automation_pb2.Tick]:
+        """Return the ticks of a sensor whose id begins so, two at the most."""
+        bounds = [*_named(key), tick_id, tick_id + "\U0010ffff"]
+        rows = await connections.fetch(self._engine, "reading a tick", _TICK, bounds)
+        return [automation_pb2.Tick.FromString(row[0]) for row in rows]
 
     async def latest_ticks(
         self, keys: Sequence[records.SensorKey]
@@ -271,10 +371,14 @@ async def _advance(
 ) -> psycopg.AsyncCursor[tuple[Any, ...]]:
     """Move the state on from the version that the tick began with; the answer is the time."""
     run_keys = [run.run_key for run in commit.runs if run.run_key]
+    has_failed = commit.tick.status == _FAILURE
     values = [
         commit.cursor,
         None if commit.position is None else numeric.Int8(commit.position),
         run_keys[-1] if run_keys else None,
+        has_failed,
+        has_failed,
+        numeric.Float8(commit.retry_after_s),
         *_named(commit.key),
         numeric.Int8(commit.expected_version),
     ]
@@ -312,7 +416,7 @@ def _complete(
     return tick
 
 
-def _tick_values(tick: automation_pb2.Tick) -> list[object]:
+def _tick_values(tick: automation_pb2.Tick, commit: records.TickCommit) -> list[object]:
     return [
         tick.tick_id,
         tick.location_name,
@@ -321,4 +425,5 @@ def _tick_values(tick: automation_pb2.Tick) -> list[object]:
         tick.start_time.ToDatetime(tzinfo=dt.UTC),
         numeric.Int8(tick.event_id) if tick.event_id else None,
         tick.SerializeToString(),
+        numeric.Int8(commit.resets),
     ]

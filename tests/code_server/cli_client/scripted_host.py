@@ -60,6 +60,8 @@ class ScriptedHost(
         self.ticks: list[automation_pb2.Tick] = []
         self.schedules: list[schedules_pb2.Schedule] = []
         self.schedule_ticks: list[automation_pb2.Tick] = []
+        self.webhook_address = ""
+        self.resets: list[automation_pb2.ResetSensorCursorRequest] = []
         self.runs: dict[str, runs_pb2.Run] = {}
         self.run_by_request: dict[str, str] = {}
         self.events: list[events_pb2.StoredEvent] = []
@@ -161,6 +163,27 @@ class ScriptedHost(
                 sensor.status = 1
                 return automation_pb2.StartSensorResponse(sensor=sensor)
         raise errors.NotFoundError("No such sensor.", reason=reasons.UNKNOWN_SENSOR)
+
+    async def GetSensor(self, request, context):
+        return automation_pb2.GetSensorResponse(sensor=self.sensors[0])
+
+    async def ResetSensorCursor(self, request, context):
+        self.resets.append(request)
+        self.sensors[0].cursor = request.cursor
+        return automation_pb2.ResetSensorCursorResponse(sensor=self.sensors[0])
+
+    async def CreateWebhookSecret(self, request, context):
+        return automation_pb2.CreateWebhookSecretResponse(
+            secret="s3cret",
+            path=f"/webhooks/{request.location_name}/{request.sensor_name}",
+            listen_address=self.webhook_address,
+        )
+
+    async def GetTick(self, request, context):
+        for tick in self.ticks:
+            if tick.tick_id.startswith(request.tick_id):
+                return automation_pb2.GetTickResponse(tick=tick)
+        raise errors.NotFoundError("No such tick.", reason=reasons.UNKNOWN_TICK)
 
     async def ListTicks(self, request, context):
         return automation_pb2.ListTicksResponse(ticks=self.ticks)

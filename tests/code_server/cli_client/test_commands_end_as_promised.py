@@ -308,6 +308,89 @@ def test_ticks_show_what_they_logged_and_where_they_failed(host, say):
     assert "logged   03:04:05.678  WARNING about to" in output
 
 
+def test_a_sensor_that_fails_says_how_often_and_when_it_is_tried_again(host, say):
+    failing = sensor("sales")
+    failing.failure_count, failing.cursor = 3, "17"
+    failing.next_evaluation_time.FromJsonString("2026-01-02T03:04:05Z")
+    host.sensors = [failing]
+    row = say(sensors.sensors, "list").output.splitlines()[1]
+    assert row.split()[-3:] == ["3", "2026-01-02", "03:04:05"]
+    shown = say(sensors.sensors, "show", "watcher").output.splitlines()
+    assert [line.split(maxsplit=1)[1] for line in shown if "cursor" in line] == ["17"]
+    assert any("failures in a row" in line and line.endswith("3") for line in shown)
+
+
+def test_a_sensor_on_runs_says_whose_it_watches(host, say):
+    watching = automation_pb2.Sensor(location_name="sales")
+    watching.definition.name = "alarm"
+    watching.definition.kind = snapshot_pb2.SENSOR_KIND_RUN_STATUS
+    watching.definition.run_status = "FAILURE"
+    watching.definition.monitored_jobs.add(location_name="reports", job_name="nightly")
+    watching.definition.monitored_jobs.add(location_name="shop")
+    host.sensors = [watching]
+    assert "FAILURE of reports/nightly, shop/*" in say(sensors.sensors, "show", "alarm").output
+    del watching.definition.monitored_jobs[:]
+    assert "FAILURE of own/*" in say(sensors.sensors, "show", "alarm").output
+    watching.definition.monitors_all_locations = True
+    assert "FAILURE of */*" in say(sensors.sensors, "show", "alarm").output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field", "text"),
+    [
+        (["--cursor", "x"], "cursor", "cursor"),
+        (["--start-at", "earliest"], "start_position", "earliest: true"),
+        (["--start-at", "latest"], "start_position", "latest: true"),
+        (["--start-at", "2026-01-31T12:00+01:00"], "start_position", "1769857200"),
+        ([], None, ""),
+    ],
+)
+def test_a_reset_says_where_the_sensor_goes_on(host, say, arguments, field, text):
+    host.sensors = [sensor("sales")]
+    done = say(sensors.sensors, "reset", "watcher", *arguments)
+    assert done.exit_code == 0, done.output
+    assert done.output.startswith("sales/watcher has ")
+    (asked,) = host.resets
+    assert asked.WhichOneof("target") == field
+    assert text in str(asked)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--start-at", "yesterday"], "'yesterday'"),
+        (["--start-at", "latest", "--cursor", "x"], "either"),
+    ],
+)
+def test_a_reset_that_makes_no_sense_reaches_no_host(host, say, arguments, words):
+    done = say(sensors.sensors, "reset", "watcher", *arguments)
+    assert done.exit_code == 2
+    assert words in done.output
+    assert host.resets == []
+
+
+def test_the_secret_of_a_webhook_is_printed_with_its_address(host, say):
+    host.sensors = [sensor("sales")]
+    told = say(sensors.sensors, "webhook-secret", "watcher").output
+    assert "s3cret" in told
+    assert "/webhooks/sales/watcher" in told
+    assert "takes no webhooks yet" in told
+    host.webhook_address = "127.0.0.1:4780"
+    told = say(sensors.sensors, "webhook-secret", "watcher").output
+    assert "http://127.0.0.1:4780/webhooks/sales/watcher" in told
+    assert (
+        json.loads(say(sensors.sensors, "webhook-secret", "watcher", "--json").output)["secret"]
+        == "s3cret"
+    )
+
+
+def test_one_tick_is_shown_by_the_first_digits_of_its_id(host, say):
+    host.sensors = [sensor("sales")]
+    host.ticks = [automation_pb2.Tick(tick_id="abc-1", status=2, skip_reason="nothing new")]
+    assert "nothing new" in say(sensors.sensors, "tick", "watcher", "ab").output
+    assert say(sensors.sensors, "tick", "watcher", "x").exit_code == 1
+
+
 def test_the_beginning_of_a_run_id_is_enough(host, say):
     for run_id in ("0123456789", "01239999", "abcdef"):
         host.runs[run_id] = finished()

@@ -152,6 +152,19 @@ def test_a_sensor_may_name_a_job_of_another_location():
     dg.Definitions(sensors=[far]).validate_loadable()
 
 
+def test_a_sensor_that_watches_a_job_that_is_not_there_is_told():
+    @dg.run_failure_sensor(
+        monitored_jobs=[
+            dg.define_asset_job("forgotten", [good]),
+            dg.JobSelector(location_name="elsewhere", job_name="unknown here"),
+        ]
+    )
+    def alarm(context): ...
+
+    with pytest.raises(dg.InvalidDefinitionError, match="'alarm' watches the job 'forgotten'"):
+        dg.Definitions(assets=[good], sensors=[alarm]).validate_loadable()
+
+
 def test_unknown_names_are_told_with_the_known_ones():
     defs = dg.Definitions(assets=[good], jobs=[dg.define_asset_job("job")])
     with pytest.raises(dg.InvariantViolationError, match=r"'jobb'.*job"):

@@ -191,3 +191,28 @@ def test_the_defaults():
     assert every.monitored_assets == (watched.key,)
     assert every.job_name == "job"
     assert every.source.file == __file__
+
+
+def test_the_partition_of_the_materialization_reaches_the_function(instance):
+    days = dg.StaticPartitionsDefinition(["mon", "tue"])
+
+    @dg.asset(partitions_def=days)
+    def downstream() -> None: ...
+
+    job = dg.define_asset_job("partitioned", [downstream])
+
+    @dg.asset_sensor(dg.AssetKey("upstream"), job=job, start_at="earliest")
+    def by_partition(event: dg.EventLogEntry):
+        return dg.RunRequest(partition_key=event.asset_materialization.partition)
+
+    defs = dg.Definitions(assets=[downstream], jobs=[job], sensors=[by_partition])
+    cursor, asked = None, []
+    for day in ("tue", "mon"):
+        told = dg.AssetMaterialization("upstream", partition=day)
+        instance.report_runless_asset_event(told)
+        context = dg.build_sensor_context(instance=instance, cursor=cursor, definitions=defs)
+        tick = by_partition.evaluate_tick(context)
+        cursor = tick.cursor
+        asked += [(one.partition_key, one.tags["atoll/partition"]) for one in tick.run_requests]
+    assert asked == [("tue", "tue"), ("mon", "mon")]
+    assert by_partition.start_at == "earliest"

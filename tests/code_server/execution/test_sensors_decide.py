@@ -126,8 +126,14 @@ def test_the_job_is_told_where_it_must_be():
     assert _evaluate(_ask, job_name="job").run_requests[0].job_name == "job"
     named = _evaluate(lambda: dg.RunRequest(job_name="other"), jobs=[JOB, OTHER])
     assert named.run_requests[0].job_name == "other"
-    far = _evaluate(lambda: dg.RunRequest(job_name="elsewhere/job"))
+    far = _evaluate(lambda: dg.RunRequest(job_name="elsewhere/job"), jobs=[JOB, "elsewhere/job"])
     assert far.run_requests[0].job_name == "elsewhere/job"
+    with pytest.raises(dg.InvariantViolationError, match="none of its targets: job"):
+        _evaluate(lambda: dg.RunRequest(job_name="elsewhere/job"))
+    with pytest.raises(dg.InvariantViolationError, match="it has no job"):
+        _evaluate(lambda: dg.RunRequest(job_name="elsewhere/job"), asset_selection=["made"])
+    with pytest.raises(dg.InvalidDefinitionError, match="'job' by a string"):
+        dg.sensor(jobs=["job"])(_ask)
     with pytest.raises(dg.InvariantViolationError, match="one of job, other"):
         _evaluate(_ask, jobs=[JOB, OTHER])
     with pytest.raises(dg.InvariantViolationError, match="'third'"):

@@ -1,11 +1,15 @@
 """``atoll sensors``: sensors of all locations, and what they decided."""
 
+import datetime as dt
+from typing import Literal
+
 import click
 
 from atoll._cli import connection, rendering, tick_texts
 from atoll.api.v1 import automation_pb2
 from atoll.client import connection as client_connection
 from atoll.client import documents, errors
+from atoll.definitions.v1 import snapshot_pb2
 
 _COLUMNS = (
     rendering.Column("SENSOR", shrinks=True, names=True, colour="bold"),
@@ -15,8 +19,11 @@ _COLUMNS = (
     rendering.Column("WATCHES", shrinks=True),
     rendering.Column("LAST TICK"),
     rendering.Column("OUTCOME", is_status=True),
+    rendering.Column("FAILURES", align="right"),
+    rendering.Column("NEXT"),
 )
 _TICK_COLUMNS = (
+    rendering.Column("TICK", colour="bold"),
     rendering.Column("TIME"),
     rendering.Column("OUTCOME", is_status=True),
     rendering.Column("TOOK", align="right"),
@@ -25,11 +32,12 @@ _TICK_COLUMNS = (
     rendering.Column("RUNS", align="right"),
     rendering.Column("WHAT", shrinks=True),
 )
+_ID_DIGITS = 8
 
 
 @click.group()
 def sensors() -> None:
-    """Show, start and stop sensors."""
+    """Show, start, stop and reset sensors."""
 
 
 @sensors.command("list")
@@ -78,6 +86,106 @@ def stop(name: str, location: str, host: str, *, as_json: bool) -> None:
     async def work(client: client_connection.Client) -> None:
         owner = await _location_of(client, name, location)
         _tell(await client.sensors.stop(owner, name), as_json=as_json)
+
+    connection.run(host, work)
+
+
+@sensors.command()
+@click.argument("name")
+@click.option("--location", default="", help="Needed where several locations have the name.")
+@connection.host_option
+@connection.json_option
+def show(name: str, location: str, host: str, *, as_json: bool) -> None:
+    """Show one sensor: its cursor, how often it failed in a row, and when it is evaluated next."""
+
+    async def work(client: client_connection.Client) -> None:
+        owner = await _location_of(client, name, location)
+        sensor = await client.sensors.get(owner, name)
+        terminal = connection.terminal()
+        click.echo(documents.single(sensor) if as_json else _shown(sensor, terminal))
+
+    connection.run(host, work)
+
+
+@sensors.command()
+@click.argument("name")
+@click.option("--location", default="", help="Needed where several locations have the name.")
+@click.option("--cursor", default=None, help="The new cursor.")
+@click.option(
+    "--start-at",
+    "start_at",
+    default="",
+    metavar="latest|earliest|TIME",
+    help="Where in the log it goes on; a time is one like 2026-01-31T12:00+01:00.",
+)
+@connection.host_option
+@connection.json_option
+def reset(
+    *, name: str, location: str, cursor: str | None, start_at: str, host: str, as_json: bool
+) -> None:
+    """Set the cursor of a sensor, or where in the log it goes on.
+
+    Without either the cursor is cleared, and a sensor on events goes on with what comes from now
+    on. An evaluation that is under way is not kept.
+    """
+    if cursor is not None and start_at:
+        raise click.UsageError("Give either --cursor or --start-at.")
+    start = _start_of(start_at)
+
+    async def work(client: client_connection.Client) -> None:
+        owner = await _location_of(client, name, location)
+        sensor = await client.sensors.reset(owner, name, cursor=cursor, start_at=start)
+        if as_json:
+            click.echo(documents.single(sensor))
+            return
+        told = f"has the cursor {sensor.cursor}" if sensor.HasField("cursor") else "has no cursor"
+        where = f" and goes on from {start_at}" if start_at else ""
+        click.echo(f"{owner}/{name} {told}{where}.")
+
+    connection.run(host, work)
+
+
+@sensors.command("webhook-secret")
+@click.argument("name")
+@click.option("--location", default="", help="Needed where several locations have the name.")
+@connection.host_option
+@connection.json_option
+def webhook_secret(name: str, location: str, host: str, *, as_json: bool) -> None:
+    """Make the secret that deliveries to a webhook sensor are signed with, and print it once.
+
+    The secret before it counts no more.
+    """
+
+    async def work(client: client_connection.Client) -> None:
+        owner = await _location_of(client, name, location)
+        made = await client.sensors.create_webhook_secret(owner, name)
+        if as_json:
+            click.echo(documents.single(made))
+            return
+        address = f"http://{made.listen_address}{made.path}" if made.listen_address else made.path
+        click.echo(f"Secret of {owner}/{name}, shown this once:\n\n    {made.secret}\n")
+        click.echo(f"POST deliveries to {address} with the header")
+        click.echo("X-Atoll-Signature-256: sha256=<HMAC-SHA256 of the body, in hexadecimal digits>")
+        if not made.listen_address:
+            click.echo("This host takes no webhooks yet: set webhooks.listen in its settings.")
+
+    connection.run(host, work)
+
+
+@sensors.command()
+@click.argument("name")
+@click.argument("tick_id")
+@click.option("--location", default="", help="Needed where several locations have the name.")
+@connection.host_option
+@connection.json_option
+def tick(name: str, tick_id: str, location: str, host: str, *, as_json: bool) -> None:
+    """Show one evaluation with what it logged; the first digits of its id are enough."""
+
+    async def work(client: client_connection.Client) -> None:
+        owner = await _location_of(client, name, location)
+        found = await client.sensors.tick(owner, name, tick_id)
+        terminal = connection.terminal()
+        click.echo(documents.single(found) if as_json else tick_texts.log(found, terminal))
 
     connection.run(host, work)
 
@@ -166,20 +274,80 @@ def _tell(sensor: automation_pb2.Sensor, *, as_json: bool) -> None:
 
 def _row(sensor: automation_pb2.Sensor) -> list[str]:
     tick = sensor.latest_tick if sensor.HasField("latest_tick") else None
-    watched = [documents.format_asset_key(key) for key in sensor.definition.monitored_assets]
     return [
         sensor.definition.name,
         sensor.location_name,
-        documents.enum_name(sensor.definition, "kind").lower().replace("_", " "),
+        _kind(sensor.definition),
         documents.enum_name(sensor, "status"),
-        ", ".join(watched) or rendering.NOTHING,
+        ", ".join(_watched(sensor.definition)) or rendering.NOTHING,
         rendering.moment(documents.moment(tick, "start_time") if tick else None),
         documents.enum_name(tick, "status") if tick else rendering.NOTHING,
+        str(sensor.failure_count) if sensor.failure_count else rendering.NOTHING,
+        rendering.moment(documents.moment(sensor, "next_evaluation_time")),
     ]
+
+
+def _shown(sensor: automation_pb2.Sensor, terminal: rendering.Terminal) -> str:
+    definition = sensor.definition
+    tick = sensor.latest_tick if sensor.HasField("latest_tick") else None
+    next_time = documents.moment(sensor, "next_evaluation_time")
+    pairs = [
+        ("sensor", definition.name),
+        ("location", sensor.location_name),
+        ("kind", _kind(definition)),
+        ("status", terminal.status(documents.enum_name(sensor, "status"))),
+        ("what", definition.description),
+        ("watches", ", ".join(_watched(definition))),
+        ("asks for", ", ".join(definition.job_names)),
+        ("cursor", sensor.cursor),
+        ("last tick", rendering.moment_exact(documents.moment(tick, "start_time")) if tick else ""),
+        ("outcome", documents.enum_name(tick, "status") if tick else ""),
+        ("failures in a row", str(sensor.failure_count) if sensor.failure_count else ""),
+        ("evaluated next", rendering.moment_exact(next_time) if next_time else ""),
+        ("deliveries waiting", str(sensor.waiting_delivery_count or "")),
+    ]
+    if definition.kind == snapshot_pb2.SENSOR_KIND_WEBHOOK and not sensor.has_webhook_secret:
+        pairs.append(
+            ("secret", f"none: make one with 'atoll sensors webhook-secret {definition.name}'")
+        )
+    return rendering.fields(pairs, terminal)
+
+
+def _kind(definition: snapshot_pb2.SensorDefinition) -> str:
+    return documents.enum_name(definition, "kind").lower().replace("_", " ")
+
+
+def _watched(definition: snapshot_pb2.SensorDefinition) -> list[str]:
+    """Return what a sensor watches, in words."""
+    if definition.run_status:
+        jobs = [
+            f"{one.location_name or 'own'}/{one.job_name or '*'}"
+            for one in definition.monitored_jobs
+        ]
+        whose = ["*/*"] if definition.monitors_all_locations else jobs or ["own/*"]
+        return [f"{definition.run_status} of {', '.join(whose)}"]
+    return [documents.format_asset_key(key) for key in definition.monitored_assets]
+
+
+def _start_of(text: str) -> Literal["latest", "earliest"] | dt.datetime | None:
+    if not text:
+        return None
+    if text == "latest":
+        return "latest"
+    if text == "earliest":
+        return "earliest"
+    try:
+        moment = dt.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        raise click.UsageError(
+            f"--start-at is {text!r}. Give latest, earliest, or a time like 2026-01-31T12:00+01:00."
+        ) from None
+    return moment if moment.tzinfo is not None else moment.astimezone()
 
 
 def _tick_row(tick: automation_pb2.Tick, terminal: rendering.Terminal) -> list[str]:
     return [
+        tick.tick_id[:_ID_DIGITS],
         rendering.moment(documents.moment(tick, "start_time")),
         documents.enum_name(tick, "status"),
         rendering.duration(documents.seconds(tick.evaluation_duration)),

@@ -35,9 +35,14 @@ def log(tick: automation_pb2.Tick, terminal: rendering.Terminal) -> str:
     )
     scheduled = documents.moment(tick, "scheduled_time")
     pairs = [
+        ("tick", tick.tick_id),
         ("scheduled", rendering.moment_exact(scheduled) if scheduled else ""),
         ("time", rendering.moment_exact(documents.moment(tick, "start_time"))),
         ("outcome", documents.enum_name(tick, "status")),
+        ("event", str(tick.event_id) if tick.event_id and not tick.delivery_id else ""),
+        ("delivery", tick.delivery_id),
+        ("of run", tick.triggering_run_id),
+        ("cursor", tick.cursor),
         ("build", tick.build_id),
         ("what", "" if tick.HasField("failure") else what(tick, terminal)),
         ("failure", documents.failure_text(tick.failure) if tick.HasField("failure") else ""),

@@ -7,7 +7,7 @@ what cannot be seen when a single definition is made; the first problem never hi
 import collections
 import functools
 import importlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from atoll import errors
@@ -16,6 +16,7 @@ from atoll._definitions import (
     job_config,
     jobs,
     keys,
+    run_status_sensors,
     schedules,
     sensors,
     sources,
@@ -371,10 +372,24 @@ def _unresolvable_sensors(definitions: Inspected) -> Iterable[errors.Problem]:
                     f"They hold {listed}.",
                     sensor.source,
                 )
+        if isinstance(sensor, run_status_sensors.RunStatusSensorDefinition):
+            yield from _unknown_monitored_jobs(sensor, known)
         selection = sensor.asset_selection
         if selection is not None:
             yield from _attempt(
                 functools.partial(selection.resolve, definitions.resolve_asset_graph().selectable),
+                sensor.source,
+            )
+
+
+def _unknown_monitored_jobs(
+    sensor: run_status_sensors.RunStatusSensorDefinition, known: Collection[str]
+) -> Iterable[errors.Problem]:
+    for one in sensor.monitored_jobs:
+        if not one.location_name and one.job_name not in known:
+            yield placed(
+                f"The sensor {sensor.name!r} watches the job {one.job_name!r}, which the "
+                "definitions do not hold. Add it to the jobs.",
                 sensor.source,
             )
 

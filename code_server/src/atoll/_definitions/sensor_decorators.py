@@ -8,7 +8,7 @@ from types import FunctionType
 from typing import Any
 
 from atoll import errors
-from atoll._definitions import asset_selection, keys, sensors, specs
+from atoll._definitions import asset_selection, keys, sensors, specs, start_positions
 from atoll._definitions import metadata as metadata_values
 
 Decorator = Callable[[sensors.SensorFunction], Any]
@@ -21,7 +21,7 @@ def sensor(
     minimum_interval_seconds: float | None = None,
     description: str | None = None,
     job: sensors.JobTarget | None = None,
-    jobs: Sequence[sensors.JobTarget] | None = None,
+    jobs: Sequence[sensors.JobTarget | str] | None = None,
     default_status: sensors.DefaultSensorStatus = sensors.DefaultSensorStatus.STOPPED,
     asset_selection: asset_selection.CoercibleToAssetSelection | None = None,
     required_resource_keys: set[str] | None = None,
@@ -38,7 +38,7 @@ def sensor(
         minimum_interval_seconds: The least time between two evaluations; 30 where not given.
         description: What the sensor is for; the function's docstring where not given.
         job: The job that the sensor asks for.
-        jobs: The jobs that the sensor may ask for.
+        jobs: The jobs that the sensor may ask for; one of another location as "location/job".
         default_status: Whether it is evaluated until somebody starts or stops it.
         asset_selection: The assets that the sensor may ask for directly.
         required_resource_keys: The resources that the function takes from `context.resources`.
@@ -81,12 +81,13 @@ def asset_sensor(
     minimum_interval_seconds: float | None = None,
     description: str | None = None,
     job: sensors.JobTarget | None = None,
-    jobs: Sequence[sensors.JobTarget] | None = None,
+    jobs: Sequence[sensors.JobTarget | str] | None = None,
     default_status: sensors.DefaultSensorStatus = sensors.DefaultSensorStatus.STOPPED,
     required_resource_keys: set[str] | None = None,
     tags: Mapping[str, str] | None = None,
     metadata: metadata_values.RawMetadataMapping | None = None,
     coalesce: bool = False,
+    start_at: start_positions.StartAt | None = None,
 ) -> Callable[[sensors.SensorFunction], sensors.AssetSensorDefinition]:
     """Make a sensor that sees each materialization of an asset, in order, exactly once.
 
@@ -98,12 +99,13 @@ def asset_sensor(
             not given.
         description: What the sensor is for; the function's docstring where not given.
         job: The job that the sensor asks for.
-        jobs: The jobs that the sensor may ask for.
+        jobs: The jobs that the sensor may ask for; one of another location as "location/job".
         default_status: Whether it is evaluated until somebody starts or stops it.
         required_resource_keys: The resources that the function takes from `context.resources`.
         tags: Labels.
         metadata: What to attach to the definition.
         coalesce: Whether it sees only the newest of several waiting materializations.
+        start_at: Where it begins in the log when it is first seen: "latest", "earliest", or a time.
 
     Returns:
         A decorator that makes the sensor. The function takes any of context, event and resources.
@@ -118,6 +120,7 @@ def asset_sensor(
             job_name,
             function,
             coalesce=coalesce,
+            start_at=start_at,
             minimum_interval_seconds=minimum_interval_seconds,
             description=description,
             job=job,
@@ -139,12 +142,13 @@ def multi_asset_sensor(
     minimum_interval_seconds: float | None = None,
     description: str | None = None,
     job: sensors.JobTarget | None = None,
-    jobs: Sequence[sensors.JobTarget] | None = None,
+    jobs: Sequence[sensors.JobTarget | str] | None = None,
     default_status: sensors.DefaultSensorStatus = sensors.DefaultSensorStatus.STOPPED,
     request_assets: asset_selection.CoercibleToAssetSelection | None = None,
     required_resource_keys: set[str] | None = None,
     tags: Mapping[str, str] | None = None,
     metadata: metadata_values.RawMetadataMapping | None = None,
+    start_at: start_positions.StartAt | None = None,
 ) -> Callable[[sensors.SensorFunction], sensors.MultiAssetSensorDefinition]:
     """Make a sensor that is due when any of several assets was materialized.
 
@@ -156,12 +160,13 @@ def multi_asset_sensor(
             not given.
         description: What the sensor is for; the function's docstring where not given.
         job: The job that the sensor asks for.
-        jobs: The jobs that the sensor may ask for.
+        jobs: The jobs that the sensor may ask for; one of another location as "location/job".
         default_status: Whether it is evaluated until somebody starts or stops it.
         request_assets: The assets that the sensor may ask for directly.
         required_resource_keys: The resources that the function takes from `context.resources`.
         tags: Labels.
         metadata: What to attach to the definition.
+        start_at: Where it begins in the log when it is first seen: "latest", "earliest", or a time.
 
     Returns:
         A decorator that makes the sensor.
@@ -180,6 +185,7 @@ def multi_asset_sensor(
             jobs=jobs,
             default_status=default_status,
             asset_selection=request_assets,
+            start_at=start_at,
             required_resource_keys=required_resource_keys,
             tags=tags,
             metadata=metadata,

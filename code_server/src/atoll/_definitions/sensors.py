@@ -18,7 +18,9 @@ from atoll._definitions import (
     keys,
     parameters,
     run_requests,
+    runs,
     sources,
+    start_positions,
     tick_targets,
     ticks,
 )
@@ -48,6 +50,8 @@ class SensorType(str, enum.Enum):
     STANDARD = "STANDARD"
     ASSET = "ASSET"
     MULTI_ASSET = "MULTI_ASSET"
+    RUN_STATUS = "RUN_STATUS"
+    WEBHOOK = "WEBHOOK"
     AUTOMATION = "AUTOMATION"
 
 
@@ -94,6 +98,21 @@ class TickContext(Protocol):
         """Return the materialization that an asset sensor is to see."""
         ...
 
+    @property
+    def webhook_request(self) -> Any:
+        """What a webhook sensor is due for; None where there is nothing."""
+        ...
+
+    def next_run_change(
+        self, event_type: events.EventType, after_id: int, watches: Callable[[runs.Run], bool]
+    ) -> events.EventLogRecord | None:
+        """Return the event that a sensor on the status of runs is to see."""
+        ...
+
+    def run_status_context(self, record: events.EventLogRecord, sensor_name: str) -> Any:
+        """Return what the function of a sensor on the status of runs receives."""
+        ...
+
 
 class SensorDefinition:
     """A sensor that is due by the clock. Made by `sensor`; called directly, it calls the function.
@@ -105,7 +124,7 @@ class SensorDefinition:
         minimum_interval_seconds: The least time between two evaluations.
         description: What the sensor is for.
         job: The job that the sensor asks for.
-        jobs: The jobs that the sensor may ask for.
+        jobs: The jobs that the sensor may ask for; one of another location as "location/job".
         default_status: Whether it is evaluated until somebody starts or stops it.
         asset_selection: The assets that the sensor may ask for directly.
         required_resource_keys: The resources that the function needs.
@@ -116,6 +135,7 @@ class SensorDefinition:
     """
 
     sensor_type = SensorType.STANDARD
+    start_at: start_positions.StartAt | None = None
     _arguments_max = 1
 
     def __init__(
@@ -127,7 +147,7 @@ class SensorDefinition:
         minimum_interval_seconds: float | None = None,
         description: str | None = None,
         job: JobTarget | None = None,
-        jobs: Sequence[JobTarget] | None = None,
+        jobs: Sequence[JobTarget | str] | None = None,
         default_status: DefaultSensorStatus = DefaultSensorStatus.STOPPED,
         asset_selection: asset_selection.CoercibleToAssetSelection | None = None,
         required_resource_keys: set[str] | None = None,
@@ -148,8 +168,9 @@ class SensorDefinition:
         _check_interval(self.name, minimum_interval_seconds)
         target_jobs, target_assets = tick_targets.split(target)
         self._function = evaluation_fn
-        self.jobs: tuple[JobTarget, ...] = tuple([job] if job is not None else jobs or target_jobs)
-        names = [job_name] if job_name is not None else [one.name for one in self.jobs]
+        given = [job] if job is not None else jobs or target_jobs
+        self.jobs: tuple[JobTarget, ...] = tuple(one for one in given if not isinstance(one, str))
+        names = [job_name] if job_name is not None else [_job_name(self.name, one) for one in given]
         self.job_names: tuple[str, ...] = tuple(names)
         chosen = target_assets if asset_selection is None else asset_selection
         self.asset_selection = None if chosen is None else _selection_of(chosen)
@@ -246,7 +267,11 @@ class SensorDefinition:
             UserCodeExecutionError: The function raised.
             InvariantViolationError: What it returned makes no sense.
         """
-        result = self._evaluate(context, (context,))
+        return self._decided(context, (context,))
+
+    def _decided(self, context: TickContext, positional: tuple[Any, ...]) -> ticks.TickResult:
+        """Call the function of a sensor that keeps a cursor of its own."""
+        result = self._evaluate(context, positional)
         if result.cursor is not None and context.cursor_updated:
             raise errors.InvariantViolationError(
                 f"The sensor {self.name!r} set its cursor both by context.update_cursor and by "
@@ -315,6 +340,16 @@ class SensorDefinition:
             )
         return positional[: len(free)]
 
+    def _log_position(self, cursor: str | None) -> int:
+        if not cursor:
+            return 0
+        if not cursor.isdigit():
+            raise errors.InvariantViolationError(
+                f"The cursor of the sensor {self.name!r} is {cursor!r}, which is no position in "
+                "the log. Reset it."
+            )
+        return int(cursor)
+
     def _tick_result(
         self, context: TickContext, result: run_requests.SensorResult, cursor: str | None
     ) -> ticks.TickResult:
@@ -348,6 +383,7 @@ class AssetSensorDefinition(SensorDefinition):
         job_name: The job that the sensor asks for.
         asset_materialization_fn: The function.
         coalesce: Whether it sees only the newest of several waiting materializations.
+        start_at: Where it begins in the log when it is first seen: "latest", "earliest", or a time.
         options: As `SensorDefinition` takes them.
     """
 
@@ -362,10 +398,12 @@ class AssetSensorDefinition(SensorDefinition):
         asset_materialization_fn: SensorFunction,
         *,
         coalesce: bool = False,
+        start_at: start_positions.StartAt | None = None,
         **options: Any,
     ) -> None:
         super().__init__(name, evaluation_fn=asset_materialization_fn, job_name=job_name, **options)
         self.asset_key = keys.AssetKey.from_coercible(asset_key)
+        self.start_at = start_positions.checked(f"The sensor {self.name!r}", start_at)
         self._coalesce = coalesce
 
     @property
@@ -392,7 +430,7 @@ class AssetSensorDefinition(SensorDefinition):
             InvariantViolationError: What it returned makes no sense.
         """
         record = context.next_materialization(
-            self.asset_key, self._position(context.cursor), newest=self._coalesce
+            self.asset_key, self._log_position(context.cursor), newest=self._coalesce
         )
         if record is None:
             message = f"No new materialization events found for asset key {self.asset_key}"
@@ -417,16 +455,6 @@ class AssetSensorDefinition(SensorDefinition):
             return positional[1:]
         return super()._arguments(free, positional)
 
-    def _position(self, cursor: str | None) -> int:
-        if not cursor:
-            return 0
-        if not cursor.isdigit():
-            raise errors.InvariantViolationError(
-                f"The cursor of the asset sensor {self.name!r} is {cursor!r}, which is no position "
-                "in the log. Reset it."
-            )
-        return int(cursor)
-
 
 class MultiAssetSensorDefinition(SensorDefinition):
     """A sensor that is due when any of several assets was materialized.
@@ -437,6 +465,7 @@ class MultiAssetSensorDefinition(SensorDefinition):
         job_name: The job that the sensor asks for.
         asset_materialization_fn: The function.
         request_assets: The assets that the sensor may ask for directly.
+        start_at: Where it begins in the log when it is first seen: "latest", "earliest", or a time.
         options: As `SensorDefinition` takes them.
     """
 
@@ -450,11 +479,13 @@ class MultiAssetSensorDefinition(SensorDefinition):
         asset_materialization_fn: SensorFunction,
         *,
         request_assets: asset_selection.CoercibleToAssetSelection | None = None,
+        start_at: start_positions.StartAt | None = None,
         **options: Any,
     ) -> None:
         if request_assets is not None:
             options["asset_selection"] = request_assets
         super().__init__(name, evaluation_fn=asset_materialization_fn, job_name=job_name, **options)
+        self.start_at = start_positions.checked(f"The sensor {self.name!r}", start_at)
         if isinstance(monitored_assets, (str, asset_selection.AssetSelection)):
             raise errors.InvalidDefinitionError(
                 f"The sensor {self.name!r} watches {monitored_assets!r}. Give a list of asset keys."
@@ -519,3 +550,14 @@ def _status_of(sensor_name: str, status: DefaultSensorStatus) -> DefaultSensorSt
             f"The default status of the sensor {sensor_name!r} is {status!r}. Give "
             "DefaultSensorStatus.RUNNING or DefaultSensorStatus.STOPPED."
         ) from None
+
+
+def _job_name(sensor_name: str, target: JobTarget | str) -> str:
+    if not isinstance(target, str):
+        return target.name
+    if "/" not in target:
+        raise errors.InvalidDefinitionError(
+            f"The sensor {sensor_name!r} names the job {target!r} by a string. Give the job "
+            'itself, or for a job of another location "location/job".'
+        )
+    return target

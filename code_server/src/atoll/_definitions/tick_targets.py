@@ -86,10 +86,10 @@ class Targets(records.Record):
                 f"{self.whose} returned a run request without a job. Give "
                 f"RunRequest(job_name=...) {told}, or give it exactly one target."
             )
-        if self.job_names and name not in self.job_names and "/" not in name:
+        if name not in self.job_names and (self.job_names or "/" in name):
             raise errors.InvariantViolationError(
                 f"{self.whose} asks for the job {name!r}, which is none of its targets: "
-                f"{', '.join(self.job_names)}."
+                f"{', '.join(self.job_names) or 'it has no job'}. Name it among them."
             )
         return name
 

@@ -16,7 +16,7 @@ from typing import Any
 from atoll import errors
 from atoll._definitions import definitions as all_definitions
 from atoll._definitions import events, keys
-from atoll._execution import sensor_contexts
+from atoll._execution import sensor_contexts, watched_partitions
 from atoll._instance import instance as instances
 
 UNCONSUMED_MAX = 25
@@ -55,11 +55,23 @@ class MultiAssetSensorEvaluationContext(sensor_contexts.SensorEvaluationContext)
         super().__init__(surroundings)
         self._monitored = tuple(monitored_assets)
         self._cursors = read_cursor(surroundings.cursor, self._monitored)
+        # What was there before the sensor began counts as consumed.
+        self._at_start = AssetCursor(event_id=surroundings.start_event_id or None)
+        self._partitions = watched_partitions.WatchedPartitions(
+            surroundings.sensor_name, surroundings.definitions, surroundings.instance
+        )
 
     @property
     def asset_keys(self) -> Sequence[keys.AssetKey]:
         """The watched assets."""
         return self._monitored
+
+    @property
+    def assets_defs_by_key(
+        self,
+    ) -> Mapping[keys.AssetKey, watched_partitions.Defined | None]:
+        """What defines each watched asset: of other locations the spec; None where nobody does."""
+        return self._partitions.definitions_of(self._monitored)
 
     def update_cursor(self, cursor: str | None) -> None:
         """Refuse to set the cursor as a whole.
@@ -104,6 +116,112 @@ class MultiAssetSensorEvaluationContext(sensor_contexts.SensorEvaluationContext)
         """
         key = self._watched(asset_key)
         return self._records_after(key, self._consumed(key).event_id or 0, limit)
+
+    def latest_materialization_records_by_partition(
+        self,
+        asset_key: keys.AssetKey,
+        after_cursor_partition: bool | None = False,  # noqa: FBT001, FBT002 - the field's signature
+    ) -> Mapping[str, events.EventLogRecord]:
+        """Return the newest materialization of each partition that has one that was not consumed.
+
+        Args:
+            asset_key: The asset.
+            after_cursor_partition: Only partitions that come after that of the newest consumed
+                materialization, in the order of the asset's partitions.
+
+        Returns:
+            The records by partition, in the order of the asset's partitions.
+
+        Raises:
+            InvariantViolationError: The asset has no partitions.
+        """
+        key = self._watched(asset_key)
+        consumed = self._consumed(key)
+        order = {name: place for place, name in enumerate(self._partitions.keys_of(key))}
+        waiting = {
+            record.partition_key: record
+            for record in self.get_trailing_unconsumed_events(key)
+            if record.partition_key is not None
+        }
+        new = self.instance.get_materialized_partitions(key, after_cursor=consumed.event_id or 0)
+        found = {
+            **waiting,
+            **self.instance.get_latest_partition_materialization_records(key, sorted(new)),
+        }
+        first = 0
+        if after_cursor_partition and consumed.partition in order:
+            first = order[consumed.partition] + 1
+        chosen = sorted(
+            (name for name in found if order.get(name, -1) >= first), key=order.__getitem__
+        )
+        return {name: found[name] for name in chosen}
+
+    def latest_materialization_records_by_partition_and_asset(
+        self,
+    ) -> Mapping[str, Mapping[keys.AssetKey, events.EventLogRecord]]:
+        """Return the newest materializations that were not consumed, by partition and asset.
+
+        Raises:
+            InvariantViolationError: The watched assets do not all have the same partitions.
+        """
+        first, *others = self._monitored
+        partitions_def = self._partitions.partitions_def_of(first)
+        for key in others:
+            if self._partitions.partitions_def_of(key) != partitions_def:
+                raise errors.InvariantViolationError(
+                    f"The sensor {self.sensor_name!r} asks for the partitions of all assets that "
+                    f"it watches, but those of {key.to_user_string()!r} are not those of "
+                    f"{first.to_user_string()!r}. Ask for one asset at a time."
+                )
+        found: dict[str, dict[keys.AssetKey, events.EventLogRecord]] = {}
+        for key in self._monitored:
+            for name, record in self.latest_materialization_records_by_partition(key).items():
+                found.setdefault(name, {})[key] = record
+        return found
+
+    def all_partitions_materialized(
+        self, asset_key: keys.AssetKey, partitions: Sequence[str] | None = None
+    ) -> bool:
+        """Tell whether partitions of an asset were ever materialized, consumed or not.
+
+        Args:
+            asset_key: The asset.
+            partitions: The partitions; all of the asset where not given.
+
+        Raises:
+            InvariantViolationError: The asset has no partitions, or an empty list was given.
+        """
+        key = self._watched(asset_key)
+        if partitions is not None and (isinstance(partitions, str) or not partitions):
+            raise errors.InvariantViolationError(
+                f"The partitions are {partitions!r}. Give a list of at least one, or leave it out "
+                "for all."
+            )
+        wanted = self._partitions.keys_of(key) if partitions is None else partitions
+        return set(wanted) <= self.instance.get_materialized_partitions(key)
+
+    def get_downstream_partition_keys(
+        self, partition_key: str, from_asset_key: keys.AssetKey, to_asset_key: keys.AssetKey
+    ) -> Sequence[str]:
+        """Return the partitions of an asset that need a partition of another.
+
+        Both may be of any location. How their partitions belong together is told by the dependency
+        of the second on the first; without one, by what partitions they are.
+
+        Args:
+            partition_key: The partition.
+            from_asset_key: The asset that it is of.
+            to_asset_key: The asset whose partitions are wanted.
+
+        Raises:
+            InvariantViolationError: One of the assets has no partitions.
+            UnknownPartitionError: There is no such partition.
+        """
+        return self._partitions.downstream_keys(
+            partition_key,
+            keys.AssetKey.from_coercible(from_asset_key),
+            keys.AssetKey.from_coercible(to_asset_key),
+        )
 
     def get_trailing_unconsumed_events(
         self, asset_key: keys.AssetKey
@@ -166,7 +284,7 @@ class MultiAssetSensorEvaluationContext(sensor_contexts.SensorEvaluationContext)
         return key
 
     def _consumed(self, key: keys.AssetKey) -> AssetCursor:
-        return self._cursors.get(key, _NOTHING_CONSUMED)
+        return self._cursors.get(key, self._at_start)
 
     def _if_new(
         self, key: keys.AssetKey, record: events.EventLogRecord | None
@@ -210,9 +328,6 @@ class MultiAssetSensorEvaluationContext(sensor_contexts.SensorEvaluationContext)
                 "can wait. Advance the cursor over older ones first, or call advance_all_cursors."
             )
         return AssetCursor(record.partition_key, record.storage_id, waiting)
-
-
-_NOTHING_CONSUMED = AssetCursor()
 
 
 def read_cursor(

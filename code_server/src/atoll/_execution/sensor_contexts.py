@@ -15,8 +15,8 @@ from typing_extensions import Self
 
 from atoll import errors
 from atoll._definitions import definitions as all_definitions
-from atoll._definitions import events, keys
-from atoll._execution import logs, resource_scope
+from atoll._definitions import event_filters, events, keys, runs, webhook_sensors
+from atoll._execution import logs, resource_scope, run_status_contexts
 from atoll._execution import resources as resource_objects
 from atoll._instance import instance as instances
 
@@ -38,6 +38,8 @@ class TickSurroundings:
         resources: The resources by key.
         close: Closes them, where the context has to.
         definitions: The definitions of the location, None where they are not known.
+        start_event_id: What stands in the log up to here came before the sensor began.
+        webhook_request: For a webhook sensor, the request that makes it due.
     """
 
     sensor_name: str
@@ -51,6 +53,8 @@ class TickSurroundings:
     resources: Mapping[str, Any] = dataclasses.field(default_factory=dict[str, Any])
     close: Callable[[], None] | None = None
     definitions: all_definitions.Definitions | None = None
+    start_event_id: int = 0
+    webhook_request: webhook_sensors.WebhookRequest | None = None
 
 
 class SensorEvaluationContext:
@@ -147,6 +151,11 @@ class SensorEvaluationContext:
         return completed is None or (started is not None and completed < started)
 
     @property
+    def webhook_request(self) -> webhook_sensors.WebhookRequest | None:
+        """What a webhook sensor is due for; None for other sensors."""
+        return self._around.webhook_request
+
+    @property
     def resources_by_key(self) -> Mapping[str, Any]:
         """The resources by key."""
         return self._around.resources
@@ -190,8 +199,59 @@ class SensorEvaluationContext:
         found = self.instance.fetch_materializations(chosen, limit=1, ascending=not newest)
         return found.records[0] if found.records else None
 
+    def next_run_change(
+        self, event_type: events.EventType, after_id: int, watches: Callable[[runs.Run], bool]
+    ) -> events.EventLogRecord | None:
+        """Return the event that a sensor on the status of runs is to see.
 
-def build_sensor_context(
+        Args:
+            event_type: The event that tells of the status.
+            after_id: The position of the last one that it saw.
+            watches: Tells whether the sensor watches a run; not asked of the event that made the
+                tick due.
+
+        Returns:
+            The one that made the tick due; or, where the tick has none, the next one in the log.
+        """
+        if self._around.triggering_event is not None:
+            return self._around.triggering_event
+        while True:
+            chosen = event_filters.RunStatusChangeRecordsFilter(
+                event_type, after_storage_id=after_id
+            )
+            found = self.instance.fetch_run_status_changes(chosen, limit=1, ascending=True).records
+            if not found:
+                return None
+            if watches(self._run_of(found[0])):
+                return found[0]
+            after_id = found[0].storage_id
+
+    def run_status_context(
+        self, record: events.EventLogRecord, sensor_name: str
+    ) -> run_status_contexts.RunStatusSensorContext:
+        """Return what the function of a sensor on the status of runs receives.
+
+        Args:
+            record: The event by which a run reached the status.
+            sensor_name: The name of the sensor, which a context that a test built does not know.
+        """
+        event = record.event_log_entry.get_event()
+        context = run_status_contexts.RunStatusSensorContext(
+            sensor_name, self._run_of(record), event, self.instance, self
+        )
+        is_failure = event.event_type is events.EventType.RUN_FAILURE
+        return context.for_run_failure() if is_failure else context
+
+    def _run_of(self, record: events.EventLogRecord) -> runs.Run:
+        run = self.instance.get_run_by_id(record.run_id)
+        if run is not None:
+            return run
+        # Its record is not kept any more, its event is.
+        job_name = record.event_log_entry.job_name or ""
+        return runs.Run(job_name=job_name, run_id=record.run_id)
+
+
+def build_sensor_context(  # noqa: PLR0913 - the field's signature
     instance: instances.Instance | None = None,
     cursor: str | None = None,
     *,
@@ -199,6 +259,7 @@ def build_sensor_context(
     resources: Mapping[str, Any] | None = None,
     definitions: all_definitions.Definitions | None = None,
     last_sensor_start_time: float | None = None,
+    webhook_request: webhook_sensors.WebhookRequest | None = None,
 ) -> SensorEvaluationContext:
     """Make a context with which a test calls or evaluates a sensor.
 
@@ -209,15 +270,15 @@ def build_sensor_context(
         resources: Objects or definitions by resource key, made ready when they are first used.
         definitions: The definitions, for their resources.
         last_sensor_start_time: When the sensor was last started.
+        webhook_request: What a webhook sensor is due for.
 
     Returns:
         The context. Use it in a `with` where its resources have to be closed at once.
     """
-    return SensorEvaluationContext(
-        surroundings_for_test(
-            instance, cursor, sensor_name, resources, definitions, last_sensor_start_time
-        )
+    around = surroundings_for_test(
+        instance, cursor, sensor_name, resources, definitions, last_sensor_start_time
     )
+    return SensorEvaluationContext(dataclasses.replace(around, webhook_request=webhook_request))
 
 
 def surroundings_for_test(

@@ -8,7 +8,7 @@ import datetime as dt
 import logging
 
 from atoll._definitions import definitions as all_definitions
-from atoll._definitions import events, sensors, ticks
+from atoll._definitions import events, sensors, ticks, webhook_sensors
 from atoll._execution import (
     logs,
     multi_asset_context,
@@ -33,6 +33,8 @@ def evaluate_sensor(  # noqa: PLR0913 - one call of the evaluator, all by name
     last_tick_completion_time: float | None = None,
     last_run_key: str | None = None,
     last_sensor_start_time: float | None = None,
+    start_event_id: int = 0,
+    webhook_request: webhook_sensors.WebhookRequest | None = None,
     log_handler: logging.Handler | None = None,
 ) -> ticks.TickResult:
     """Evaluate a sensor once.
@@ -41,12 +43,14 @@ def evaluate_sensor(  # noqa: PLR0913 - one call of the evaluator, all by name
         definitions: The definitions of the location.
         sensor_name: The sensor.
         cursor: The cursor that the last evaluation left.
-        triggering_event: For an asset sensor, the materialization that makes it due; its position
-            is the new cursor.
+        triggering_event: For a sensor that is due for each of certain events, the event; its
+            position is the new cursor.
         instance: Answers what user code asks.
         last_tick_completion_time: When the last evaluation completed, in seconds since 1970.
         last_run_key: The run key of the last run that the sensor requested.
         last_sensor_start_time: When the sensor was last started, in seconds since 1970.
+        start_event_id: What stands in the log up to here came before the sensor began.
+        webhook_request: For a webhook sensor, the request that makes it due.
         log_handler: Takes what the sensor logs.
 
     Returns:
@@ -76,6 +80,8 @@ def evaluate_sensor(  # noqa: PLR0913 - one call of the evaluator, all by name
             log=log,
             resources=ready,
             definitions=definitions,
+            start_event_id=start_event_id,
+            webhook_request=webhook_request,
         )
         context = sensor_contexts.SensorEvaluationContext(surroundings)
         if isinstance(sensor, sensors.MultiAssetSensorDefinition):

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from atoll import errors
-from atoll._definitions import asset_events, asset_records, events, freshness_states, keys
+from atoll._definitions import asset_events, asset_records, events, freshness_states, keys, specs
 from atoll._instance import asking
 from atoll._instance import backend as backends
 
@@ -179,6 +179,32 @@ class AssetQuestions(asking.Asker):
             )
         )
         return {one.partition for one in found}
+
+    def get_latest_partition_materialization_records(
+        self, asset_key: keys.CoercibleToAssetKey, partitions: Sequence[str]
+    ) -> dict[str, events.EventLogRecord]:
+        """Return the newest materialization of each of the partitions that has one.
+
+        Args:
+            asset_key: The asset.
+            partitions: The partitions.
+        """
+        key = keys.AssetKey.from_coercible(asset_key)
+        found: dict[str, events.EventLogRecord] = {}
+        for start in range(0, len(partitions), _NAMED_PARTITIONS_MAX):
+            chunk = partitions[start : start + _NAMED_PARTITIONS_MAX]
+            found.update(self._backend.latest_partition_materializations(key, chunk))
+        return found
+
+    def get_asset_specs(
+        self, asset_keys: Sequence[keys.AssetKey]
+    ) -> Mapping[keys.AssetKey, specs.AssetSpec]:
+        """Return what locations define of assets: partitions, dependencies, metadata.
+
+        Args:
+            asset_keys: The assets. Those that no location defines are left out.
+        """
+        return self._backend.asset_specs(asset_keys) if asset_keys else {}
 
     def get_materialization_count_by_partition(
         self, asset_keys: Sequence[keys.AssetKey], after_cursor: int | None = None

@@ -15,6 +15,7 @@ from atoll._definitions import (
     freshness_states,
     keys,
     runs,
+    specs,
 )
 
 
@@ -142,6 +143,12 @@ class AssetsBackend(Protocol):
         self, asset_keys: Sequence[keys.AssetKey]
     ) -> Mapping[keys.AssetKey, freshness_states.FreshnessStateRecord]:
         """Return the freshness state of each asset for which one was decided."""
+        ...
+
+    def asset_specs(
+        self, asset_keys: Sequence[keys.AssetKey]
+    ) -> Mapping[keys.AssetKey, specs.AssetSpec]:
+        """Return what locations define of each asset that some location defines."""
         ...
 
 

@@ -15,7 +15,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from atoll._definitions import asset_records, events, freshness_states, keys
+from atoll._definitions import asset_records, events, freshness_states, keys, specs
 from atoll._instance import backend, ephemeral_runs
 
 _MATERIALIZATION = events.EventType.ASSET_MATERIALIZATION
@@ -177,6 +177,13 @@ class EphemeralBackend(ephemeral_runs.EphemeralRuns):
                     dt.datetime.fromtimestamp(told.state_change_timestamp, dt.timezone.utc),
                 )
         return found
+
+    def asset_specs(
+        self, asset_keys: Sequence[keys.AssetKey]
+    ) -> Mapping[keys.AssetKey, specs.AssetSpec]:
+        """Return what locations define of assets: there are no locations, so nothing."""
+        del asset_keys
+        return {}
 
     def latest_check_evaluations(
         self, check_keys: Sequence[keys.AssetCheckKey]

@@ -145,6 +145,8 @@ class Evaluator:
             last_tick_completion_time=due.last_tick_completion_time,
             last_run_key=due.last_run_key,
             last_sensor_start_time=due.last_sensor_start_time,
+            start_event_id=due.start_event_id,
+            webhook_request=due.webhook_request,
             log_handler=log,
         )
         return tick_messages.to_response(result)

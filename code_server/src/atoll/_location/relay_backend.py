@@ -15,12 +15,13 @@ from atoll._definitions import (
     freshness_states,
     keys,
     runs,
+    specs,
 )
 from atoll._instance import backend
 from atoll._location import relay
 from atoll._wire import backfills as backfill_messages
 from atoll._wire import events as event_messages
-from atoll._wire import freshness, texts
+from atoll._wire import foreign_assets, freshness, texts
 from atoll._wire import instance as instance_messages
 from atoll._wire import keys as key_messages
 from atoll._wire import runs as run_messages
@@ -179,6 +180,21 @@ class RelayBackend:
         answer = self._ask(process_pb2.InstanceQuery(get_freshness_states=request))
         found = map(freshness.record_from_message, answer.get_freshness_states.states)
         return {record.entity_key: record for record in found}
+
+    def asset_specs(
+        self, asset_keys: Sequence[keys.AssetKey]
+    ) -> Mapping[keys.AssetKey, specs.AssetSpec]:
+        """Return what locations define of each asset that some location defines.
+
+        Args:
+            asset_keys: The assets, of any location.
+        """
+        request = instance_pb2.GetAssetDefinitionsRequest(
+            asset_keys=[key_messages.to_message(key) for key in asset_keys]
+        )
+        answer = self._ask(process_pb2.InstanceQuery(get_asset_definitions=request))
+        found = map(foreign_assets.spec, answer.get_asset_definitions.definitions)
+        return {one.key: one for one in found}
 
     def latest_check_evaluations(
         self, check_keys: Sequence[keys.AssetCheckKey]

@@ -14,9 +14,8 @@ from atoll._definitions import keys as asset_keys
 from atoll._definitions import run_requests, runs, specs
 from atoll._execution import known_assets as materialized
 from atoll._instance import instance as instances
-from atoll._partition_messages import definitions as partition_definitions
-from atoll._wire import keys, metadata, texts, timestamps
-from atoll.definitions.v1 import snapshot_pb2, values_pb2
+from atoll._wire import foreign_assets, keys, texts, timestamps
+from atoll.definitions.v1 import values_pb2
 from atoll.location.v1 import location_pb2
 from atoll.mesh.v1 import mesh_pb2
 
@@ -101,7 +100,7 @@ def known_assets(
     for one in plan.known_assets:
         key = keys.from_message(one.asset_key)
         if one.HasField("definition"):
-            foreign[key] = _foreign_spec(key, one.definition)
+            foreign[key] = foreign_assets.spec(one.definition, key)
         made[key] = None
         if one.event_id:
             when = timestamps.to_seconds(one.timestamp)
@@ -111,18 +110,6 @@ def known_assets(
             else:
                 made[key] = told
     return foreign, materialized.Told(made, others, observed)
-
-
-def _foreign_spec(
-    key: asset_keys.AssetKey, definition: snapshot_pb2.AssetDefinition
-) -> specs.AssetSpec:
-    described: dict[str, Any] = {**metadata.read(definition.metadata)}
-    if definition.io_manager_key:
-        described[specs.IO_MANAGER_KEY_METADATA] = definition.io_manager_key
-    partitions_def = None
-    if definition.HasField("partitions"):
-        partitions_def = partition_definitions.from_message(definition.partitions)
-    return specs.AssetSpec(key, metadata=described, partitions_def=partitions_def)
 
 
 def from_instance_run(message: mesh_pb2.InstanceRun) -> runs.Run:

@@ -19,9 +19,11 @@ from atoll._definitions import (
     freshness,
     jobs,
     keys,
+    run_status_sensors,
     sensors,
     sources,
     specs,
+    start_positions,
 )
 from atoll._definitions.nodes import graph as graphs
 from atoll._partition_messages import definitions as partition_definitions
@@ -37,6 +39,8 @@ _KINDS = {
     sensors.SensorType.STANDARD: snapshot_pb2.SENSOR_KIND_POLLING,
     sensors.SensorType.ASSET: snapshot_pb2.SENSOR_KIND_ASSET,
     sensors.SensorType.MULTI_ASSET: snapshot_pb2.SENSOR_KIND_MULTI_ASSET,
+    sensors.SensorType.RUN_STATUS: snapshot_pb2.SENSOR_KIND_RUN_STATUS,
+    sensors.SensorType.WEBHOOK: snapshot_pb2.SENSOR_KIND_WEBHOOK,
     sensors.SensorType.AUTOMATION: snapshot_pb2.SENSOR_KIND_AUTOMATION_CONDITION,
 }
 _STATUSES = {
@@ -232,7 +236,15 @@ def _sensor(
         tags=_tags(sensor.tags),
         coalesce=sensor.coalesce,
         owners=[texts.valid(owner) for owner in sensor.owners],
+        start_position=_start(sensor.start_at),
     )
+    if isinstance(sensor, run_status_sensors.RunStatusSensorDefinition):
+        message.run_status = sensor.run_status.value
+        message.monitors_all_locations = sensor.monitor_all_code_locations
+        for one in sensor.monitored_jobs:
+            message.monitored_jobs.add(
+                location_name=texts.valid(one.location_name), job_name=texts.valid(one.job_name)
+            )
     if sensor.asset_selection is not None:
         selected = sensor.asset_selection.resolve(defined.graph.selectable)
         message.asset_selection.extend(key_messages.to_messages(selected))
@@ -240,6 +252,18 @@ def _sensor(
         conditions.fill_sensor(message, sensor, defined)
     metadata.fill(message.metadata, sensor.metadata)
     return message
+
+
+def _start(start_at: start_positions.StartAt | None) -> snapshot_pb2.StartPosition | None:
+    if start_at is None:
+        return None
+    if start_at == "latest":
+        return snapshot_pb2.StartPosition(latest=True)
+    if start_at == "earliest":
+        return snapshot_pb2.StartPosition(earliest=True)
+    position = snapshot_pb2.StartPosition()
+    position.time.FromDatetime(start_at)
+    return position
 
 
 def _duration(seconds: float) -> duration_pb2.Duration:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import time
 
-from atoll._definitions import asset_events, events, run_requests, ticks
+from atoll._definitions import asset_events, events, run_requests, ticks, webhook_sensors
 from atoll._partitions import dynamic_requests
 from atoll._wire import events as event_messages
 from atoll._wire import runs, texts, timestamps
@@ -27,6 +27,8 @@ class Due:
         last_tick_completion_time: When the last evaluation completed, in seconds since 1970.
         last_run_key: The run key of the last run that the sensor requested.
         last_sensor_start_time: When the sensor was last started, in seconds since 1970.
+        start_event_id: What stands in the log up to here came before the sensor began.
+        webhook_request: For a webhook sensor, the request that makes it due.
     """
 
     cursor: str | None
@@ -34,6 +36,8 @@ class Due:
     last_tick_completion_time: float | None
     last_run_key: str | None
     last_sensor_start_time: float | None
+    start_event_id: int = 0
+    webhook_request: webhook_sensors.WebhookRequest | None = None
 
 
 def due_from_message(request: location_pb2.EvaluateSensorRequest) -> Due:
@@ -60,6 +64,23 @@ def due_from_message(request: location_pb2.EvaluateSensorRequest) -> Due:
             if request.HasField("last_sensor_start_time")
             else None
         ),
+        start_event_id=request.start_event_id,
+        webhook_request=(
+            _webhook_request(request.webhook_delivery)
+            if request.HasField("webhook_delivery")
+            else None
+        ),
+    )
+
+
+def _webhook_request(
+    delivery: location_pb2.WebhookDelivery,
+) -> webhook_sensors.WebhookRequest:
+    return webhook_sensors.WebhookRequest(
+        body=delivery.body,
+        headers=dict(delivery.headers),
+        delivery_id=delivery.delivery_id,
+        receive_time=timestamps.to_datetime(delivery.receive_time),
     )
 
 

@@ -1,12 +1,13 @@
 """Sensors and their ticks, as a host knows them."""
 
+import datetime as dt
 from collections.abc import AsyncIterator, Sequence
-from typing import cast
+from typing import Literal, cast
 
 import grpc.aio
 
 from atoll.api.v1 import automation_pb2, automation_pb2_grpc
-from atoll.client import calls
+from atoll.client import calls, errors
 
 
 class Sensors:
@@ -58,6 +59,61 @@ class Sensors:
             location_name=location_name, sensor_name=sensor_name
         )
         return (await self._caller.unary(self._stub.StopSensor, request)).sensor
+
+    async def reset(
+        self,
+        location_name: str,
+        sensor_name: str,
+        *,
+        cursor: str | None = None,
+        start_at: Literal["latest", "earliest"] | dt.datetime | None = None,
+    ) -> automation_pb2.Sensor:
+        """Set or clear the cursor of a sensor, or where an event-driven one goes on.
+
+        Args:
+            location_name: The location.
+            sensor_name: The sensor.
+            cursor: The cursor. That of a sensor on one asset, or on the status of runs, is the
+                position of the last event that it has seen.
+            start_at: Where in the log it goes on; not with a cursor. Without either the cursor is
+                cleared, and an event-driven sensor goes on with what comes from now on.
+        """
+        request = automation_pb2.ResetSensorCursorRequest(
+            location_name=location_name, sensor_name=sensor_name
+        )
+        if cursor is not None and start_at is not None:
+            raise errors.InvalidArgumentError(
+                f"Give either cursor or start_at, got {cursor!r} and {start_at!r}."
+            )
+        if cursor is not None:
+            request.cursor = cursor
+        elif isinstance(start_at, dt.datetime):
+            request.start_position.time.FromDatetime(start_at)
+        elif start_at is not None:
+            setattr(request.start_position, start_at, True)
+        return (await self._caller.unary(self._stub.ResetSensorCursor, request)).sensor
+
+    async def create_webhook_secret(
+        self, location_name: str, sensor_name: str
+    ) -> automation_pb2.CreateWebhookSecretResponse:
+        """Make the secret of a webhook sensor, in place of the one before; it is told this once."""
+        request = automation_pb2.CreateWebhookSecretRequest(
+            location_name=location_name, sensor_name=sensor_name
+        )
+        return await self._caller.unary(self._stub.CreateWebhookSecret, request)
+
+    async def tick(self, location_name: str, sensor_name: str, tick_id: str) -> automation_pb2.Tick:
+        """Return one evaluation of a sensor.
+
+        Args:
+            location_name: The location.
+            sensor_name: The sensor.
+            tick_id: The evaluation; the first digits are enough.
+        """
+        request = automation_pb2.GetTickRequest(
+            location_name=location_name, sensor_name=sensor_name, tick_id=tick_id
+        )
+        return (await self._caller.unary(self._stub.GetTick, request)).tick
 
     def ticks(
         self,

@@ -7,6 +7,7 @@ from google.protobuf import timestamp_pb2
 from atoll.api.v1 import assets_pb2, automation_pb2, checks_pb2, locations_pb2, runs_pb2
 from atoll.definitions.v1 import snapshot_pb2, values_pb2
 from atoll.events.v1 import events_pb2
+from atoll_host.automation.sensors import defined
 from atoll_host.locations import graph
 from atoll_host.locations import registry as registries
 from atoll_storage import records
@@ -145,18 +146,44 @@ def sensor(
     definition: snapshot_pb2.SensorDefinition,
     state: records.SensorState | None,
     latest_tick: automation_pb2.Tick | None,
+    webhook: records.WebhookState | None = None,
 ) -> automation_pb2.Sensor:
     """Return a sensor; without a state, as it is by default."""
-    if state is None or state.running is None:
-        status = definition.default_status or snapshot_pb2.SENSOR_STATUS_STOPPED
-    elif state.running:
-        status = snapshot_pb2.SENSOR_STATUS_RUNNING
-    else:
-        status = snapshot_pb2.SENSOR_STATUS_STOPPED
-    return automation_pb2.Sensor(
+    status = sensor_status(definition, state)
+    rendered = automation_pb2.Sensor(
         location_name=location_name,
         definition=definition,
         status=status,
         cursor=None if state is None else state.cursor,
         latest_tick=latest_tick,
+        failure_count=0 if state is None else state.failures,
+        waiting_delivery_count=0 if webhook is None else webhook.waiting,
+        has_webhook_secret=webhook is not None,
     )
+    if state is not None and status == snapshot_pb2.SENSOR_STATUS_RUNNING:
+        next_time = _next_evaluation(definition, state)
+        if next_time is not None:
+            rendered.next_evaluation_time.FromDatetime(next_time)
+    return rendered
+
+
+def sensor_status(
+    definition: snapshot_pb2.SensorDefinition, state: records.SensorState | None
+) -> "snapshot_pb2.SensorStatus.ValueType":
+    """Return whether a sensor is evaluated: as somebody decided, else by default."""
+    if state is None or state.running is None:
+        return definition.default_status or snapshot_pb2.SENSOR_STATUS_STOPPED
+    if state.running:
+        return snapshot_pb2.SENSOR_STATUS_RUNNING
+    return snapshot_pb2.SENSOR_STATUS_STOPPED
+
+
+def _next_evaluation(
+    definition: snapshot_pb2.SensorDefinition, state: records.SensorState
+) -> dt.datetime | None:
+    """Return when time alone makes a running sensor due; None where only news do."""
+    if state.retry_time is not None:
+        return state.retry_time
+    if definition.kind == snapshot_pb2.SENSOR_KIND_POLLING and state.last_tick_time is not None:
+        return state.last_tick_time + dt.timedelta(seconds=defined.interval_s_of(definition))
+    return None

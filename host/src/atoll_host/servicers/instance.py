@@ -4,6 +4,7 @@ import dataclasses
 
 from atoll.mesh.v1 import instance_pb2, mesh_pb2, mesh_pb2_grpc
 from atoll_host.instance import (
+    asset_definitions,
     backfills,
     dynamic_partitions,
     freshness,
@@ -24,6 +25,7 @@ class Parts:
     reporting: reporting.Reporting
     backfills: backfills.BackfillQueries
     freshness: freshness.FreshnessQueries
+    definitions: asset_definitions.AssetDefinitions
 
 
 class InstanceServicer(mesh_pb2_grpc.InstanceServiceServicer):
@@ -36,6 +38,7 @@ class InstanceServicer(mesh_pb2_grpc.InstanceServiceServicer):
         self._reporting = parts.reporting
         self._backfills = parts.backfills
         self._freshness = parts.freshness
+        self._definitions = parts.definitions
 
     async def GetLatestMaterializations(
         self, request: mesh_pb2.GetLatestMaterializationsRequest, context: contexts.Context
@@ -104,6 +107,12 @@ class InstanceServicer(mesh_pb2_grpc.InstanceServiceServicer):
     ) -> instance_pb2.GetFreshnessStatesResponse:
         """Return the freshness state of each asset for which one was decided."""
         return await self._freshness.states(request)
+
+    async def GetAssetDefinitions(
+        self, request: instance_pb2.GetAssetDefinitionsRequest, context: contexts.Context
+    ) -> instance_pb2.GetAssetDefinitionsResponse:
+        """Return what locations define of assets."""
+        return self._definitions.of_assets(request)
 
     async def ListDynamicPartitions(
         self, request: instance_pb2.ListDynamicPartitionsRequest, context: contexts.Context

@@ -2,16 +2,22 @@
 
 import bisect
 import datetime as dt
+import secrets
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib import parse
 
 from atoll.api.v1 import automation_pb2, automation_pb2_grpc
 from atoll.definitions.v1 import snapshot_pb2
 from atoll_host import changes as host_changes
 from atoll_host import errors
 from atoll_host.api import pages, rendering
+from atoll_host.automation.sensors import resetting
 from atoll_host.locations import registry as registries
 from atoll_host.servicers import contexts
-from atoll_storage import records, sensor_store
+from atoll_storage import database, records
+
+_SECRET_BYTES = 32
 
 
 class SensorsServicer(automation_pb2_grpc.SensorsServiceServicer):
@@ -19,13 +25,17 @@ class SensorsServicer(automation_pb2_grpc.SensorsServiceServicer):
 
     def __init__(
         self,
-        store: sensor_store.SensorStore,
+        store: database.Database,
         registry: registries.Registry,
         changes: host_changes.Changes,
+        webhook_address: Callable[[], str],
     ) -> None:
-        self._store = store
+        self._store = store.sensors
+        self._events = store.events
+        self._webhooks = store.webhooks
         self._registry = registry
         self._changes = changes
+        self._webhook_address = webhook_address
 
     async def ListSensors(
         self, request: automation_pb2.ListSensorsRequest, context: contexts.Context
@@ -47,6 +57,7 @@ class SensorsServicer(automation_pb2_grpc.SensorsServiceServicer):
         keys = [records.SensorKey(*name) for name in shown]
         states = {state.key: state for state in await self._store.states()} if keys else {}
         ticks = await self._store.latest_ticks(keys) if keys else {}
+        webhooks = await self._webhooks.states(_hooks(keys, defined))
         more = start + page.size < len(names)
         return automation_pb2.ListSensorsResponse(
             sensors=[
@@ -55,6 +66,7 @@ class SensorsServicer(automation_pb2_grpc.SensorsServiceServicer):
                     defined[key.location_name, key.sensor_name],
                     states.get(key),
                     ticks.get(key),
+                    webhooks.get(key),
                 )
                 for key in keys
             ],
@@ -88,6 +100,62 @@ class SensorsServicer(automation_pb2_grpc.SensorsServiceServicer):
         return automation_pb2.StopSensorResponse(
             sensor=await self._rendered(definition, key, state)
         )
+
+    async def ResetSensorCursor(
+        self, request: automation_pb2.ResetSensorCursorRequest, context: contexts.Context
+    ) -> automation_pb2.ResetSensorCursorResponse:
+        """Set or clear a sensor's cursor, or where in the log it goes on."""
+        definition, key = self._find(request.location_name, request.sensor_name)
+        reset = resetting.reset_of(request, definition, await self._events.head())
+        await self._store.ensure([key])
+        state = await self._store.reset(key, reset)
+        self._changes.sensors.set()
+        return automation_pb2.ResetSensorCursorResponse(
+            sensor=await self._rendered(definition, key, state)
+        )
+
+    async def CreateWebhookSecret(
+        self, request: automation_pb2.CreateWebhookSecretRequest, context: contexts.Context
+    ) -> automation_pb2.CreateWebhookSecretResponse:
+        """Make the secret that deliveries to a webhook sensor are signed with."""
+        definition, key = self._find(request.location_name, request.sensor_name)
+        if definition.kind != snapshot_pb2.SENSOR_KIND_WEBHOOK:
+            raise errors.InvalidRequest(
+                f"Sensor {key.sensor_name!r} of location {key.location_name!r} takes no webhooks, "
+                "so it needs no secret. Name one that @webhook_sensor made.",
+                field="sensor_name",
+            )
+        await self._store.ensure([key])
+        secret = secrets.token_urlsafe(_SECRET_BYTES)
+        await self._webhooks.set_secret(key, secret.encode())
+        names = (parse.quote(name, safe="") for name in (key.location_name, key.sensor_name))
+        return automation_pb2.CreateWebhookSecretResponse(
+            secret=secret,
+            path="/webhooks/" + "/".join(names),
+            listen_address=self._webhook_address(),
+        )
+
+    async def GetTick(
+        self, request: automation_pb2.GetTickRequest, context: contexts.Context
+    ) -> automation_pb2.GetTickResponse:
+        """Return one evaluation of a sensor."""
+        _, key = self._find(request.location_name, request.sensor_name)
+        wanted = request.tick_id
+        if not wanted or "\x00" in wanted:
+            raise errors.InvalidRequest(
+                f"The id of the tick is {wanted!r}. Give its first digits at least.",
+                field="tick_id",
+            )
+        found = await self._store.find_ticks(key, wanted)
+        if not found:
+            raise errors.UnknownTick(wanted, key.location_name, key.sensor_name)
+        if len(found) > 1:
+            raise errors.InvalidRequest(
+                f"Several ticks of sensor {key.sensor_name!r} begin with {wanted!r}. Give more "
+                "digits.",
+                field="tick_id",
+            )
+        return automation_pb2.GetTickResponse(tick=found[0])
 
     async def ListTicks(
         self, request: automation_pb2.ListTicksRequest, context: contexts.Context
@@ -134,4 +202,17 @@ class SensorsServicer(automation_pb2_grpc.SensorsServiceServicer):
         state: records.SensorState | None,
     ) -> automation_pb2.Sensor:
         ticks = await self._store.latest_ticks([key])
-        return rendering.sensor(key.location_name, definition, state, ticks.get(key))
+        name = (key.location_name, key.sensor_name)
+        webhooks = await self._webhooks.states(_hooks([key], {name: definition}))
+        return rendering.sensor(
+            key.location_name, definition, state, ticks.get(key), webhooks.get(key)
+        )
+
+
+def _hooks(
+    keys: Sequence[records.SensorKey],
+    defined: Mapping[tuple[str, str], snapshot_pb2.SensorDefinition],
+) -> list[records.SensorKey]:
+    """Return those of the sensors that take webhooks."""
+    webhook = snapshot_pb2.SENSOR_KIND_WEBHOOK
+    return [key for key in keys if defined[key.location_name, key.sensor_name].kind == webhook]

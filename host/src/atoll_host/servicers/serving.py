@@ -70,6 +70,7 @@ ERROR_TABLE = rpc_errors.ErrorTable(
         errors.UnknownCheck: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_CHECK),
         errors.UnknownSensor: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_SENSOR),
         errors.UnknownSchedule: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_SCHEDULE),
+        errors.UnknownTick: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_TICK),
         errors.UnknownRun: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_RUN),
         errors.UnknownBackfill: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_BACKFILL),
         errors.RequestIdReused: _Mapped(_Code.ALREADY_EXISTS, reasons.REQUEST_ID_REUSED),

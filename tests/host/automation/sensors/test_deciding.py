@@ -50,7 +50,7 @@ def case(kind: due.Kind = KIND.ASSET, *, event_id: int = 7, horizon: int = 9) ->
         ),
         tick_id="tick-1",
         start_time=NOW,
-        event_id=event_id if kind is KIND.ASSET else 0,
+        event=events_pb2.StoredEvent(id=event_id) if kind is KIND.ASSET else None,
     )
 
 
@@ -77,8 +77,7 @@ def report(*path: str, **more: object) -> events_pb2.Event:
 
 
 def test_the_request_carries_what_user_code_may_ask_for() -> None:
-    event = events_pb2.StoredEvent(id=7)
-    request = deciding.request(case(), event, 2.5)
+    request = deciding.request(case(), 2.5)
     assert (request.sensor_name, request.tick_id, request.cursor) == ("watch", "tick-1", "3")
     assert request.triggering_event.id == 7
     assert request.last_run_key == "before"
@@ -141,7 +140,9 @@ def test_one_bad_run_request_fails_the_tick_and_is_named() -> None:
 
 def test_a_job_of_another_location_is_refused_by_policy() -> None:
     asked = [location_pb2.RunRequest(job_name="west/nightly")]
-    assert "not allowed by the host's policy" in failure_of(decide(case(), run_requests=asked))
+    text = failure_of(decide(case(), run_requests=asked))
+    assert "the host's policy does not let sensors of location 'east' ask for it" in text
+    assert '[policy] run_requests = [{ from = "east", to = "west", jobs = ["nightly"] }]' in text
 
 
 def test_reported_asset_events_are_part_of_the_tick() -> None:

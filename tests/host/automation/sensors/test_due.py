@@ -2,22 +2,12 @@
 
 import dataclasses
 
-import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-)
-
 from atoll_host.automation.sensors import due
 from atoll_storage import records
 
 KIND = due.Kind
 A, B, C = ("a",), ("b",), ("c",)
+SUCCESS, FAILURE = records.RunStatus.SUCCESS, records.RunStatus.FAILURE
 
 
 def key(name: str, location: str = "east") -> records.SensorKey:
@@ -298,165 +288,83 @@ def test_many_events_behind_a_back_off_make_one_timer() -> None:
     assert len(agenda._timers) == 1
 
 
-class Mesh(RuleBasedStateMachine):
-    """Whatever happens in whichever order, nothing is lost, doubled or reordered."""
+def run_sensor(name: str, status: records.RunStatus, monitored: object = None) -> due.Sensor:
+    query = records.RunChangeQuery(status, monitored)
+    return due.Sensor(key(name), KIND.RUN_STATUS, runs=query)
 
-    WORKERS = 2
-    SENSORS = (
-        due.Sensor(key("one", "east"), KIND.ASSET, monitored=(A,)),
-        due.Sensor(key("limited", "east"), KIND.ASSET, monitored=(B,), interval_s=5.0),
-        due.Sensor(key("newest", "east"), KIND.ASSET, monitored=(A,), coalesce=True),
-        due.Sensor(key("both", "west"), KIND.MULTI_ASSET, monitored=(A, B)),
-        due.Sensor(key("other", "west"), KIND.ASSET, monitored=(C,)),
-        due.Sensor(key("clock", "west"), KIND.POLLING, interval_s=3.0),
+
+def test_a_run_wakes_those_that_watch_its_status_and_its_job_or_location_or_all() -> None:
+    agenda = agenda_of(
+        run_sensor("all", SUCCESS),
+        run_sensor("location", SUCCESS, (("west", ""),)),
+        run_sensor("job", SUCCESS, (("east", "load"), ("west", "load"))),
+        run_sensor("same job elsewhere", SUCCESS, (("east", "load"),)),
+        run_sensor("failures", FAILURE),
+        workers=10,
     )
-
-    @initialize()
-    def begin(self) -> None:
-        self.now = 0.0
-        self.log: list[tuple[int, due.AssetPath]] = []
-        self.heard = 0
-        self.states = {sensor.key: state(sensor.key) for sensor in self.SENSORS}
-        self.available = {"east": True, "west": True}
-        self.flying: list[due.Evaluation] = []
-        self.decided: dict[records.SensorKey, list[int]] = {s.key: [] for s in self.SENSORS}
-        self.ticked: dict[records.SensorKey, float] = {}
-        self.agenda = due.Agenda(due.Limits(workers_per_location=self.WORKERS))
-        for name in self.available:
-            self.define(name)
-            self.agenda.set_available(name, self.now, available=True)
-
-    def define(self, name: str) -> None:
-        group = [sensor for sensor in self.SENSORS if sensor.key.location_name == name]
-        self.agenda.set_location(name, group, self.states, self.now)
-
-    def of(self, sensor: due.Sensor) -> list[int]:
-        return [event_id for event_id, path in self.log if path in sensor.monitored]
-
-    @rule(paths=st.lists(st.sampled_from([A, B, C]), min_size=1, max_size=4))
-    def materialize(self, paths: list[due.AssetPath]) -> None:
-        for path in paths:
-            self.log.append((len(self.log) + 1, path))
-
-    @rule(again=st.integers(0, 3))
-    def hear(self, again: int) -> None:
-        self.agenda.arrived(self.log[max(0, self.heard - again) :], self.now)
-        self.heard = len(self.log)
-
-    @rule(seconds=st.sampled_from([0.0, 0.5, 1.0, 7.0]))
-    def pass_time(self, seconds: float) -> None:
-        self.now += seconds
-
-    @rule()
-    def take(self) -> None:
-        for evaluation in self.agenda.take(self.now):
-            sensor = evaluation.sensor
-            assert self.available[sensor.key.location_name]
-            assert all(each.sensor.key != sensor.key for each in self.flying)
-            if sensor.key in self.ticked:
-                assert self.now - self.ticked[sensor.key] >= sensor.interval_s - 1e-6
-            self.flying.append(evaluation)
-
-    def land(self, number: int) -> due.Evaluation:
-        return self.flying.pop(number % len(self.flying))
-
-    @precondition(lambda self: self.flying)
-    @rule(number=st.integers(0, 9))
-    def succeed(self, number: int) -> None:
-        """Commit like the store: only against the newest version."""
-        evaluation = self.land(number)
-        sensor, stored = evaluation.sensor, self.states[evaluation.sensor.key]
-        if stored.version != evaluation.state.version:
-            self.agenda.reloaded(evaluation, stored, self.now)
-            return
-        position = None
-        if sensor.kind is not KIND.POLLING:
-            waiting = [each for each in self.of(sensor) if each > stored.position]
-            if sensor.kind is KIND.MULTI_ASSET:
-                position = evaluation.horizon
-            else:
-                position = waiting[-1] if sensor.coalesce else waiting[0]
-            self.decided[sensor.key].append(position)
-        self.states[sensor.key] = after(evaluation, position)
-        self.ticked[sensor.key] = evaluation.began
-        self.agenda.committed(evaluation, self.states[sensor.key], self.now)
-
-    @precondition(lambda self: self.flying)
-    @rule(number=st.integers(0, 9))
-    def fail(self, number: int) -> None:
-        evaluation = self.land(number)
-        stored = self.states[evaluation.sensor.key]
-        if stored.version != evaluation.state.version:
-            self.agenda.reloaded(evaluation, stored, self.now)
-            return
-        self.states[evaluation.sensor.key] = after(evaluation)
-        self.ticked[evaluation.sensor.key] = evaluation.began
-        self.agenda.failed(evaluation, self.states[evaluation.sensor.key], self.now)
-
-    @precondition(lambda self: self.flying)
-    @rule(number=st.integers(0, 9))
-    def postpone(self, number: int) -> None:
-        self.agenda.postponed(self.land(number), self.now)
-
-    @rule(sensor=st.sampled_from(SENSORS), running=st.booleans())
-    def steer(self, sensor: due.Sensor, running: bool) -> None:
-        stored = self.states[sensor.key]
-        if stored.running is not running:
-            changed = dataclasses.replace(stored, running=running, version=stored.version + 1)
-            self.states[sensor.key] = changed
-            self.ticked.pop(sensor.key, None)  # a start by hand counts from now
-        self.agenda.set_state(self.states[sensor.key], self.now)
-
-    @rule(name=st.sampled_from(["east", "west"]), available=st.booleans())
-    def come_or_go(self, name: str, available: bool) -> None:
-        self.available[name] = available
-        self.agenda.set_available(name, self.now, available=available)
-
-    @rule(name=st.sampled_from(["east", "west"]))
-    def reload(self, name: str) -> None:
-        self.define(name)
-
-    @invariant()
-    def workers_are_bounded(self) -> None:
-        for name in self.available:
-            busy = [each for each in self.flying if each.sensor.key.location_name == name]
-            assert len(busy) <= self.WORKERS
-
-    @invariant()
-    def decisions_follow_the_log(self) -> None:
-        for sensor in self.SENSORS:
-            decided = self.decided[sensor.key]
-            assert decided == sorted(set(decided))
-            if sensor.kind is KIND.ASSET and not sensor.coalesce:
-                assert decided == self.of(sensor)[: len(decided)]
-
-    def teardown(self) -> None:
-        """Once all is well again, all is worked off, by the agenda's own wake-ups alone."""
-        if not hasattr(self, "agenda"):
-            return
-        for sensor in self.SENSORS:
-            self.steer(sensor, running=True)
-        for name in self.available:
-            self.come_or_go(name, available=True)
-        self.hear(0)
-        for _ in range(2000):
-            self.take()
-            if self.flying:
-                self.succeed(0)
-            elif all(self.of(s)[-1:] == self.decided[s.key][-1:] for s in self.SENSORS):
-                break
-            else:
-                wake_at = self.agenda.next_wake_at()
-                assert wake_at is not None, "something is left to do and nothing will wake for it"
-                self.now = max(self.now, wake_at)
-        for sensor in self.SENSORS:
-            if sensor.kind is KIND.ASSET and not sensor.coalesce:
-                assert self.decided[sensor.key] == self.of(sensor)
-            else:
-                assert self.decided[sensor.key][-1:] == self.of(sensor)[-1:]
+    agenda.arrived([(5, due.RunTopic(SUCCESS, "west", "load"))], 0.0)
+    assert sorted(names(agenda.take(0.0))) == ["all", "job", "location"]
 
 
-Mesh.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, derandomize=True
-)
-TestAnyInterleaving = pytest.mark.slow(Mesh.TestCase)
+def test_news_of_a_run_without_its_job_wake_all_that_watch_the_status() -> None:
+    agenda = agenda_of(
+        run_sensor("job", SUCCESS, (("east", "load"),)), run_sensor("failures", FAILURE)
+    )
+    agenda.arrived([(5, due.RunTopic(SUCCESS, "west", ""))], 0.0)
+    (evaluation,) = agenda.take(0.0)
+    agenda.exhausted(evaluation, 0.0)
+    assert agenda.take(0.0) == []
+
+
+def test_what_was_looked_through_is_not_looked_through_again() -> None:
+    sensor = run_sensor("job", SUCCESS, (("east", "load"),))
+    agenda = agenda_of(sensor)
+    agenda.arrived([(500, due.RunTopic(SUCCESS))], 0.0)
+    (evaluation,) = agenda.take(0.0)
+    assert (evaluation.after, evaluation.horizon) == (0, 500)
+    agenda.exhausted(evaluation, 0.0)
+    agenda.arrived([(900, due.RunTopic(SUCCESS))], 0.0)
+    (evaluation,) = agenda.take(0.0)
+    assert (evaluation.after, evaluation.horizon) == (500, 900)
+    agenda.exhausted(evaluation, 0.0)
+    # Another definition may want what the one before did not.
+    wider = run_sensor("job", SUCCESS)
+    agenda.set_location("east", [wider], {wider.key: state(wider.key)}, 0.0)
+    (evaluation,) = agenda.take(0.0)
+    assert (evaluation.after, evaluation.horizon) == (0, 900)
+
+
+def test_a_delivery_wakes_its_own_sensor_only() -> None:
+    agenda = agenda_of(
+        due.Sensor(key("mine"), KIND.WEBHOOK), due.Sensor(key("other"), KIND.WEBHOOK)
+    )
+    agenda.arrived([(5, key("mine"))], 0.0)
+    assert names(agenda.take(0.0)) == ["mine"]
+
+
+def test_a_reset_cursor_makes_due_what_was_decided_on_and_ends_a_back_off() -> None:
+    agenda = agenda_of(asset_sensor())
+    agenda.arrived([(1, A), (2, A)], 0.0)
+    (evaluation,) = agenda.take(0.0)
+    agenda.exhausted(evaluation, 0.0)
+    assert agenda.take(0.0) == []
+    again = dataclasses.replace(state(key("s"), version=1), resets=1)
+    agenda.set_state(again, 0.0)
+    (evaluation,) = agenda.take(0.0)
+    agenda.failed(evaluation, dataclasses.replace(again, version=2, failures=1), 0.0)
+    assert agenda.take(0.5) == []
+    agenda.set_state(dataclasses.replace(again, version=3, resets=2), 0.5)
+    assert names(agenda.take(0.5)) == ["s"]
+
+
+def test_a_new_leader_waits_out_the_back_off_of_the_one_before() -> None:
+    sensor = asset_sensor()
+    failed = dataclasses.replace(state(sensor.key), failures=3)
+    agenda = due.Agenda()
+    agenda.set_location("east", [sensor], {sensor.key: failed}, 100.0, retries_s={sensor.key: 4.0})
+    agenda.set_available("east", 100.0, available=True)
+    agenda.arrived([(1, A)], 100.0)
+    assert agenda.next_wake_at() == 104.0
+    (evaluation,) = agenda.take(104.0)
+    agenda.failed(evaluation, dataclasses.replace(failed, version=1, failures=4), 104.0)
+    assert agenda.next_wake_at() == 104.0 + 8.0

@@ -63,12 +63,22 @@ class Sensor(google.protobuf.message.Message):
     STATUS_FIELD_NUMBER: builtins.int
     CURSOR_FIELD_NUMBER: builtins.int
     LATEST_TICK_FIELD_NUMBER: builtins.int
+    FAILURE_COUNT_FIELD_NUMBER: builtins.int
+    NEXT_EVALUATION_TIME_FIELD_NUMBER: builtins.int
+    WAITING_DELIVERY_COUNT_FIELD_NUMBER: builtins.int
+    HAS_WEBHOOK_SECRET_FIELD_NUMBER: builtins.int
     location_name: builtins.str
     """The location that defines it."""
     status: atoll.definitions.v1.snapshot_pb2.SensorStatus.ValueType
     """Whether it is evaluated."""
     cursor: builtins.str
     """The cursor; unset when there is none."""
+    failure_count: builtins.int
+    """How many evaluations failed in a row."""
+    waiting_delivery_count: builtins.int
+    """How many deliveries wait for a webhook sensor."""
+    has_webhook_secret: builtins.bool
+    """Whether a webhook sensor has a secret; without one nothing is taken for it."""
     @property
     def definition(self) -> atoll.definitions.v1.snapshot_pb2.SensorDefinition:
         """The definition."""
@@ -76,6 +86,10 @@ class Sensor(google.protobuf.message.Message):
     @property
     def latest_tick(self) -> global___Tick:
         """The newest tick; unset when there is none."""
+
+    @property
+    def next_evaluation_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it is evaluated next, as far as time alone tells; unset where only news make it due, or where it is stopped."""
 
     def __init__(
         self,
@@ -85,9 +99,13 @@ class Sensor(google.protobuf.message.Message):
         status: atoll.definitions.v1.snapshot_pb2.SensorStatus.ValueType = ...,
         cursor: builtins.str | None = ...,
         latest_tick: global___Tick | None = ...,
+        failure_count: builtins.int = ...,
+        next_evaluation_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        waiting_delivery_count: builtins.int = ...,
+        has_webhook_secret: builtins.bool = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_cursor", b"_cursor", "cursor", b"cursor", "definition", b"definition", "latest_tick", b"latest_tick"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_cursor", b"_cursor", "cursor", b"cursor", "definition", b"definition", "latest_tick", b"latest_tick", "location_name", b"location_name", "status", b"status"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_cursor", b"_cursor", "cursor", b"cursor", "definition", b"definition", "latest_tick", b"latest_tick", "next_evaluation_time", b"next_evaluation_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_cursor", b"_cursor", "cursor", b"cursor", "definition", b"definition", "failure_count", b"failure_count", "has_webhook_secret", b"has_webhook_secret", "latest_tick", b"latest_tick", "location_name", b"location_name", "next_evaluation_time", b"next_evaluation_time", "status", b"status", "waiting_delivery_count", b"waiting_delivery_count"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_cursor", b"_cursor"]) -> typing.Literal["cursor"] | None: ...
 
 global___Sensor = Sensor
@@ -115,6 +133,8 @@ class Tick(google.protobuf.message.Message):
     EVALUATION_DURATION_FIELD_NUMBER: builtins.int
     SCHEDULE_NAME_FIELD_NUMBER: builtins.int
     SCHEDULED_TIME_FIELD_NUMBER: builtins.int
+    DELIVERY_ID_FIELD_NUMBER: builtins.int
+    TRIGGERING_RUN_ID_FIELD_NUMBER: builtins.int
     tick_id: builtins.str
     """The id, a UUID."""
     location_name: builtins.str
@@ -133,6 +153,10 @@ class Tick(google.protobuf.message.Message):
     """The event that an asset sensor was evaluated for; zero when there is none."""
     schedule_name: builtins.str
     """The schedule; empty for the tick of a sensor."""
+    delivery_id: builtins.str
+    """The delivery that a webhook sensor was evaluated for; empty when there is none."""
+    triggering_run_id: builtins.str
+    """The run that a run status sensor was evaluated for; empty when there is none."""
     @property
     def start_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """When the evaluation began."""
@@ -185,9 +209,11 @@ class Tick(google.protobuf.message.Message):
         evaluation_duration: google.protobuf.duration_pb2.Duration | None = ...,
         schedule_name: builtins.str = ...,
         scheduled_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        delivery_id: builtins.str = ...,
+        triggering_run_id: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_cursor", b"_cursor", "cursor", b"cursor", "end_time", b"end_time", "evaluation_duration", b"evaluation_duration", "failure", b"failure", "scheduled_time", b"scheduled_time", "start_time", b"start_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_cursor", b"_cursor", "build_id", b"build_id", "cursor", b"cursor", "end_time", b"end_time", "evaluation_duration", b"evaluation_duration", "event_id", b"event_id", "failure", b"failure", "location_name", b"location_name", "log_lines", b"log_lines", "run_ids", b"run_ids", "schedule_name", b"schedule_name", "scheduled_time", b"scheduled_time", "sensor_name", b"sensor_name", "skip_reason", b"skip_reason", "skipped_run_keys", b"skipped_run_keys", "start_time", b"start_time", "status", b"status", "tick_id", b"tick_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_cursor", b"_cursor", "build_id", b"build_id", "cursor", b"cursor", "delivery_id", b"delivery_id", "end_time", b"end_time", "evaluation_duration", b"evaluation_duration", "event_id", b"event_id", "failure", b"failure", "location_name", b"location_name", "log_lines", b"log_lines", "run_ids", b"run_ids", "schedule_name", b"schedule_name", "scheduled_time", b"scheduled_time", "sensor_name", b"sensor_name", "skip_reason", b"skip_reason", "skipped_run_keys", b"skipped_run_keys", "start_time", b"start_time", "status", b"status", "tick_id", b"tick_id", "triggering_run_id", b"triggering_run_id"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_cursor", b"_cursor"]) -> typing.Literal["cursor"] | None: ...
 
 global___Tick = Tick
@@ -430,3 +456,153 @@ class ListTicksResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["next_page_token", b"next_page_token", "ticks", b"ticks"]) -> None: ...
 
 global___ListTicksResponse = ListTicksResponse
+
+@typing.final
+class ResetSensorCursorRequest(google.protobuf.message.Message):
+    """ResetSensorCursorRequest says where a sensor goes on."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LOCATION_NAME_FIELD_NUMBER: builtins.int
+    SENSOR_NAME_FIELD_NUMBER: builtins.int
+    CURSOR_FIELD_NUMBER: builtins.int
+    START_POSITION_FIELD_NUMBER: builtins.int
+    location_name: builtins.str
+    """The location."""
+    sensor_name: builtins.str
+    """The sensor."""
+    cursor: builtins.str
+    """The cursor. That of a sensor on one asset or on the status of runs is the position of the last event it has seen."""
+    @property
+    def start_position(self) -> atoll.definitions.v1.snapshot_pb2.StartPosition:
+        """A position in the log, for event-driven sensors; the cursor is cleared."""
+
+    def __init__(
+        self,
+        *,
+        location_name: builtins.str = ...,
+        sensor_name: builtins.str = ...,
+        cursor: builtins.str = ...,
+        start_position: atoll.definitions.v1.snapshot_pb2.StartPosition | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["cursor", b"cursor", "start_position", b"start_position", "target", b"target"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["cursor", b"cursor", "location_name", b"location_name", "sensor_name", b"sensor_name", "start_position", b"start_position", "target", b"target"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["target", b"target"]) -> typing.Literal["cursor", "start_position"] | None: ...
+
+global___ResetSensorCursorRequest = ResetSensorCursorRequest
+
+@typing.final
+class ResetSensorCursorResponse(google.protobuf.message.Message):
+    """ResetSensorCursorResponse holds the sensor as it is now."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SENSOR_FIELD_NUMBER: builtins.int
+    @property
+    def sensor(self) -> global___Sensor:
+        """The sensor."""
+
+    def __init__(
+        self,
+        *,
+        sensor: global___Sensor | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["sensor", b"sensor"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["sensor", b"sensor"]) -> None: ...
+
+global___ResetSensorCursorResponse = ResetSensorCursorResponse
+
+@typing.final
+class CreateWebhookSecretRequest(google.protobuf.message.Message):
+    """CreateWebhookSecretRequest names a webhook sensor."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LOCATION_NAME_FIELD_NUMBER: builtins.int
+    SENSOR_NAME_FIELD_NUMBER: builtins.int
+    location_name: builtins.str
+    """The location."""
+    sensor_name: builtins.str
+    """The sensor."""
+    def __init__(
+        self,
+        *,
+        location_name: builtins.str = ...,
+        sensor_name: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["location_name", b"location_name", "sensor_name", b"sensor_name"]) -> None: ...
+
+global___CreateWebhookSecretRequest = CreateWebhookSecretRequest
+
+@typing.final
+class CreateWebhookSecretResponse(google.protobuf.message.Message):
+    """CreateWebhookSecretResponse tells the secret, this once."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SECRET_FIELD_NUMBER: builtins.int
+    PATH_FIELD_NUMBER: builtins.int
+    LISTEN_ADDRESS_FIELD_NUMBER: builtins.int
+    secret: builtins.str
+    """The secret."""
+    path: builtins.str
+    """The path of the sensor's address, such as /webhooks/sales/new_order."""
+    listen_address: builtins.str
+    """Where the host takes deliveries, as host:port; empty where it takes none."""
+    def __init__(
+        self,
+        *,
+        secret: builtins.str = ...,
+        path: builtins.str = ...,
+        listen_address: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["listen_address", b"listen_address", "path", b"path", "secret", b"secret"]) -> None: ...
+
+global___CreateWebhookSecretResponse = CreateWebhookSecretResponse
+
+@typing.final
+class GetTickRequest(google.protobuf.message.Message):
+    """GetTickRequest names one evaluation."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LOCATION_NAME_FIELD_NUMBER: builtins.int
+    SENSOR_NAME_FIELD_NUMBER: builtins.int
+    TICK_ID_FIELD_NUMBER: builtins.int
+    location_name: builtins.str
+    """The location."""
+    sensor_name: builtins.str
+    """The sensor."""
+    tick_id: builtins.str
+    """The evaluation; the first digits are enough."""
+    def __init__(
+        self,
+        *,
+        location_name: builtins.str = ...,
+        sensor_name: builtins.str = ...,
+        tick_id: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["location_name", b"location_name", "sensor_name", b"sensor_name", "tick_id", b"tick_id"]) -> None: ...
+
+global___GetTickRequest = GetTickRequest
+
+@typing.final
+class GetTickResponse(google.protobuf.message.Message):
+    """GetTickResponse holds one evaluation."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TICK_FIELD_NUMBER: builtins.int
+    @property
+    def tick(self) -> global___Tick:
+        """The evaluation."""
+
+    def __init__(
+        self,
+        *,
+        tick: global___Tick | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["tick", b"tick"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["tick", b"tick"]) -> None: ...
+
+global___GetTickResponse = GetTickResponse

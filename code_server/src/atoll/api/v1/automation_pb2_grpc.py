@@ -55,6 +55,21 @@ class SensorsServiceStub(object):
                 request_serializer=atoll_dot_api_dot_v1_dot_automation__pb2.StopSensorRequest.SerializeToString,
                 response_deserializer=atoll_dot_api_dot_v1_dot_automation__pb2.StopSensorResponse.FromString,
                 _registered_method=True)
+        self.ResetSensorCursor = channel.unary_unary(
+                '/atoll.api.v1.SensorsService/ResetSensorCursor',
+                request_serializer=atoll_dot_api_dot_v1_dot_automation__pb2.ResetSensorCursorRequest.SerializeToString,
+                response_deserializer=atoll_dot_api_dot_v1_dot_automation__pb2.ResetSensorCursorResponse.FromString,
+                _registered_method=True)
+        self.CreateWebhookSecret = channel.unary_unary(
+                '/atoll.api.v1.SensorsService/CreateWebhookSecret',
+                request_serializer=atoll_dot_api_dot_v1_dot_automation__pb2.CreateWebhookSecretRequest.SerializeToString,
+                response_deserializer=atoll_dot_api_dot_v1_dot_automation__pb2.CreateWebhookSecretResponse.FromString,
+                _registered_method=True)
+        self.GetTick = channel.unary_unary(
+                '/atoll.api.v1.SensorsService/GetTick',
+                request_serializer=atoll_dot_api_dot_v1_dot_automation__pb2.GetTickRequest.SerializeToString,
+                response_deserializer=atoll_dot_api_dot_v1_dot_automation__pb2.GetTickResponse.FromString,
+                _registered_method=True)
         self.ListTicks = channel.unary_unary(
                 '/atoll.api.v1.SensorsService/ListTicks',
                 request_serializer=atoll_dot_api_dot_v1_dot_automation__pb2.ListTicksRequest.SerializeToString,
@@ -94,6 +109,29 @@ class SensorsServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ResetSensorCursor(self, request, context):
+        """ResetSensorCursor sets or clears the cursor of a sensor, or where an event-driven one goes on. An evaluation that is
+        under way is not kept. Repeating it does the same again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateWebhookSecret(self, request, context):
+        """CreateWebhookSecret makes the secret that deliveries to a webhook sensor are signed with, in place of the one before.
+        It is told this once. Repeating it makes another.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTick(self, request, context):
+        """GetTick returns one evaluation of a sensor.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListTicks(self, request, context):
         """ListTicks returns the evaluations of a sensor, newest first.
         """
@@ -123,6 +161,21 @@ def add_SensorsServiceServicer_to_server(servicer, server):
                     servicer.StopSensor,
                     request_deserializer=atoll_dot_api_dot_v1_dot_automation__pb2.StopSensorRequest.FromString,
                     response_serializer=atoll_dot_api_dot_v1_dot_automation__pb2.StopSensorResponse.SerializeToString,
+            ),
+            'ResetSensorCursor': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResetSensorCursor,
+                    request_deserializer=atoll_dot_api_dot_v1_dot_automation__pb2.ResetSensorCursorRequest.FromString,
+                    response_serializer=atoll_dot_api_dot_v1_dot_automation__pb2.ResetSensorCursorResponse.SerializeToString,
+            ),
+            'CreateWebhookSecret': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateWebhookSecret,
+                    request_deserializer=atoll_dot_api_dot_v1_dot_automation__pb2.CreateWebhookSecretRequest.FromString,
+                    response_serializer=atoll_dot_api_dot_v1_dot_automation__pb2.CreateWebhookSecretResponse.SerializeToString,
+            ),
+            'GetTick': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTick,
+                    request_deserializer=atoll_dot_api_dot_v1_dot_automation__pb2.GetTickRequest.FromString,
+                    response_serializer=atoll_dot_api_dot_v1_dot_automation__pb2.GetTickResponse.SerializeToString,
             ),
             'ListTicks': grpc.unary_unary_rpc_method_handler(
                     servicer.ListTicks,
@@ -239,6 +292,87 @@ class SensorsService(object):
             '/atoll.api.v1.SensorsService/StopSensor',
             atoll_dot_api_dot_v1_dot_automation__pb2.StopSensorRequest.SerializeToString,
             atoll_dot_api_dot_v1_dot_automation__pb2.StopSensorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResetSensorCursor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.api.v1.SensorsService/ResetSensorCursor',
+            atoll_dot_api_dot_v1_dot_automation__pb2.ResetSensorCursorRequest.SerializeToString,
+            atoll_dot_api_dot_v1_dot_automation__pb2.ResetSensorCursorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateWebhookSecret(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.api.v1.SensorsService/CreateWebhookSecret',
+            atoll_dot_api_dot_v1_dot_automation__pb2.CreateWebhookSecretRequest.SerializeToString,
+            atoll_dot_api_dot_v1_dot_automation__pb2.CreateWebhookSecretResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTick(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.api.v1.SensorsService/GetTick',
+            atoll_dot_api_dot_v1_dot_automation__pb2.GetTickRequest.SerializeToString,
+            atoll_dot_api_dot_v1_dot_automation__pb2.GetTickResponse.FromString,
             options,
             channel_credentials,
             insecure,

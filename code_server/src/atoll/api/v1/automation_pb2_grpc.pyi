@@ -45,6 +45,28 @@ class SensorsServiceStub:
     ]
     """StopSensor makes the host leave a sensor alone; its cursor stays. Repeating it changes nothing."""
 
+    ResetSensorCursor: grpc.UnaryUnaryMultiCallable[
+        atoll.api.v1.automation_pb2.ResetSensorCursorRequest,
+        atoll.api.v1.automation_pb2.ResetSensorCursorResponse,
+    ]
+    """ResetSensorCursor sets or clears the cursor of a sensor, or where an event-driven one goes on. An evaluation that is
+    under way is not kept. Repeating it does the same again.
+    """
+
+    CreateWebhookSecret: grpc.UnaryUnaryMultiCallable[
+        atoll.api.v1.automation_pb2.CreateWebhookSecretRequest,
+        atoll.api.v1.automation_pb2.CreateWebhookSecretResponse,
+    ]
+    """CreateWebhookSecret makes the secret that deliveries to a webhook sensor are signed with, in place of the one before.
+    It is told this once. Repeating it makes another.
+    """
+
+    GetTick: grpc.UnaryUnaryMultiCallable[
+        atoll.api.v1.automation_pb2.GetTickRequest,
+        atoll.api.v1.automation_pb2.GetTickResponse,
+    ]
+    """GetTick returns one evaluation of a sensor."""
+
     ListTicks: grpc.UnaryUnaryMultiCallable[
         atoll.api.v1.automation_pb2.ListTicksRequest,
         atoll.api.v1.automation_pb2.ListTicksResponse,
@@ -77,6 +99,28 @@ class SensorsServiceAsyncStub:
         atoll.api.v1.automation_pb2.StopSensorResponse,
     ]
     """StopSensor makes the host leave a sensor alone; its cursor stays. Repeating it changes nothing."""
+
+    ResetSensorCursor: grpc.aio.UnaryUnaryMultiCallable[
+        atoll.api.v1.automation_pb2.ResetSensorCursorRequest,
+        atoll.api.v1.automation_pb2.ResetSensorCursorResponse,
+    ]
+    """ResetSensorCursor sets or clears the cursor of a sensor, or where an event-driven one goes on. An evaluation that is
+    under way is not kept. Repeating it does the same again.
+    """
+
+    CreateWebhookSecret: grpc.aio.UnaryUnaryMultiCallable[
+        atoll.api.v1.automation_pb2.CreateWebhookSecretRequest,
+        atoll.api.v1.automation_pb2.CreateWebhookSecretResponse,
+    ]
+    """CreateWebhookSecret makes the secret that deliveries to a webhook sensor are signed with, in place of the one before.
+    It is told this once. Repeating it makes another.
+    """
+
+    GetTick: grpc.aio.UnaryUnaryMultiCallable[
+        atoll.api.v1.automation_pb2.GetTickRequest,
+        atoll.api.v1.automation_pb2.GetTickResponse,
+    ]
+    """GetTick returns one evaluation of a sensor."""
 
     ListTicks: grpc.aio.UnaryUnaryMultiCallable[
         atoll.api.v1.automation_pb2.ListTicksRequest,
@@ -118,6 +162,34 @@ class SensorsServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[atoll.api.v1.automation_pb2.StopSensorResponse, collections.abc.Awaitable[atoll.api.v1.automation_pb2.StopSensorResponse]]:
         """StopSensor makes the host leave a sensor alone; its cursor stays. Repeating it changes nothing."""
+
+    @abc.abstractmethod
+    def ResetSensorCursor(
+        self,
+        request: atoll.api.v1.automation_pb2.ResetSensorCursorRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[atoll.api.v1.automation_pb2.ResetSensorCursorResponse, collections.abc.Awaitable[atoll.api.v1.automation_pb2.ResetSensorCursorResponse]]:
+        """ResetSensorCursor sets or clears the cursor of a sensor, or where an event-driven one goes on. An evaluation that is
+        under way is not kept. Repeating it does the same again.
+        """
+
+    @abc.abstractmethod
+    def CreateWebhookSecret(
+        self,
+        request: atoll.api.v1.automation_pb2.CreateWebhookSecretRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[atoll.api.v1.automation_pb2.CreateWebhookSecretResponse, collections.abc.Awaitable[atoll.api.v1.automation_pb2.CreateWebhookSecretResponse]]:
+        """CreateWebhookSecret makes the secret that deliveries to a webhook sensor are signed with, in place of the one before.
+        It is told this once. Repeating it makes another.
+        """
+
+    @abc.abstractmethod
+    def GetTick(
+        self,
+        request: atoll.api.v1.automation_pb2.GetTickRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[atoll.api.v1.automation_pb2.GetTickResponse, collections.abc.Awaitable[atoll.api.v1.automation_pb2.GetTickResponse]]:
+        """GetTick returns one evaluation of a sensor."""
 
     @abc.abstractmethod
     def ListTicks(

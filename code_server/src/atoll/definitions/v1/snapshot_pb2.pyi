@@ -15,6 +15,7 @@ import google.protobuf.duration_pb2
 import google.protobuf.internal.containers
 import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
+import google.protobuf.timestamp_pb2
 import sys
 import typing
 
@@ -39,6 +40,10 @@ class _SensorKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     """Due for each materialization of one asset."""
     SENSOR_KIND_MULTI_ASSET: _SensorKind.ValueType  # 3
     """Due when any of several assets was materialized."""
+    SENSOR_KIND_RUN_STATUS: _SensorKind.ValueType  # 4
+    """Due for each run that reaches a status."""
+    SENSOR_KIND_WEBHOOK: _SensorKind.ValueType  # 5
+    """Due for each delivery to the sensor's address."""
     SENSOR_KIND_AUTOMATION_CONDITION: _SensorKind.ValueType  # 6
     """Evaluates the automation conditions of assets, checks and jobs. The host does so by itself."""
 
@@ -53,6 +58,10 @@ SENSOR_KIND_ASSET: SensorKind.ValueType  # 2
 """Due for each materialization of one asset."""
 SENSOR_KIND_MULTI_ASSET: SensorKind.ValueType  # 3
 """Due when any of several assets was materialized."""
+SENSOR_KIND_RUN_STATUS: SensorKind.ValueType  # 4
+"""Due for each run that reaches a status."""
+SENSOR_KIND_WEBHOOK: SensorKind.ValueType  # 5
+"""Due for each delivery to the sensor's address."""
 SENSOR_KIND_AUTOMATION_CONDITION: SensorKind.ValueType  # 6
 """Evaluates the automation conditions of assets, checks and jobs. The host does so by itself."""
 global___SensorKind = SensorKind
@@ -765,6 +774,10 @@ class SensorDefinition(google.protobuf.message.Message):
     METADATA_FIELD_NUMBER: builtins.int
     COALESCE_FIELD_NUMBER: builtins.int
     OWNERS_FIELD_NUMBER: builtins.int
+    RUN_STATUS_FIELD_NUMBER: builtins.int
+    MONITORED_JOBS_FIELD_NUMBER: builtins.int
+    MONITORS_ALL_LOCATIONS_FIELD_NUMBER: builtins.int
+    START_POSITION_FIELD_NUMBER: builtins.int
     AUTOMATION_TARGETS_FIELD_NUMBER: builtins.int
     RUN_TAGS_FIELD_NUMBER: builtins.int
     EMIT_BACKFILLS_FIELD_NUMBER: builtins.int
@@ -780,6 +793,10 @@ class SensorDefinition(google.protobuf.message.Message):
     """The status until somebody starts or stops the sensor."""
     coalesce: builtins.bool
     """Whether an asset sensor sees only the newest of several waiting materializations."""
+    run_status: builtins.str
+    """For a run status sensor, the status that runs reach, by the name of api.v1.RunStatus without prefix."""
+    monitors_all_locations: builtins.bool
+    """Whether a run status sensor watches the runs of all locations."""
     emit_backfills: builtins.bool
     """Whether an automation condition sensor may request several partitions of an asset as a backfill."""
     use_user_code_server: builtins.bool
@@ -813,6 +830,14 @@ class SensorDefinition(google.protobuf.message.Message):
         """Who answers for the sensor."""
 
     @property
+    def monitored_jobs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___MonitoredJob]:
+        """The jobs whose runs a run status sensor watches; none means all of its location."""
+
+    @property
+    def start_position(self) -> global___StartPosition:
+        """Where an event-driven sensor begins in the log; unset means with what comes after it is first seen."""
+
+    @property
     def automation_targets(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[atoll.definitions.v1.conditions_pb2.ConditionEntity]:
         """The assets, checks and jobs whose conditions an automation condition sensor evaluates."""
 
@@ -839,14 +864,18 @@ class SensorDefinition(google.protobuf.message.Message):
         metadata: collections.abc.Mapping[builtins.str, atoll.definitions.v1.values_pb2.MetadataValue] | None = ...,
         coalesce: builtins.bool = ...,
         owners: collections.abc.Iterable[builtins.str] | None = ...,
+        run_status: builtins.str = ...,
+        monitored_jobs: collections.abc.Iterable[global___MonitoredJob] | None = ...,
+        monitors_all_locations: builtins.bool = ...,
+        start_position: global___StartPosition | None = ...,
         automation_targets: collections.abc.Iterable[atoll.definitions.v1.conditions_pb2.ConditionEntity] | None = ...,
         run_tags: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
         emit_backfills: builtins.bool = ...,
         default_condition: atoll.definitions.v1.conditions_pb2.AutomationCondition | None = ...,
         use_user_code_server: builtins.bool = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["default_condition", b"default_condition", "minimum_interval", b"minimum_interval"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["asset_selection", b"asset_selection", "automation_targets", b"automation_targets", "coalesce", b"coalesce", "default_condition", b"default_condition", "default_status", b"default_status", "description", b"description", "emit_backfills", b"emit_backfills", "job_names", b"job_names", "kind", b"kind", "metadata", b"metadata", "minimum_interval", b"minimum_interval", "monitored_assets", b"monitored_assets", "name", b"name", "owners", b"owners", "run_tags", b"run_tags", "tags", b"tags", "use_user_code_server", b"use_user_code_server"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["default_condition", b"default_condition", "minimum_interval", b"minimum_interval", "start_position", b"start_position"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["asset_selection", b"asset_selection", "automation_targets", b"automation_targets", "coalesce", b"coalesce", "default_condition", b"default_condition", "default_status", b"default_status", "description", b"description", "emit_backfills", b"emit_backfills", "job_names", b"job_names", "kind", b"kind", "metadata", b"metadata", "minimum_interval", b"minimum_interval", "monitored_assets", b"monitored_assets", "monitored_jobs", b"monitored_jobs", "monitors_all_locations", b"monitors_all_locations", "name", b"name", "owners", b"owners", "run_status", b"run_status", "run_tags", b"run_tags", "start_position", b"start_position", "tags", b"tags", "use_user_code_server", b"use_user_code_server"]) -> None: ...
 
 global___SensorDefinition = SensorDefinition
 
@@ -976,3 +1005,55 @@ class ScheduleDefinition(google.protobuf.message.Message):
     def WhichOneof(self, oneof_group: typing.Literal["_retries_max", b"_retries_max"]) -> typing.Literal["retries_max"] | None: ...
 
 global___ScheduleDefinition = ScheduleDefinition
+
+@typing.final
+class MonitoredJob(google.protobuf.message.Message):
+    """MonitoredJob names a job, or all jobs of a location."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LOCATION_NAME_FIELD_NUMBER: builtins.int
+    JOB_NAME_FIELD_NUMBER: builtins.int
+    location_name: builtins.str
+    """The location; empty means that of the sensor."""
+    job_name: builtins.str
+    """The job; empty means all jobs of the location."""
+    def __init__(
+        self,
+        *,
+        location_name: builtins.str = ...,
+        job_name: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["job_name", b"job_name", "location_name", b"location_name"]) -> None: ...
+
+global___MonitoredJob = MonitoredJob
+
+@typing.final
+class StartPosition(google.protobuf.message.Message):
+    """StartPosition says where an event-driven sensor begins in the log."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LATEST_FIELD_NUMBER: builtins.int
+    EARLIEST_FIELD_NUMBER: builtins.int
+    TIME_FIELD_NUMBER: builtins.int
+    latest: builtins.bool
+    """After the newest event."""
+    earliest: builtins.bool
+    """With the oldest event that is stored."""
+    @property
+    def time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """With the first event that was stored at this time or later."""
+
+    def __init__(
+        self,
+        *,
+        latest: builtins.bool = ...,
+        earliest: builtins.bool = ...,
+        time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["earliest", b"earliest", "latest", b"latest", "position", b"position", "time", b"time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["earliest", b"earliest", "latest", b"latest", "position", b"position", "time", b"time"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["position", b"position"]) -> typing.Literal["latest", "earliest", "time"] | None: ...
+
+global___StartPosition = StartPosition

@@ -230,6 +230,8 @@ class EvaluateSensorRequest(google.protobuf.message.Message):
     LAST_RUN_KEY_FIELD_NUMBER: builtins.int
     LAST_SENSOR_START_TIME_FIELD_NUMBER: builtins.int
     TIMEOUT_FIELD_NUMBER: builtins.int
+    START_EVENT_ID_FIELD_NUMBER: builtins.int
+    WEBHOOK_DELIVERY_FIELD_NUMBER: builtins.int
     sensor_name: builtins.str
     """The sensor."""
     tick_id: builtins.str
@@ -238,6 +240,8 @@ class EvaluateSensorRequest(google.protobuf.message.Message):
     """The cursor that the last successful evaluation left; unset when there is none."""
     last_run_key: builtins.str
     """The run key of the last run that the sensor requested."""
+    start_event_id: builtins.int
+    """What stands in the log up to here came before the sensor began, and counts as seen."""
     @property
     def triggering_event(self) -> atoll.events.v1.events_pb2.StoredEvent:
         """For an asset sensor, the materialization that makes it due."""
@@ -254,6 +258,10 @@ class EvaluateSensorRequest(google.protobuf.message.Message):
     def timeout(self) -> google.protobuf.duration_pb2.Duration:
         """How long the evaluation may take before its process is killed."""
 
+    @property
+    def webhook_delivery(self) -> global___WebhookDelivery:
+        """For a webhook sensor, the delivery that makes it due."""
+
     def __init__(
         self,
         *,
@@ -265,12 +273,65 @@ class EvaluateSensorRequest(google.protobuf.message.Message):
         last_run_key: builtins.str = ...,
         last_sensor_start_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         timeout: google.protobuf.duration_pb2.Duration | None = ...,
+        start_event_id: builtins.int = ...,
+        webhook_delivery: global___WebhookDelivery | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_cursor", b"_cursor", "cursor", b"cursor", "last_sensor_start_time", b"last_sensor_start_time", "last_tick_completion_time", b"last_tick_completion_time", "timeout", b"timeout", "triggering_event", b"triggering_event"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_cursor", b"_cursor", "cursor", b"cursor", "last_run_key", b"last_run_key", "last_sensor_start_time", b"last_sensor_start_time", "last_tick_completion_time", b"last_tick_completion_time", "sensor_name", b"sensor_name", "tick_id", b"tick_id", "timeout", b"timeout", "triggering_event", b"triggering_event"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_cursor", b"_cursor", "cursor", b"cursor", "last_sensor_start_time", b"last_sensor_start_time", "last_tick_completion_time", b"last_tick_completion_time", "timeout", b"timeout", "triggering_event", b"triggering_event", "webhook_delivery", b"webhook_delivery"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_cursor", b"_cursor", "cursor", b"cursor", "last_run_key", b"last_run_key", "last_sensor_start_time", b"last_sensor_start_time", "last_tick_completion_time", b"last_tick_completion_time", "sensor_name", b"sensor_name", "start_event_id", b"start_event_id", "tick_id", b"tick_id", "timeout", b"timeout", "triggering_event", b"triggering_event", "webhook_delivery", b"webhook_delivery"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_cursor", b"_cursor"]) -> typing.Literal["cursor"] | None: ...
 
 global___EvaluateSensorRequest = EvaluateSensorRequest
+
+@typing.final
+class WebhookDelivery(google.protobuf.message.Message):
+    """WebhookDelivery is one authenticated HTTP request to the address of a sensor."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class HeadersEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    DELIVERY_ID_FIELD_NUMBER: builtins.int
+    RECEIVE_TIME_FIELD_NUMBER: builtins.int
+    HEADERS_FIELD_NUMBER: builtins.int
+    BODY_FIELD_NUMBER: builtins.int
+    delivery_id: builtins.str
+    """Tells deliveries of the sensor apart; whoever repeats one gives the same."""
+    body: builtins.bytes
+    """The body."""
+    @property
+    def receive_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When the host received it."""
+
+    @property
+    def headers(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """The headers with lower-case names, without those that hold credentials."""
+
+    def __init__(
+        self,
+        *,
+        delivery_id: builtins.str = ...,
+        receive_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        headers: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        body: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["receive_time", b"receive_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["body", b"body", "delivery_id", b"delivery_id", "headers", b"headers", "receive_time", b"receive_time"]) -> None: ...
+
+global___WebhookDelivery = WebhookDelivery
 
 @typing.final
 class EvaluateSensorResponse(google.protobuf.message.Message):

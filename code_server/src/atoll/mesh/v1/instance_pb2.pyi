@@ -3,6 +3,7 @@
 isort:skip_file
 Questions of user code to the instance and what it tells the instance. The service stands in mesh.proto."""
 
+import atoll.definitions.v1.snapshot_pb2
 import atoll.definitions.v1.values_pb2
 import atoll.events.v1.events_pb2
 import builtins
@@ -974,3 +975,45 @@ class FreshnessStateRecord(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["asset_key", b"asset_key", "change_time", b"change_time", "state", b"state"]) -> None: ...
 
 global___FreshnessStateRecord = FreshnessStateRecord
+
+@typing.final
+class GetAssetDefinitionsRequest(google.protobuf.message.Message):
+    """GetAssetDefinitionsRequest asks what locations define of assets."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ASSET_KEYS_FIELD_NUMBER: builtins.int
+    @property
+    def asset_keys(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[atoll.definitions.v1.values_pb2.AssetKey]:
+        """The assets, of any location."""
+
+    def __init__(
+        self,
+        *,
+        asset_keys: collections.abc.Iterable[atoll.definitions.v1.values_pb2.AssetKey] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["asset_keys", b"asset_keys"]) -> None: ...
+
+global___GetAssetDefinitionsRequest = GetAssetDefinitionsRequest
+
+@typing.final
+class GetAssetDefinitionsResponse(google.protobuf.message.Message):
+    """GetAssetDefinitionsResponse tells what locations define of assets."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DEFINITIONS_FIELD_NUMBER: builtins.int
+    @property
+    def definitions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[atoll.definitions.v1.snapshot_pb2.AssetDefinition]:
+        """At most one for each asset asked for, by its owner where it has one. Only the key, the dependencies, the partitions,
+        the IO manager and the metadata.
+        """
+
+    def __init__(
+        self,
+        *,
+        definitions: collections.abc.Iterable[atoll.definitions.v1.snapshot_pb2.AssetDefinition] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["definitions", b"definitions"]) -> None: ...
+
+global___GetAssetDefinitionsResponse = GetAssetDefinitionsResponse

@@ -281,6 +281,11 @@ class InstanceServiceStub(object):
                 request_serializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.GetFreshnessStatesRequest.SerializeToString,
                 response_deserializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.GetFreshnessStatesResponse.FromString,
                 _registered_method=True)
+        self.GetAssetDefinitions = channel.unary_unary(
+                '/atoll.mesh.v1.InstanceService/GetAssetDefinitions',
+                request_serializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.GetAssetDefinitionsRequest.SerializeToString,
+                response_deserializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.GetAssetDefinitionsResponse.FromString,
+                _registered_method=True)
 
 
 class InstanceServiceServicer(object):
@@ -399,6 +404,13 @@ class InstanceServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetAssetDefinitions(self, request, context):
+        """GetAssetDefinitions returns what locations define of assets.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InstanceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -481,6 +493,11 @@ def add_InstanceServiceServicer_to_server(servicer, server):
                     servicer.GetFreshnessStates,
                     request_deserializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.GetFreshnessStatesRequest.FromString,
                     response_serializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.GetFreshnessStatesResponse.SerializeToString,
+            ),
+            'GetAssetDefinitions': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAssetDefinitions,
+                    request_deserializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.GetAssetDefinitionsRequest.FromString,
+                    response_serializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.GetAssetDefinitionsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -916,6 +933,33 @@ class InstanceService(object):
             '/atoll.mesh.v1.InstanceService/GetFreshnessStates',
             atoll_dot_mesh_dot_v1_dot_instance__pb2.GetFreshnessStatesRequest.SerializeToString,
             atoll_dot_mesh_dot_v1_dot_instance__pb2.GetFreshnessStatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAssetDefinitions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.mesh.v1.InstanceService/GetAssetDefinitions',
+            atoll_dot_mesh_dot_v1_dot_instance__pb2.GetAssetDefinitionsRequest.SerializeToString,
+            atoll_dot_mesh_dot_v1_dot_instance__pb2.GetAssetDefinitionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -196,6 +196,12 @@ class InstanceServiceStub:
     ]
     """GetFreshnessStates returns the freshness state of each asset for which one was decided."""
 
+    GetAssetDefinitions: grpc.UnaryUnaryMultiCallable[
+        atoll.mesh.v1.instance_pb2.GetAssetDefinitionsRequest,
+        atoll.mesh.v1.instance_pb2.GetAssetDefinitionsResponse,
+    ]
+    """GetAssetDefinitions returns what locations define of assets."""
+
 class InstanceServiceAsyncStub:
     """InstanceService answers what user code asks and tells the instance. Served by the host for code servers, which relay."""
 
@@ -294,6 +300,12 @@ class InstanceServiceAsyncStub:
         atoll.mesh.v1.instance_pb2.GetFreshnessStatesResponse,
     ]
     """GetFreshnessStates returns the freshness state of each asset for which one was decided."""
+
+    GetAssetDefinitions: grpc.aio.UnaryUnaryMultiCallable[
+        atoll.mesh.v1.instance_pb2.GetAssetDefinitionsRequest,
+        atoll.mesh.v1.instance_pb2.GetAssetDefinitionsResponse,
+    ]
+    """GetAssetDefinitions returns what locations define of assets."""
 
 class InstanceServiceServicer(metaclass=abc.ABCMeta):
     """InstanceService answers what user code asks and tells the instance. Served by the host for code servers, which relay."""
@@ -425,5 +437,13 @@ class InstanceServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[atoll.mesh.v1.instance_pb2.GetFreshnessStatesResponse, collections.abc.Awaitable[atoll.mesh.v1.instance_pb2.GetFreshnessStatesResponse]]:
         """GetFreshnessStates returns the freshness state of each asset for which one was decided."""
+
+    @abc.abstractmethod
+    def GetAssetDefinitions(
+        self,
+        request: atoll.mesh.v1.instance_pb2.GetAssetDefinitionsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[atoll.mesh.v1.instance_pb2.GetAssetDefinitionsResponse, collections.abc.Awaitable[atoll.mesh.v1.instance_pb2.GetAssetDefinitionsResponse]]:
+        """GetAssetDefinitions returns what locations define of assets."""
 
 def add_InstanceServiceServicer_to_server(servicer: InstanceServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

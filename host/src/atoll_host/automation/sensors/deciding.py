@@ -16,7 +16,7 @@ from atoll.location.v1 import location_pb2
 from atoll_host import errors
 from atoll_host.automation.sensors import due
 from atoll_host.instance import dynamic_partitions, reporting
-from atoll_host.runs import requests
+from atoll_host.runs import other_locations, requests
 from atoll_storage import records
 
 EMPTY_RESULT = "Sensor function returned an empty result"
@@ -39,7 +39,10 @@ class Case:
         place: The sensor's location.
         tick_id: The tick.
         start_time: When the evaluation began.
-        event_id: The event that an asset sensor was evaluated for; 0 for the other kinds.
+        event: The event that the sensor is evaluated for; None for kinds that are not due for one.
+        delivery: The delivery that a webhook sensor is evaluated for.
+        others: The other locations, as far as the sensor may ask for their jobs.
+        retry_after_s: How long to wait for the next evaluation should this one fail.
     """
 
     evaluation: due.Evaluation
@@ -47,21 +50,35 @@ class Case:
     place: requests.Place
     tick_id: str
     start_time: dt.datetime
-    event_id: int = 0
+    event: events_pb2.StoredEvent | None = None
+    delivery: records.Delivery | None = None
+    others: other_locations.Others = other_locations.NO_OTHERS
+    retry_after_s: float = 0.0
+
+    @property
+    def event_id(self) -> int:
+        """The position that the tick decides on; 0 for a tick that is not for one event."""
+        if self.delivery is not None:
+            return self.delivery.number
+        return 0 if self.event is None else self.event.id
 
 
-def request(
-    case: Case, event: events_pb2.StoredEvent | None, timeout_s: float
-) -> location_pb2.EvaluateSensorRequest:
+def request(case: Case, timeout_s: float) -> location_pb2.EvaluateSensorRequest:
     """Return what to ask the location."""
     state = case.evaluation.state
     message = location_pb2.EvaluateSensorRequest(
         sensor_name=state.key.sensor_name,
         tick_id=case.tick_id,
         cursor=state.cursor,
-        triggering_event=event,
+        triggering_event=case.event,
         last_run_key=state.last_run_key,
+        start_event_id=state.start_position,
     )
+    if case.delivery is not None:
+        message.webhook_delivery.delivery_id = case.delivery.delivery_id
+        message.webhook_delivery.receive_time.FromDatetime(case.delivery.receive_time)
+        message.webhook_delivery.headers.update(case.delivery.headers)
+        message.webhook_delivery.body = case.delivery.body
     message.timeout.FromMilliseconds(round(timeout_s * 1000))
     if state.last_tick_time is not None:
         message.last_tick_completion_time.FromDatetime(state.last_tick_time)
@@ -118,6 +135,8 @@ def decide(
         tick=tick,
         asset_events=asset_events,
         dynamic_partitions=changes,
+        resets=case.evaluation.state.resets,
+        delivery=0 if case.delivery is None else case.delivery.number,
     )
 
 
@@ -140,6 +159,8 @@ def failed(
         position=None,
         runs=(),
         tick=tick,
+        resets=state.resets,
+        retry_after_s=case.retry_after_s,
     )
 
 
@@ -173,12 +194,16 @@ def state_after(
 ) -> records.SensorState:
     """Return the state of a sensor after a commit, as storage keeps it."""
     run_keys = [run.run_key for run in commit.runs if run.run_key]
+    has_failed = tick.status == automation_pb2.TICK_STATUS_FAILURE
+    ended = tick.end_time.ToDatetime(tzinfo=dt.UTC)
     return dataclasses.replace(
         state,
         version=commit.expected_version + 1,
         cursor=state.cursor if commit.cursor is None else commit.cursor,
         position=state.position if commit.position is None else commit.position,
-        last_tick_time=tick.end_time.ToDatetime(tzinfo=dt.UTC),
+        last_tick_time=ended,
+        failures=state.failures + 1 if has_failed else 0,
+        retry_time=ended + dt.timedelta(seconds=commit.retry_after_s) if has_failed else None,
         last_run_key=run_keys[-1] if run_keys else state.last_run_key,
     )
 
@@ -188,11 +213,12 @@ def _progress(
 ) -> tuple[str | None, int | None]:
     """Return the new cursor and the new position."""
     kind = case.evaluation.sensor.kind
-    if kind is due.Kind.ASSET:
-        # The cursor of an asset sensor is the event it was evaluated for, whatever the function
-        # did.
+    if kind in {due.Kind.ASSET, due.Kind.RUN_STATUS}:
+        # The cursor of such a sensor is the event it was evaluated for, whatever the function did.
         return str(case.event_id), case.event_id
     cursor = response.cursor if response.HasField("cursor") else None
+    if case.delivery is not None:
+        return cursor, case.delivery.number
     return cursor, case.evaluation.horizon if kind is due.Kind.MULTI_ASSET else None
 
 
@@ -230,7 +256,10 @@ def _runs(
     for number, message in enumerate(response.run_requests, start=1):
         requested = requests.of_run_request(message)
         try:
-            runs.append(requests.for_sensor(case.place, requested, origin, new_run_id()))
+            run_id = new_run_id()
+            runs.append(
+                other_locations.for_sensor(case.place, requested, origin, run_id, case.others)
+            )
         except errors.HostError as error:
             named = f" (run key {requested.run_key!r})" if requested.run_key else ""
             raise errors.InvalidRequest(
@@ -281,7 +310,10 @@ def _tick(case: Case, response: location_pb2.EvaluateSensorResponse) -> automati
         build_id=response.build_id,
         event_id=case.event_id,
         log_lines=response.log_lines[:LOG_LINES_MAX],
+        delivery_id="" if case.delivery is None else case.delivery.delivery_id,
     )
+    if case.event is not None and case.evaluation.sensor.kind is due.Kind.RUN_STATUS:
+        tick.triggering_run_id = case.event.event.run_id
     tick.start_time.FromDatetime(case.start_time)
     if response.HasField("duration"):
         tick.evaluation_duration.CopyFrom(response.duration)

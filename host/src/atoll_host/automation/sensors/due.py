@@ -4,7 +4,7 @@ Called by `leading`, which feeds it events, definitions, states and outcomes, al
 time. What to store for an evaluation is decided in `deciding`; user code runs in the locations.
 
 A sensor is *wanted* when there is something to evaluate it for: a polling sensor always is, an
-asset-driven one while the newest event it heard of is newer than its position. It is *due* once its
+event-driven one while the newest event it heard of is newer than its position. It is *due* once its
 `not_before` has passed as well, and then waits in its location's own queue until the location is
 available and has a free worker:
 
@@ -36,6 +36,31 @@ class Kind(enum.Enum):
     POLLING = "polling"
     ASSET = "asset"
     MULTI_ASSET = "multi_asset"
+    RUN_STATUS = "run_status"
+    WEBHOOK = "webhook"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunTopic:
+    """Runs that reach a status. None for a job means all of the location, for both means all runs.
+
+    As news, a topic without a job may be about any job: it concerns whoever watches the status.
+    """
+
+    status: records.RunStatus
+    location_name: str | None = None
+    job_name: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _AnyRun:
+    """All that watch a status, whichever jobs they watch."""
+
+    status: records.RunStatus
+
+
+Topic = AssetPath | RunTopic | _AnyRun | records.SensorKey
+"""What a sensor watches: an asset, runs, or deliveries to its own address."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -50,6 +75,7 @@ class Sensor:
             sensor.
         coalesce: Whether only the newest of several waiting events counts.
         runs_by_default: Whether it is evaluated until somebody starts or stops it.
+        runs: The changes of runs that a run status sensor watches.
     """
 
     key: records.SensorKey
@@ -58,6 +84,22 @@ class Sensor:
     interval_s: float = 0.0
     coalesce: bool = False
     runs_by_default: bool = False
+    runs: records.RunChangeQuery | None = None
+
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        """What makes it due."""
+        if self.kind is Kind.WEBHOOK:
+            return (self.key,)
+        if self.runs is None:
+            return self.monitored
+        status, jobs = self.runs.status, self.runs.monitored
+        watched: list[Topic] = [_AnyRun(status)]
+        if jobs is None:
+            watched.append(RunTopic(status))
+        else:
+            watched += (RunTopic(status, location, job or None) for location, job in jobs)
+        return tuple(watched)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -68,6 +110,7 @@ class Evaluation:
         sensor: What is evaluated.
         state: What the stores remember of it; the tick commits against this version.
         horizon: The newest event that the sensor had heard of; 0 for polling sensors.
+        after: Up to here there is nothing left to decide on.
         began: When it was taken.
         token: Tells this evaluation from every other one of the agenda.
     """
@@ -77,6 +120,7 @@ class Evaluation:
     horizon: int
     began: float
     token: int
+    after: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -126,7 +170,12 @@ class _Entry:
             return False
         if self.sensor.kind is Kind.POLLING:
             return True
-        return self.newest > max(self.state.position, self.exhausted_to)
+        return self.newest > self.done_to
+
+    @property
+    def done_to(self) -> int:
+        """Up to where there is nothing left to decide on."""
+        return max(self.state.position, self.exhausted_to)
 
 
 @dataclasses.dataclass(slots=True)
@@ -146,8 +195,8 @@ class Agenda:
         self._limits = limits or Limits()
         self._entries: dict[records.SensorKey, _Entry] = {}
         self._lanes: dict[str, _Lane] = {}
-        self._watchers: dict[AssetPath, dict[records.SensorKey, None]] = {}
-        self._latest: dict[AssetPath, int] = {}
+        self._watchers: dict[Topic, dict[records.SensorKey, None]] = {}
+        self._latest: dict[Topic, int] = {}
         self._timers: list[tuple[float, int, records.SensorKey]] = []
         self._tokens = itertools.count(1)
         self._order = itertools.count()
@@ -160,6 +209,7 @@ class Agenda:
         now: float,
         *,
         ages_s: Mapping[records.SensorKey, float] | None = None,
+        retries_s: Mapping[records.SensorKey, float] | None = None,
     ) -> None:
         """Take over the sensors that a location defines now, in place of those before.
 
@@ -169,13 +219,14 @@ class Agenda:
             states: What the stores remember of them. A sensor without a state is left out.
             now: The time.
             ages_s: How long ago each was evaluated last, for those that ever were.
+            retries_s: When those that failed last are to be tried again, from now.
         """
         self._lanes.setdefault(location_name, _Lane())
         wanted = {sensor.key for sensor in sensors if sensor.key in states}
         gone = [k for k in self._entries if k.location_name == location_name and k not in wanted]
         for key in gone:
             self._forget(self._entries[key])
-        ages = ages_s or {}
+        ages, retries = ages_s or {}, retries_s or {}
         for sensor in sensors:
             state = states.get(sensor.key)
             if state is None:
@@ -183,13 +234,16 @@ class Agenda:
             entry = self._entries.get(sensor.key)
             if entry is None:
                 age_s = ages.get(sensor.key)
-                wait_s = 0.0 if age_s is None else max(0.0, sensor.interval_s - age_s)
-                entry = _Entry(sensor, state, not_before=now + wait_s)
+                wait_s = 0.0 if age_s is None else sensor.interval_s - age_s
+                wait_s = max(0.0, wait_s, retries.get(sensor.key, 0.0))
+                entry = _Entry(sensor, state, now + wait_s, failures=state.failures)
                 self._entries[sensor.key] = entry
             else:
                 self._unwatch(entry.sensor)
                 if sensor.interval_s < entry.sensor.interval_s and entry.failures == 0:
                     entry.not_before = min(entry.not_before, now + sensor.interval_s)
+                if sensor != entry.sensor:
+                    entry.exhausted_to = 0
                 entry.sensor = sensor
                 self._take_state(entry, state)
             self._watch(entry)
@@ -215,29 +269,33 @@ class Agenda:
         entry = self._entries.get(state.key)
         if entry is None:
             return
-        ran_before = entry.running
+        ran_before, resets_before = entry.running, entry.state.resets
         self._take_state(entry, state)
-        if entry.running and not ran_before:
+        if (entry.running and not ran_before) or entry.state.resets != resets_before:
             entry.failures = 0
             entry.not_before = now
         self._consider(entry, now)
 
-    def arrived(self, events: Iterable[tuple[int, AssetPath]], now: float) -> None:
-        """Hear of materializations, as (event id, asset). Hearing of one again changes nothing."""
-        for event_id, path in events:
-            watchers = self._watchers.get(path)
-            if watchers is None:
-                continue
-            self._latest[path] = max(event_id, self._latest.get(path, 0))
-            for key in watchers:
-                entry = self._entries[key]
-                if event_id > entry.newest:
-                    entry.newest = event_id
-                    self._consider(entry, now)
+    def arrived(self, events: Iterable[tuple[int, Topic]], now: float) -> None:
+        """Hear of news, as (event id, topic). Hearing of one again changes nothing.
+
+        The id of a delivery to a webhook is its number, which its sensor's position is too.
+        """
+        for event_id, told in events:
+            for topic in _concerned(told):
+                watchers = self._watchers.get(topic)
+                if watchers is None:
+                    continue
+                self._latest[topic] = max(event_id, self._latest.get(topic, 0))
+                for key in watchers:
+                    entry = self._entries[key]
+                    if event_id > entry.newest:
+                        entry.newest = event_id
+                        self._consider(entry, now)
 
     def watched(self) -> Iterator[AssetPath]:
         """Yield every asset that a sensor watches."""
-        return iter(self._watchers)
+        return (topic for topic in self._watchers if isinstance(topic, tuple))
 
     def take(self, now: float) -> list[Evaluation]:
         """Return the evaluations that may begin; each is in flight until its outcome is told."""
@@ -279,7 +337,7 @@ class Agenda:
         entry = self._end(evaluation)
         if entry is not None:
             self._take_state(entry, state)
-            entry.failures += 1
+            entry.failures = state.failures or entry.failures + 1
             pause_s = self._limits.failure_backoff.delay_s(entry.failures)
             self._rest(entry, evaluation, now, pause_s)
 
@@ -313,25 +371,28 @@ class Agenda:
         self._consider(entry, now)
 
     def _take_state(self, entry: _Entry, state: records.SensorState) -> None:
-        if state.version >= entry.state.version:
-            entry.state = state
+        if state.version < entry.state.version:
+            return
+        if state.resets != entry.state.resets:
+            entry.exhausted_to = 0
+        entry.state = state
 
     def _watch(self, entry: _Entry) -> None:
-        if entry.sensor.kind is Kind.POLLING:
-            return
-        for path in entry.sensor.monitored:
-            self._watchers.setdefault(path, {})[entry.sensor.key] = None
-            entry.newest = max(entry.newest, self._latest.get(path, 0))
+        for topic in entry.sensor.topics:
+            self._watchers.setdefault(topic, {})[entry.sensor.key] = None
+            # News about any run of a status may concern others only; they are looked up anyway.
+            if not isinstance(topic, _AnyRun):
+                entry.newest = max(entry.newest, self._latest.get(topic, 0))
 
     def _unwatch(self, sensor: Sensor) -> None:
-        for path in sensor.monitored:
-            watchers = self._watchers.get(path)
+        for topic in sensor.topics:
+            watchers = self._watchers.get(topic)
             if watchers is None:
                 continue
             watchers.pop(sensor.key, None)
             if not watchers:
-                del self._watchers[path]
-                self._latest.pop(path, None)
+                del self._watchers[topic]
+                self._latest.pop(topic, None)
 
     def _forget(self, entry: _Entry) -> None:
         key = entry.sensor.key
@@ -368,7 +429,7 @@ class Agenda:
         entry.token = token
         entry.timer = None
         lane.in_flight.add(token)
-        return Evaluation(entry.sensor, entry.state, entry.newest, now, token)
+        return Evaluation(entry.sensor, entry.state, entry.newest, now, token, entry.done_to)
 
     def _end(self, evaluation: Evaluation) -> _Entry | None:
         """Free the worker; return the sensor, None when it is no longer defined."""
@@ -386,3 +447,13 @@ class Agenda:
         by_rate = evaluation.began + entry.sensor.interval_s
         entry.not_before = max(by_rate, now + pause_s)
         self._consider(entry, now)
+
+
+def _concerned(told: Topic) -> tuple[Topic, ...]:
+    """Return the topics of those whom news about a topic concern."""
+    if not isinstance(told, RunTopic):
+        return (told,)
+    status, location, job = told.status, told.location_name, told.job_name
+    if not location or not job:
+        return (_AnyRun(status),)
+    return (told, RunTopic(status, location), RunTopic(status))

@@ -10,7 +10,7 @@ import dataclasses
 import enum
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from atoll._rpc import reasons
@@ -21,15 +21,16 @@ from atoll.location.v1 import location_pb2
 from atoll_host import clock as clocks
 from atoll_host import errors, services, signals
 from atoll_host.automation.sensors import deciding, due
-from atoll_host.locations import graph
+from atoll_host.locations import definitions, graph
 from atoll_host.locations import registry as registries
-from atoll_host.runs import partitions, requests
+from atoll_host.runs import other_locations, partitions, policy_settings, requests
 from atoll_storage import database, records
 from atoll_storage import errors as storage_errors
 
 _log = logging.getLogger(__name__)
 
 _REQUESTS_ON_LOOP_MAX = 20
+_PASSED_OVER_MAX = 10_000
 _COMMIT_BACKOFF = services.Backoff(first_s=0.05, max_s=2.0)
 
 # A location that says so will be able to evaluate later: no failure of the sensor.
@@ -112,6 +113,8 @@ class Evaluator:
         clock: clocks.Clock,
         *,
         timeout_s: float,
+        failure_backoff: services.Backoff,
+        policy: policy_settings.PolicySettings,
     ) -> None:
         """Make an evaluator.
 
@@ -120,11 +123,15 @@ class Evaluator:
             locations: Where sensors are defined and evaluated.
             clock: Tells the time.
             timeout_s: How long user code may take.
+            failure_backoff: The delays after failed ticks in a row.
+            policy: What locations may ask of each other.
         """
         self._store = store
         self._locations = locations
         self._clock = clock
         self._timeout_s = timeout_s
+        self._failure_backoff = failure_backoff
+        self._policy = policy
 
     async def evaluate(self, evaluation: due.Evaluation) -> Outcome:
         """Carry out one evaluation."""
@@ -157,10 +164,15 @@ class Evaluator:
 
     async def _evaluate(self, evaluation: due.Evaluation) -> Outcome:
         place, definition = self._defined(evaluation.sensor.key)
-        event = None
-        if evaluation.sensor.kind is due.Kind.ASSET:
+        event = delivery = None
+        if evaluation.sensor.kind in {due.Kind.ASSET, due.Kind.RUN_STATUS}:
             event = await self._event(evaluation)
             if event is None:
+                return await self._exhausted(evaluation)
+        elif evaluation.sensor.kind is due.Kind.WEBHOOK:
+            state = evaluation.state
+            delivery = await self._store.webhooks.next(state.key, state.position)
+            if delivery is None:
                 return Outcome(Ending.EXHAUSTED)
         case = deciding.Case(
             evaluation=evaluation,
@@ -168,9 +180,11 @@ class Evaluator:
             place=place,
             tick_id=_new_id(),
             start_time=self._clock.now(),
-            event_id=0 if event is None else event.id,
+            event=event,
+            delivery=delivery,
+            retry_after_s=self._failure_backoff.delay_s(evaluation.state.failures + 1),
         )
-        return await self._commit(case, await self._ask(case, event))
+        return await self._commit(case, await self._ask(case))
 
     def _defined(
         self, key: records.SensorKey
@@ -183,14 +197,18 @@ class Evaluator:
                 location_name=key.location_name,
                 reason=reasons.UNKNOWN_SENSOR,
             )
+        return self._place(key.location_name, view.definitions), definition
+
+    def _place(self, location_name: str, defined: definitions.Definitions) -> requests.Place:
         merged = self._locations.graph()
-        place = requests.Place(
-            key.location_name, view.definitions, merged.owner, merged.check_owner
-        )
-        return place, definition
+        return requests.Place(location_name, defined, merged.owner, merged.check_owner)
 
     async def _event(self, evaluation: due.Evaluation) -> events_pb2.StoredEvent | None:
-        """Return the materialization that comes next for an asset sensor."""
+        """Return the event that comes next for a sensor that decides on each."""
+        if evaluation.sensor.runs is not None:
+            return await self._store.events.next_run_change(
+                evaluation.sensor.runs, evaluation.after, through_id=evaluation.horizon
+            )
         path = evaluation.sensor.monitored[0]
         position = evaluation.state.position
         events = self._store.events
@@ -203,9 +221,13 @@ class Evaluator:
         latest = await events.latest_materializations([path])
         return next((each for each in latest if each.id > position), None)
 
-    async def _ask(
-        self, case: deciding.Case, event: events_pb2.StoredEvent | None
-    ) -> records.TickCommit:
+    async def _exhausted(self, evaluation: due.Evaluation) -> Outcome:
+        """Remember that there is nothing to decide on, where finding that out again would cost."""
+        if evaluation.horizon - evaluation.state.position > _PASSED_OVER_MAX:
+            await self._store.sensors.pass_over(evaluation.state, evaluation.horizon)
+        return Outcome(Ending.EXHAUSTED)
+
+    async def _ask(self, case: deciding.Case) -> records.TickCommit:
         """Have the sensor evaluated and return the tick to commit."""
         key = case.evaluation.sensor.key
         server = self._locations.reachable().get(key.location_name)
@@ -215,7 +237,7 @@ class Evaluator:
                 location_name=key.location_name,
                 reason=reasons.UNREACHABLE,
             )
-        request = deciding.request(case, event, self._timeout_s)
+        request = deciding.request(case, self._timeout_s)
         try:
             response = await self._locations.control(server).evaluate_sensor(request)
         except errors.LocationUnavailable as error:
@@ -234,15 +256,38 @@ class Evaluator:
     ) -> records.TickCommit:
         keys = sum(len(each.partition_keys) for each in response.dynamic_partitions_requests)
         texts = [each.partition_key for each in response.run_requests if each.partition_key]
-        if texts:
-            dynamic = await partitions.read_dynamic(
-                self._store.partitions, case.place.definitions, texts
-            )
-            case = dataclasses.replace(case, place=dataclasses.replace(case.place, dynamic=dynamic))
+        case = await self._with_places(case, response, texts)
         if not texts and len(response.run_requests) + keys <= _REQUESTS_ON_LOOP_MAX:
             return deciding.decide(case, response, _new_id)
         # Checking many of them takes long enough to delay the sensors of other locations.
         return await asyncio.to_thread(deciding.decide, case, response, _new_id)
+
+    async def _with_places(
+        self,
+        case: deciding.Case,
+        response: location_pb2.EvaluateSensorResponse,
+        texts: Sequence[str],
+    ) -> deciding.Case:
+        """Return the case with what has to be known of locations to check what is asked for."""
+        asked = (requests.of_run_request(each) for each in response.run_requests)
+        targets = (
+            other_locations.job_elsewhere(case.place, each, case.definition) for each in asked
+        )
+        names = {target[0] for target in targets if target is not None}
+        places = {case.place.location_name: case.place}
+        for name in names - {case.place.location_name}:
+            view = self._locations.locations().get(name)
+            if view is not None and view.definitions is not None:
+                places[name] = self._place(name, view.definitions)
+        if texts:
+            for name, place in places.items():
+                dynamic = await partitions.read_dynamic(
+                    self._store.partitions, place.definitions, texts
+                )
+                places[name] = dataclasses.replace(place, dynamic=dynamic)
+        own = places.pop(case.place.location_name)
+        others = other_locations.Others(self._policy, places)
+        return dataclasses.replace(case, place=own, others=others)
 
     async def _commit(self, case: deciding.Case, commit: records.TickCommit) -> Outcome:
         key = commit.key

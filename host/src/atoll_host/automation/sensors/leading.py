@@ -1,12 +1,14 @@
 """The sensors' term of the leader among hosts: the agenda of all sensors, and what acts on it.
 
 Made by `dispatching` when leadership was won, and thrown away when it is lost: everything in it can
-be read again from the stores with a handful of queries. Four followers feed the agenda:
+be read again from the stores with a handful of queries. Followers feed the agenda:
 
     log         Changes.tail    -> materializations after the own position -> Agenda.arrived
+    runs        Changes.run_tail -> changes of runs, likewise              -> Agenda.arrived
+    deliveries  Changes.webhooks -> the newest that wait                   -> Agenda.arrived
     locations   Registry        -> definitions and availability            -> Agenda.set_location,
         set_available
-    states      Changes.sensors -> starts and stops                        -> Agenda.set_state
+    states      Changes.sensors -> starts, stops and resets                -> Agenda.set_state
     timer       the clock       -> what the agenda has due next
 
 and `_advance` lets begin whatever is due. With nothing going on no query runs but the slow
@@ -15,57 +17,29 @@ backstops, however many sensors there are.
 
 import asyncio
 import dataclasses
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TypeVar
 
-from atoll.definitions.v1 import snapshot_pb2
 from atoll.location.v1 import location_pb2
 from atoll_host import changes as host_changes
 from atoll_host import clock as clocks
 from atoll_host import signals, tails
 from atoll_host.automation import terms
-from atoll_host.automation.sensors import due, evaluating
+from atoll_host.automation.sensors import defined, due, evaluating
 from atoll_host.locations import registry as registries
+from atoll_host.runs import policy_settings
 from atoll_storage import database, records
 from atoll_storage import errors as storage_errors
 
 LOG_PAGE = 5000
 LOG_BACKSTOP_S = 15.0
+DELIVERIES_BACKSTOP_S = 15.0
 STATES_BACKSTOP_S = 30.0
 STATES_PAUSE_S = 1.0
 LOCATIONS_BACKSTOP_S = 30.0
 
-DEFAULT_PERIOD_S = 30.0
-SHORTEST_PERIOD_S = 0.05
-"""A polling sensor that asks for no pause at all still leaves the others some room."""
-
-_KINDS = {
-    snapshot_pb2.SENSOR_KIND_POLLING: due.Kind.POLLING,
-    snapshot_pb2.SENSOR_KIND_ASSET: due.Kind.ASSET,
-    snapshot_pb2.SENSOR_KIND_MULTI_ASSET: due.Kind.MULTI_ASSET,
-}
-
-
-def sensor_of(location_name: str, definition: snapshot_pb2.SensorDefinition) -> due.Sensor | None:
-    """Return what the agenda has to know of a sensor; None for a kind that is unknown here."""
-    kind = _KINDS.get(definition.kind)
-    monitored = tuple(tuple(key.path) for key in definition.monitored_assets)
-    if kind is None or (kind is not due.Kind.POLLING and not monitored):
-        return None
-    interval_s = 0.0
-    if definition.HasField("minimum_interval"):
-        interval_s = definition.minimum_interval.ToNanoseconds() / 1e9
-    elif kind is due.Kind.POLLING:
-        interval_s = DEFAULT_PERIOD_S
-    if kind is due.Kind.POLLING:
-        interval_s = max(SHORTEST_PERIOD_S, interval_s)
-    return due.Sensor(
-        key=records.SensorKey(location_name, definition.name),
-        kind=kind,
-        monitored=monitored,
-        interval_s=interval_s,
-        coalesce=definition.coalesce,
-        runs_by_default=definition.default_status == snapshot_pb2.SENSOR_STATUS_RUNNING,
-    )
+_T = TypeVar("_T")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -88,9 +62,7 @@ class Surroundings:
         del held_runs
         view = self.locations.locations().get(server.location_name)
         if view is not None and view.definitions is not None:
-            await self.store.sensors.ensure(
-                [records.SensorKey(view.name, name) for name in view.definitions.sensors]
-            )
+            await self.store.sensors.ensure(*defined.beginnings(view.name, view.definitions))
 
 
 class Term:
@@ -102,31 +74,41 @@ class Term:
         *,
         tick_timeout_s: float,
         limits: due.Limits | None = None,
+        policy: policy_settings.PolicySettings = policy_settings.DEFAULT,
     ) -> None:
         self._store = surroundings.store
         self._locations = surroundings.locations
         self._changes = surroundings.changes
         self._clock = surroundings.clock
-        self._agenda = due.Agenda(limits)
+        bounds = limits or due.Limits()
+        self._agenda = due.Agenda(bounds)
         self._evaluator = evaluating.Evaluator(
-            self._store, self._locations, self._clock, timeout_s=tick_timeout_s
+            surroundings.store,
+            surroundings.locations,
+            surroundings.clock,
+            timeout_s=tick_timeout_s,
+            failure_backoff=bounds.failure_backoff,
+            policy=policy,
         )
         self._timer = signals.Poke()
         self._evaluations: set[asyncio.Task[None]] = set()
         self._digests: dict[str, str] = {}
-        self._position = 0
         # Subscribed before the first look, so that nothing falls between.
         self._tail = self._changes.tail()
+        self._run_tail = self._changes.run_tail()
+        self._deliveries = self._changes.webhooks.subscribe()
         self._states = self._changes.sensors.subscribe()
         self._views = self._locations.subscribe()
 
     async def run(self) -> None:
         """Read everything anew, then follow and evaluate."""
         try:
-            self._position = await terms.persist(self._store.events.head, self._clock)
+            head = await terms.persist(self._store.events.head, self._clock)
             await terms.persist(self._take_locations, self._clock)
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._follow_log())
+                group.create_task(self._follow_materializations(head))
+                group.create_task(self._follow_runs(head))
+                group.create_task(self._follow_deliveries())
                 group.create_task(self._follow_locations())
                 group.create_task(self._follow_states())
                 group.create_task(self._follow_clock())
@@ -135,33 +117,73 @@ class Term:
 
     # Followers.
 
-    async def _follow_log(self) -> None:
+    async def _follow_materializations(self, position: int) -> None:
+        async def read(after_id: int) -> tuple[list[tails.Materialization], int]:
+            return await self._store.events.materializations_after(after_id, limit=LOG_PAGE)
+
+        async def missed() -> None:
+            # The projection knows the newest of each asset.
+            await self._look_up(tuple(self._agenda.watched()))
+
         while True:
             await self._tail.wait(LOG_BACKSTOP_S)
-            found, self._position, more = self._tail.take(self._position)
+            found, position, more = self._tail.take(position)
             self._hear(found)
             if more:
-                await terms.persist(self._read_log, self._clock)
+                position = await self._read_on(position, read, self._hear, missed)
 
-    def _hear(self, found: Sequence[tails.Materialization]) -> None:
+    async def _follow_runs(self, position: int) -> None:
+        async def read(after_id: int) -> tuple[list[tails.RunChange], int]:
+            return await self._store.events.run_changes_after(after_id, limit=LOG_PAGE)
+
+        while True:
+            await self._run_tail.wait(LOG_BACKSTOP_S)
+            found, position, more = self._run_tail.take(position)
+            self._hear_of_runs(found)
+            if more:
+                position = await self._read_on(
+                    position, read, self._hear_of_runs, self._look_up_runs
+                )
+
+    async def _follow_deliveries(self) -> None:
+        while True:
+            await self._deliveries.wait(DELIVERIES_BACKSTOP_S)
+            await terms.persist(self._look_up_deliveries, self._clock)
+
+    def _hear(self, found: Sequence[tuple[int, due.Topic]]) -> None:
         if found:
             self._agenda.arrived(found, self._clock.monotonic())
             self._advance()
 
-    async def _read_log(self) -> None:
+    def _hear_of_runs(self, found: Sequence[tails.RunChange]) -> None:
+        self._hear(
+            [
+                (event_id, due.RunTopic(told.status, told.location_name, told.job_name))
+                for event_id, told in found
+            ]
+        )
+
+    async def _read_on(
+        self,
+        position: int,
+        read: Callable[[int], Awaitable[tuple[list[_T], int]]],
+        hear: Callable[[list[_T]], None],
+        missed: Callable[[], Awaitable[None]],
+    ) -> int:
+        """Read the log from a position to its end, and return where that is."""
         while True:
             try:
-                found, self._position = await self._store.events.materializations_after(
-                    self._position, limit=LOG_PAGE
+                found, position = await terms.persist(
+                    functools.partial(read, position), self._clock
                 )
             except storage_errors.Compacted as error:
-                # So far behind that the log was pruned in between: the projection knows the newest.
-                self._position = error.oldest_id - 1
-                await self._look_up(tuple(self._agenda.watched()))
+                # So far behind that the log was pruned in between.
+                position = error.oldest_id - 1
+                await terms.persist(missed, self._clock)
                 continue
-            self._hear(found)
+            hear(found)
             if len(found) < LOG_PAGE:
-                return
+                return position
 
     async def _follow_locations(self) -> None:
         while True:
@@ -185,7 +207,14 @@ class Term:
 
     async def _take_definitions(self, views: Sequence[registries.LocationView]) -> None:
         sensors = {view.name: _sensors_of(view) for view in views}
-        await self._store.sensors.ensure([each.key for group in sensors.values() for each in group])
+        keys: list[records.SensorKey] = []
+        starts: dict[records.SensorKey, records.StartPosition] = {}
+        for view in views:
+            if view.definitions is not None:
+                of_view, starts_of_view = defined.beginnings(view.name, view.definitions)
+                keys += of_view
+                starts.update(starts_of_view)
+        await self._store.sensors.ensure(keys, starts)
         states = {state.key: state for state in await self._store.sensors.states()}
         now, today = self._clock.monotonic(), self._clock.now()
         ages_s = {
@@ -193,13 +222,21 @@ class Term:
             for key, state in states.items()
             if state.last_tick_time is not None
         }
+        retries_s = {
+            key: (state.retry_time - today).total_seconds()
+            for key, state in states.items()
+            if state.retry_time is not None
+        }
         for name, group in sensors.items():
-            self._agenda.set_location(name, group, states, now, ages_s=ages_s)
-        # What was materialized before these sensors were watched for is looked up after they are:
-        # so it is seen here or in the log, and seeing it twice does no harm.
-        await self._look_up(
-            {path for group in sensors.values() for s in group for path in s.monitored}
-        )
+            self._agenda.set_location(name, group, states, now, ages_s=ages_s, retries_s=retries_s)
+        # What happened before these sensors were watched for is looked up after they are: so it is
+        # seen here or in the log, and seeing it twice does no harm.
+        found = [sensor for group in sensors.values() for sensor in group]
+        await self._look_up({path for sensor in found for path in sensor.monitored})
+        if any(sensor.kind is due.Kind.RUN_STATUS for sensor in found):
+            await self._look_up_runs()
+        if any(sensor.kind is due.Kind.WEBHOOK for sensor in found):
+            await self._look_up_deliveries()
         for view in views:
             if view.definitions is not None:
                 self._digests[view.name] = view.definitions.digest
@@ -214,6 +251,15 @@ class Term:
             (each.id, tuple(each.event.asset_materialization.asset_key.path)) for each in latest
         ]
         self._agenda.arrived(found, self._clock.monotonic())
+
+    async def _look_up_runs(self) -> None:
+        """Tell the agenda how far the log tells of each status: whose runs these are is asked."""
+        newest = await self._store.events.newest_run_changes()
+        self._hear([(event_id, due.RunTopic(status)) for status, event_id in newest.items()])
+
+    async def _look_up_deliveries(self) -> None:
+        """Tell the agenda of the newest delivery for each webhook sensor."""
+        self._hear(await self._store.webhooks.newest())
 
     async def _follow_states(self) -> None:
         while True:
@@ -274,5 +320,5 @@ class Term:
 def _sensors_of(view: registries.LocationView) -> list[due.Sensor]:
     if view.definitions is None:
         return []
-    known = (sensor_of(view.name, each) for each in view.definitions.sensors.values())
+    known = (defined.sensor_of(view.name, each) for each in view.definitions.sensors.values())
     return [sensor for sensor in known if sensor is not None]

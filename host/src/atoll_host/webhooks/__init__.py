@@ -1,0 +1,1 @@
+"""Takes authenticated HTTP requests for webhook sensors and stores them as deliveries."""
