@@ -209,6 +209,18 @@ FIGURES: dict[str, Figure] = {
         "three assets of 10,000 partitions in two locations, canceled halfway, retried, done", "s"
     ),
     "backfill_done_statements": Figure("the same: statements for each run, ends included", "count"),
+    "queue_claims": Figure(
+        "runs claimed while 100,000 wait, one claim after the other",
+        "runs/s",
+        budget=100,
+        better="higher",
+    ),
+    "queue_claims_held_up": Figure(
+        "the same, 99 of 100 held up by a limit on a tag",
+        "runs/s",
+        budget=100,
+        better="higher",
+    ),
     "host_connections": Figure(
         "connections to Postgres under load", "count", budget=16, existing="600 new ones a minute"
     ),

@@ -35,6 +35,7 @@ CASES = (
     "steps",
     "launch",
     "cross_location",
+    "queue",
     "polling_ticks",
     "idle_sensors",
     "sensors_at_scale",

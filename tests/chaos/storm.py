@@ -24,6 +24,8 @@ from tests.e2e import several_hosts
 LOCATIONS = pathlib.Path(__file__).with_name("locations")
 SOURCE, SINK = "source", "sink"
 IN_FLIGHT = 4
+SLOTS = 3
+"""Of the pool that all steps are of: fewer than could run at once."""
 ROUNDS_MAX = 60
 WORK_WITHIN_S = 60.0
 SETTLE_WITHIN_S = 90.0
@@ -55,6 +57,8 @@ class Storm:
         self._mesh.add(SINK, LOCATIONS / "sink.py", options=("--build-id", "sink-1"))
         self._mesh.start()
         await self._mesh.serving(SOURCE, SINK)
+        async with self._mesh.client() as client:
+            await client.pools.set_limit("storm", SLOTS)
         victims = self._victims(kills)
         load = [asyncio.create_task(self._keep_launching()) for _ in range(IN_FLIGHT)]
         try:
@@ -77,6 +81,7 @@ class Storm:
             watched_asset="numbers",
             sensor_name="on_numbers",
             schedule_name="every_minute",
+            slots=SLOTS,
         )
 
     def _victims(self, kills: int) -> list[str]:

@@ -13,6 +13,7 @@ import psycopg
 from atoll.api.v1 import automation_pb2
 from atoll.events.v1 import events_pb2
 
+NO_LIMIT = 1_000_000
 FINAL_BODIES = {
     "run_succeeded": "SUCCESS",
     "run_failed": "FAILURE",
@@ -34,8 +35,15 @@ class Findings:
     events: int
 
 
-def examine(url: str, *, watched_asset: str, sensor_name: str, schedule_name: str) -> Findings:
-    """Check every promise that the database can show."""
+def examine(
+    url: str,
+    *,
+    watched_asset: str,
+    sensor_name: str,
+    schedule_name: str,
+    slots: int = NO_LIMIT,
+) -> Findings:
+    """Check every promise that the database can show; `slots` are those of all steps' pool."""
     with psycopg.connect(url) as connection:
         events = _events(connection)
         runs = {
@@ -44,6 +52,7 @@ def examine(url: str, *, watched_asset: str, sensor_name: str, schedule_name: st
                 "SELECT run_id, status, sensor_name, run_key, start_time IS NOT NULL FROM runs"
             )
         }
+        slots_left = list(connection.execute("SELECT run_id, step_key FROM pool_slots"))
         ticks = list(
             connection.execute(
                 "SELECT event_id, status FROM ticks WHERE sensor_name = %s", (sensor_name,)
@@ -56,6 +65,8 @@ def examine(url: str, *, watched_asset: str, sensor_name: str, schedule_name: st
         *_runs_per_key(runs),
         *_decisions(events, ticks, runs, watched_asset),
         *minutes,
+        *_slots(events, slots),
+        *(f"the slot of step {step} of run {run_id} was left" for run_id, step in slots_left),
     ]
     statuses = collections.Counter(status for status, *_ in runs.values())
     return Findings(
@@ -145,6 +156,23 @@ def _runs_per_key(runs: dict) -> list[str]:
         (sensor, run_key) for _, sensor, run_key, *_ in runs.values() if sensor and run_key
     )
     return [f"{count} runs for {key}" for key, count in counts.items() if count > 1]
+
+
+def _slots(events: list, slots: int) -> list[str]:
+    """Never do more steps run than there are slots: what ends one comes before the next begins."""
+    running: set[tuple[str, str]] = set()
+    wrong = []
+    for event_id, run_id, _, event in events:
+        body = event.WhichOneof("body")
+        if body == "step_started":
+            running.add((run_id, event.step_key))
+        elif body in {"step_succeeded", "step_failed", "step_up_for_retry"}:
+            running.discard((run_id, event.step_key))
+        elif body in FINAL_BODIES:
+            running = {each for each in running if each[0] != run_id}
+        if len(running) > slots:
+            wrong.append(f"at event {event_id} more than {slots} steps run: {sorted(running)}")
+    return wrong
 
 
 def _materializations(events: list, watched_asset: str) -> dict[int, str]:

@@ -19,6 +19,7 @@ TESTED_BY = {
     "asset_sensor_guide": "tests/e2e/test_examples.py",
     "backfills": "tests/e2e/test_backfills_across_locations.py",
     "declarative_automation": "tests/docs/test_example_projects.py",
+    "concurrency": "tests/e2e/test_what_runs_at_once.py",
     "flights_mesh": "tests/e2e/test_examples.py",
     "freshness": "tests/docs/test_example_projects.py",
     "ops_and_graphs": "tests/docs/test_example_projects.py",

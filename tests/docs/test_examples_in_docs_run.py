@@ -15,7 +15,7 @@ DOCS = ROOT / "docs"
 CONCEPTS = [
     "assets", "asset-checks", "asset-specs", "backfills", "code-locations", "config", "definitions",
     "executors", "freshness", "graphs", "io-managers", "jobs", "ops", "partitions", "resources",
-    "schedules", "sensors", "testing", "types",
+    "runs-and-the-queue", "schedules", "sensors", "testing", "types",
 ]  # fmt: skip
 PAGES = [
     ROOT / "README.md",

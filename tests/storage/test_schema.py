@@ -84,4 +84,13 @@ async def test_a_database_without_schema_says_so(empty_database_url: str):
 
 
 def test_revisions_are_one_line():
-    assert migrating.known_revisions() == ["0001", "0002", "0003", "0005", "0006", "0007", "0009"]
+    assert migrating.known_revisions() == [
+        "0001",
+        "0002",
+        "0003",
+        "0004",
+        "0005",
+        "0006",
+        "0007",
+        "0009",
+    ]

@@ -328,6 +328,7 @@ from atoll._definitions.run_status_sensors import (
     run_status_sensor as run_status_sensor,
 )
 from atoll._definitions.runs import (
+    MAX_RUNTIME_SECONDS_TAG as MAX_RUNTIME_SECONDS_TAG,
     Run as Run,
     RunRecord as RunRecord,
     RunStatus as RunStatus,

@@ -130,7 +130,7 @@ _NAMES = {
     "atoll._definitions.run_status_sensors": (
         "RunStatusSensorDefinition run_failure_sensor run_status_sensor"
     ),
-    "atoll._definitions.runs": ("Run RunRecord RunStatus RunsFilter"),
+    "atoll._definitions.runs": ("MAX_RUNTIME_SECONDS_TAG Run RunRecord RunStatus RunsFilter"),
     "atoll._definitions.schedule_decorator": ("schedule"),
     "atoll._definitions.schedules": ("DefaultScheduleStatus ScheduleDefinition"),
     "atoll._definitions.sensor_decorators": ("asset_sensor multi_asset_sensor sensor"),

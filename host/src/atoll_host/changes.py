@@ -34,6 +34,7 @@ class Changes(services.Loop):
         schedules: Set after a schedule was started or stopped.
         backfills: Set after a backfill was made, steered or went on.
         webhooks: Set after a delivery for a webhook sensor was stored.
+        pools: Set after slots of pools were given back or granted, or a limit changed.
         locations: Set after a code server registered, changed or went away.
         newest_event_id: The highest event id heard of: at least this much is in the log.
     """
@@ -48,6 +49,7 @@ class Changes(services.Loop):
         self.sensors = signals.Broadcast()
         self.schedules = signals.Broadcast()
         self.backfills = signals.Broadcast()
+        self.pools = signals.Broadcast()
         self.locations = signals.Broadcast()
         self.webhooks = signals.Broadcast()
         self.newest_event_id = 0
@@ -93,6 +95,7 @@ class Changes(services.Loop):
             notifications.SENSORS,
             notifications.SCHEDULES,
             notifications.BACKFILLS,
+            notifications.POOLS,
             notifications.LOCATIONS,
             notifications.WEBHOOKS,
         )
@@ -115,6 +118,8 @@ class Changes(services.Loop):
                 self.schedules.set()
             case notifications.BACKFILLS:
                 self.backfills.set()
+            case notifications.POOLS:
+                self.pools.set()
             case notifications.LOCATIONS:
                 self.locations.set()
             case notifications.WEBHOOKS:
@@ -142,6 +147,7 @@ class Changes(services.Loop):
             self.sensors,
             self.schedules,
             self.backfills,
+            self.pools,
             self.locations,
         ):
             broadcast.set()

@@ -12,93 +12,73 @@ import pathlib
 
 import click
 
-from atoll_host import settings as host_settings
 from atoll_host.dev import command as dev_command
 
 dev = dev_command.dev
 
-_DEFAULTS = host_settings.Settings()
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
+# What an option does not say, the file says, and the settings know the rest: so none has a value of
+# its own, and the help tells what it is without one. A test compares these with the settings.
 @click.command()
 @click.option(
+    "--config",
+    type=click.Path(path_type=pathlib.Path),
+    help="A TOML file with settings. The options given here win over it.",
+)
+@click.option(
     "--listen",
-    default=_DEFAULTS.listen,
-    show_default=True,
+    show_default="127.0.0.1:4700",
     help="Where to listen, as host:port, on this machine. Port 0 takes any free one.",
 )
 @click.option(
     "--data-dir",
     type=click.Path(file_okay=False, path_type=pathlib.Path),
-    default=_DEFAULTS.data_dir,
-    show_default=True,
+    show_default=".atoll",
     help="Where the embedded Postgres keeps its data. Unused when ATOLL_DATABASE_URL is set.",
 )
 @click.option(
-    "--active-max",
-    type=int,
-    default=_DEFAULTS.active_max,
-    show_default=True,
-    help="How many runs may be active at once.",
+    "--active-max", type=int, show_default="25", help="How many runs may be active at once."
 )
 @click.option(
     "--active-per-location-max",
     type=int,
-    default=_DEFAULTS.active_per_location_max,
-    show_default=True,
+    show_default="10",
     help="How many of them in one location.",
 )
 @click.option(
     "--lease-ttl",
+    "lease_ttl_s",
     type=float,
-    default=_DEFAULTS.lease_ttl_s,
-    show_default=True,
+    show_default="10.0",
     help="Seconds that a code server counts as there after its last ping.",
 )
 @click.option(
     "--run-orphan-timeout",
+    "run_orphan_timeout_s",
     type=float,
-    default=_DEFAULTS.run_orphan_timeout_s,
-    show_default=True,
+    show_default="300.0",
     help="Seconds that a run outlives its code server before it fails.",
 )
 @click.option(
     "--tick-timeout",
+    "tick_timeout_s",
     type=float,
-    default=_DEFAULTS.tick_timeout_s,
-    show_default=True,
+    show_default="60.0",
     help="Seconds that the evaluation of a sensor may take.",
 )
-def host(  # noqa: PLR0913 - one parameter for each option
-    *,
-    listen: str,
-    data_dir: pathlib.Path,
-    active_max: int,
-    active_per_location_max: int,
-    lease_ttl: float,
-    run_orphan_timeout: float,
-    tick_timeout: float,
-) -> None:
+def host(config: pathlib.Path | None, **options: object) -> None:
     """Run the host: the one place that code locations, people and programs talk to.
 
     It keeps everything in Postgres: in the server that ATOLL_DATABASE_URL names, else in one of its
     own below the data directory. Ctrl-C stops it.
     """
     _set_up_logging()
+    settings = importlib.import_module("atoll_host.settings")
     process = importlib.import_module("atoll_host.host_process")
-    process.main(
-        {
-            "listen": listen,
-            "data_dir": data_dir,
-            "database_url": host_settings.database_url_of(),
-            "active_max": active_max,
-            "active_per_location_max": active_per_location_max,
-            "lease_ttl_s": lease_ttl,
-            "run_orphan_timeout_s": run_orphan_timeout,
-            "tick_timeout_s": tick_timeout,
-        }
-    )
+    given = {name: value for name, value in options.items() if value is not None}
+    process.main({**given, "database_url": settings.database_url_of()}, config)
 
 
 def _set_up_logging() -> None:

@@ -4,13 +4,14 @@ The tree; `servicers.serving` holds the one table that turns it into gRPC status
 
     HostError
     ├── SettingsError            a setting is malformed or out of bounds
+    ├── SettingsFileError        a file of settings cannot be read, or something in it is wrong
     ├── StartError               the host cannot start
     ├── InvalidRequest           the request itself is wrong
     │   ├── InvalidRunConfig     run configuration that does not fit the job
     │   └── InvalidPageToken     a page token that the host did not make for this call
     ├── NotFound                 what the request names is not there
     │   ├── UnknownLocation, UnknownJob, UnknownAsset, UnknownCheck, UnknownSensor,
-    │   │   UnknownSchedule, UnknownTick, UnknownRun, UnknownBackfill
+    │   │   UnknownSchedule, UnknownTick, UnknownRun, UnknownBackfill, UnknownPool
     ├── RequestIdReused          a request id came back with another request
     ├── EventsCompacted          the events that a watch would resume with are pruned
     ├── PolicyForbids            the host's policy does not allow it
@@ -23,6 +24,9 @@ Messages say what was wrong, with which value, and what to do. Public attributes
 metadata.
 """
 
+import pathlib
+from collections.abc import Sequence
+
 
 class HostError(Exception):
     """The base of the host's errors."""
@@ -34,6 +38,28 @@ class SettingsError(HostError):
     def __init__(self, message: str, *, setting: str) -> None:
         super().__init__(message)
         self.setting = setting
+
+
+class SettingsFileError(HostError):
+    """A file of settings cannot be read, or something in it is wrong.
+
+    Attributes:
+        path: The file.
+        problems: Everything that is wrong with it.
+    """
+
+    def __init__(self, path: pathlib.Path, problems: Sequence[str]) -> None:
+        told = (
+            [f"{path}: {problems[0]}"]
+            if len(problems) == 1
+            else [
+                f"{path} has {len(problems)} mistakes:",
+                *(f"  {problem}" for problem in problems),
+            ]
+        )
+        super().__init__("\n".join(told))
+        self.path = path
+        self.problems = tuple(problems)
 
 
 class StartError(HostError):
@@ -151,6 +177,17 @@ class UnknownBackfill(NotFound):
     def __init__(self, backfill_id: str) -> None:
         super().__init__(f"There is no backfill {backfill_id!r}. List the backfills.")
         self.backfill_id = backfill_id
+
+
+class UnknownPool(NotFound):
+    """Nobody knows a pool of that name."""
+
+    def __init__(self, pool: str) -> None:
+        super().__init__(
+            f"No definitions mention a pool {pool!r}, and it has no limit. List the pools, or set "
+            "its limit."
+        )
+        self.pool = pool
 
 
 class UnknownTick(NotFound):

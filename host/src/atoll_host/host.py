@@ -40,7 +40,8 @@ from atoll_host.locations import registry as registries
 from atoll_host.locations import sessions as location_sessions
 from atoll_host.retention import leading as retention_terms
 from atoll_host.retention import sweeping
-from atoll_host.runs import known_assets, launching
+from atoll_host.runs import known_assets, launching, retrying
+from atoll_host.runs import pools as run_pools
 from atoll_host.runs import watching as run_watching
 from atoll_host.servicers import (
     alerts,
@@ -53,6 +54,7 @@ from atoll_host.servicers import (
     locations,
     mesh,
     partitions,
+    pools,
     retention,
     runs,
     schedules,
@@ -60,7 +62,7 @@ from atoll_host.servicers import (
     serving,
 )
 from atoll_host.webhooks import listening, receiving
-from atoll_storage import database, records
+from atoll_storage import database
 
 _log = logging.getLogger(__name__)
 
@@ -180,9 +182,7 @@ class Parts:
             self.registry,
             self.changes,
             clock,
-            launching.Limits(
-                records.ClaimLimits(settings.active_max, settings.active_per_location_max)
-            ),
+            launching.Limits(settings.claim_limits()),
             known_assets.KnownAssets(self.registry, store.events),
         )
         self.run_watcher = run_watching.Watcher(
@@ -191,8 +191,10 @@ class Parts:
             self.launcher,
             self.changes,
             clock,
-            orphan_timeout_s=settings.run_orphan_timeout_s,
+            run_watching.Patience(settings.run_orphan_timeout_s, settings.runs.max_runtime_s),
         )
+        self.pools = run_pools.Pools(store.pools, self.changes, settings.pools)
+        self.retrier = retrying.Retrier(store.retries, self.changes, settings.runs)
         self.sweeper = sweeping.Sweeper(store, self.registry, clock, settings.retention)
         self.dispatcher = dispatching.Dispatcher(store, clock, self._terms(settings, clock))
         self.registry.on_registered(self.run_watcher.registered)
@@ -210,6 +212,8 @@ class Parts:
             self.sessions,
             self.launcher,
             self.run_watcher,
+            self.pools,
+            self.retrier,
             self.dispatcher,
             self.webhooks,
             _Serving(self.server),
@@ -272,6 +276,7 @@ class Parts:
             backfills=instance_backfills.BackfillQueries(store.backfills),
             freshness=instance_freshness.FreshnessQueries(store.freshness),
             definitions=asset_definitions.AssetDefinitions(self.registry.graph),
+            pools=self.pools,
         )
         return serving.Servicers(
             mesh=mesh.MeshServicer(self.sessions, self.intake, store.outputs),
@@ -296,6 +301,7 @@ class Parts:
                 store.retention, self.sweeper, settings.retention
             ),
             alerts=alerts.AlertsServicer(store.alerts, settings.alerts, clock),
+            pools=pools.PoolsServicer(store.pools, self.registry, settings.pools),
         )
 
 

@@ -7,6 +7,7 @@ off, since by then nothing that is not acknowledged can be lost by ending.
 import asyncio
 import logging
 import os
+import pathlib
 import signal
 import sys
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from typing import Any
 import click
 
 from atoll._rpc import errors as rpc_errors
-from atoll_host import errors
+from atoll_host import errors, settings_file
 from atoll_host import host as hosts
 from atoll_host import settings as host_settings
 from atoll_storage import errors as storage_errors
@@ -37,17 +38,28 @@ class _WrongOptionError(click.ClickException):
         super().__init__(str(error).replace(error.setting, option, 1))
 
 
-def main(values: Mapping[str, Any]) -> None:
+class _WrongFileError(click.ClickException):
+    """The file of settings cannot be used."""
+
+    exit_code = EXIT_USAGE
+
+
+def main(values: Mapping[str, Any], config: pathlib.Path | None = None) -> None:
     """Run a host until a signal ends it.
 
     Args:
-        values: The settings, by the names of `settings.Settings`.
+        values: The settings, by the names of `settings.Settings`; they win over those of the file.
+        config: A file of settings.
 
     Raises:
         click.ClickException: It cannot start; the message says why and what to do.
     """
     try:
-        settings = host_settings.Settings(**values)
+        from_file = {} if config is None else settings_file.load(config)
+    except errors.SettingsFileError as error:
+        raise _WrongFileError(str(error)) from error
+    try:
+        settings = host_settings.Settings(**{**from_file, **values})
     except errors.SettingsError as error:
         raise _WrongOptionError(error) from error
     try:

@@ -17,11 +17,22 @@ from atoll_host.alerts import rules
 from atoll_host.automation.backfills import settings as backfill_settings
 from atoll_host.automation.schedules import settings as schedule_settings
 from atoll_host.retention import ages
-from atoll_host.runs import policy_settings
+from atoll_host.runs import policy_settings, pool_settings, queue_settings, run_settings
 from atoll_host.webhooks import webhook_settings
+from atoll_storage import records
 
 DATABASE_URL_VARIABLE = "ATOLL_DATABASE_URL"
 DEFAULT_LISTEN = "127.0.0.1:4700"
+
+_RANGES: Mapping[str, tuple[float, float]] = {
+    "database_pool_size": (2, 100),
+    "active_max": (1, 100_000),
+    "active_per_location_max": (1, 100_000),
+    "lease_ttl_s": (0.2, 3600),
+    "run_orphan_timeout_s": (1, 7 * 86_400),
+    "tick_timeout_s": (0.1, 600),
+    "stop_deadline_s": (0.1, 600),
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,6 +57,9 @@ class Settings:
         alerts: What to tell people, and how.
         policy: What locations may ask of each other.
         webhooks: Where and how webhooks are taken.
+        queue: Limits of the queue besides the two above.
+        pools: How pools work.
+        runs: How runs that fail or go on for too long are looked after.
     """
 
     listen: str = DEFAULT_LISTEN
@@ -68,6 +82,9 @@ class Settings:
     alerts: rules.AlertSettings = dataclasses.field(default_factory=rules.AlertSettings)
     policy: policy_settings.PolicySettings = policy_settings.DEFAULT
     webhooks: webhook_settings.WebhookSettings = webhook_settings.DEFAULT
+    queue: queue_settings.QueueSettings = queue_settings.DEFAULT
+    pools: pool_settings.PoolSettings = pool_settings.DEFAULT
+    runs: run_settings.RunSettings = run_settings.DEFAULT
 
     def __post_init__(self) -> None:
         """Check every value.
@@ -75,23 +92,43 @@ class Settings:
         Raises:
             errors.SettingsError: One is malformed or out of bounds.
         """
+        for field in dataclasses.fields(self):
+            check(field.name, getattr(self, field.name))
+
+    def claim_limits(self) -> records.ClaimLimits:
+        """Return the limits of the queue, as storage knows them."""
+        of_runs = self.pools.granularity == "run"
+        return records.ClaimLimits(
+            active_max=self.active_max,
+            active_per_location_max=self.active_per_location_max,
+            locations=self.queue.locations,
+            jobs=self.queue.jobs,
+            tags=tuple(
+                records.TagLimit(rule.key, rule.value, rule.limit, rule.per_unique_value)
+                for rule in self.queue.tags
+            ),
+            pools=records.PoolLimits(self.pools.default_limit) if of_runs else None,
+        )
+
+
+def check(setting: str, value: object) -> None:
+    """Check one value, of the type that it should have.
+
+    Raises:
+        errors.SettingsError: It is malformed or out of bounds.
+    """
+    if setting == "listen":
         try:
-            addresses.parse_loopback(self.listen)
+            addresses.parse_loopback(str(value))
         except rpc_errors.InvalidArgumentError as error:
-            raise errors.SettingsError(f"listen: {error.message}", setting="listen") from error
-        _check_range("database_pool_size", self.database_pool_size, 2, 100)
-        _check_range("active_max", self.active_max, 1, 100_000)
-        _check_range("active_per_location_max", self.active_per_location_max, 1, 100_000)
-        _check_range("lease_ttl_s", self.lease_ttl_s, 0.2, 3600)
-        _check_range("run_orphan_timeout_s", self.run_orphan_timeout_s, 1, 7 * 86_400)
-        _check_range("tick_timeout_s", self.tick_timeout_s, 0.1, 600)
-        _check_range("stop_deadline_s", self.stop_deadline_s, 0.1, 600)
-        if self.database_url and not self.database_url.startswith(("postgresql://", "postgres://")):
+            raise errors.SettingsError(f"listen: {error.message}", setting=setting) from error
+    if setting == "database_url" and value:
+        _check_database_url(str(value))
+    if setting in _RANGES and isinstance(value, int | float):
+        low, high = _RANGES[setting]
+        if not low <= value <= high:
             raise errors.SettingsError(
-                f"{DATABASE_URL_VARIABLE} does not begin with postgresql://. Write "
-                "postgresql://user:password@server:5432/database, or unset it for the embedded "
-                "Postgres.",
-                setting="database_url",
+                f"{setting} is {value}; it must be from {low} to {high}.", setting=setting
             )
 
 
@@ -101,8 +138,11 @@ def database_url_of(environment: Mapping[str, str] | None = None) -> str:
     return values.get(DATABASE_URL_VARIABLE, "").strip()
 
 
-def _check_range(setting: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
+def _check_database_url(url: str) -> None:
+    if not url.startswith(("postgresql://", "postgres://")):
         raise errors.SettingsError(
-            f"{setting} is {value}; it must be from {low} to {high}.", setting=setting
+            f"{DATABASE_URL_VARIABLE} does not begin with postgresql://. Write "
+            "postgresql://user:password@server:5432/database, or unset it for the embedded "
+            "Postgres.",
+            setting="database_url",
         )

@@ -16,6 +16,7 @@ QUEUED -> STARTING -> STARTED -> SUCCESS | FAILURE | CANCELED
              +------------+---> CANCELING -> CANCELED | SUCCESS | FAILURE
 ```
 
+A run that went on for too long is canceled in order to fail: its cancellation counts as a failure.
 Events move a run forward only; QUEUED, STARTING and CANCELING are the host's own doing
 (`run_store`).
 """
@@ -50,6 +51,7 @@ class Producer:
 
     Attributes:
         server_id: None while the run is bound to none.
+        pending_failure: What a run that is being canceled fails with; None where it is not to.
         changed: Whether anything but the high-water mark changed.
     """
 
@@ -63,6 +65,7 @@ class Producer:
     end_time: dt.datetime | None = None
     build_id: str | None = None
     failure: bytes | None = None
+    pending_failure: bytes | None = None
     changed: bool = False
 
     def refusal(self, batch: records.EventBatch) -> str | None:
@@ -90,7 +93,10 @@ class Producer:
             self.start_time, self.build_id = moment, event.run_started.build_id.replace("\0", "")
         else:
             self.status, self.end_time = _FINAL_KINDS[kind], moment
-            if kind == "run_failed":
+            if kind == "run_canceled" and self.pending_failure is not None:
+                # It was canceled in order to fail.
+                self.status, self.failure = records.RunStatus.FAILURE, self.pending_failure
+            elif kind == "run_failed":
                 self.failure = event.run_failed.failure.SerializeToString()
         self.changed = True
 

@@ -14,23 +14,34 @@ import contextlib
 import dataclasses
 import datetime as dt
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import psycopg
 from psycopg.types import json as psycopg_json
 from sqlalchemy.ext import asyncio as sa_asyncio
 
-from atoll_storage import acceptance, announcing, connections, errors, log_writer, records
+from atoll.definitions.v1 import values_pb2
+from atoll_storage import (
+    acceptance,
+    announcing,
+    connections,
+    errors,
+    log_writer,
+    pool_store,
+    records,
+    run_rows,
+)
 
 logger = logging.getLogger(__name__)
 
 EVENTS_PER_TRANSACTION_MAX = 8_000
+_STEP_ENDS = frozenset({"step_succeeded", "step_failed", "step_skipped", "step_up_for_retry"})
 CALLS_WAITING_MAX = 1_024
 
 _PRODUCERS = """
 SELECT r.run_id, r.location_name, r.status, p.server_id, coalesce(p.attempt, 0),
-coalesce(p.high_water, 0) FROM runs r LEFT JOIN producers p USING (run_id) WHERE r.run_id =
-ANY(%s::text[])
+coalesce(p.high_water, 0), r.pending_failure
+FROM runs r LEFT JOIN producers p USING (run_id) WHERE r.run_id = ANY(%s::text[])
 """
 _EPOCH = "SELECT epoch FROM servers WHERE location_name = %s AND server_id = %s"
 # One parameter for all rows: the driver takes its time over each array.
@@ -178,6 +189,8 @@ async def _append(
                 last_event_id=writer.head if verdict.taken else 0,
             )
         )
+    _free_slots(verdicts, writer)
+    _tell_timeouts(verdicts, producers, writer)
     _move_on([run for run in producers.values() if run.high_water != before[run.run_id]], writer)
     await writer.commit(announcer)
     return outcomes
@@ -198,7 +211,15 @@ async def _begin(
         epoch_cursors = [await raw.execute(_EPOCH, source, prepare=True) for source in sources]
     writer = await log_writer.LogWriter.of(raw, head_cursor)
     producers = {
-        row[0]: acceptance.Producer(row[0], row[1], records.RunStatus(row[2]), *row[3:])
+        row[0]: acceptance.Producer(
+            run_id=row[0],
+            location_name=row[1],
+            status=records.RunStatus(row[2]),
+            server_id=row[3],
+            attempt=row[4],
+            high_water=row[5],
+            pending_failure=row[6],
+        )
         for row in await producer_cursor.fetchall()
     }
     epochs: dict[tuple[str, str], int] = {}
@@ -209,6 +230,36 @@ async def _begin(
     return writer, producers, epochs
 
 
+def _tell_timeouts(
+    verdicts: Sequence[acceptance.Verdict],
+    producers: Mapping[str, acceptance.Producer],
+    writer: log_writer.LogWriter,
+) -> None:
+    """Tell behind its cancellation that a run failed which was canceled in order to."""
+    for verdict in verdicts:
+        for event in verdict.taken:
+            producer = producers[event.run_id]
+            pending = producer.pending_failure
+            if pending is None or event.WhichOneof("body") != "run_canceled":
+                continue
+            failure = values_pb2.Failure.FromString(pending)
+            told = run_rows.event_about(event.run_id, event.job_name, failure.message, writer.now)
+            told.run_failed.failure.CopyFrom(failure)
+            writer.add(told, producer.location_name)
+
+
+def _free_slots(verdicts: Sequence[acceptance.Verdict], writer: log_writer.LogWriter) -> None:
+    """Give back with the commit the slots of steps that ended."""
+    ended = {
+        (event.run_id, event.step_key)
+        for verdict in verdicts
+        for event in verdict.taken
+        if event.WhichOneof("body") in _STEP_ENDS
+    }
+    if ended:
+        writer.also(*pool_store.free_of_steps(ended))
+
+
 def _move_on(advanced: Sequence[acceptance.Producer], writer: log_writer.LogWriter) -> None:
     """Store with the commit how far the events of runs go now, and what they made of the runs."""
     if advanced:
@@ -217,6 +268,9 @@ def _move_on(advanced: Sequence[acceptance.Producer], writer: log_writer.LogWrit
     changed = [producer for producer in advanced if producer.changed]
     if changed:
         writer.also(_SET_RUNS, [psycopg_json.Jsonb([_changes_of(run) for run in changed])])
+    final = [producer.run_id for producer in changed if producer.status.is_final]
+    if final:
+        writer.also(*pool_store.free_of_runs(final))
     for producer in changed:
         writer.tell_status(producer.status)
 

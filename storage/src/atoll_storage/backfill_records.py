@@ -12,6 +12,9 @@ from collections.abc import Mapping, Sequence
 from atoll.definitions.v1 import values_pb2
 from atoll_storage import records
 
+BACKFILL_TAG = "atoll/backfill"
+"""The tag that names the backfill of a run."""
+
 
 class BackfillStatus(enum.StrEnum):
     """The state of a backfill; the values are the names of `atoll.api.v1.BackfillStatus`."""

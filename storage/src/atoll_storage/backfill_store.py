@@ -38,7 +38,8 @@ _STATUS = records.RunStatus
 _FIELDS = [field.name for field in dataclasses.fields(backfill_records.BackfillRecord)]
 _NAMES = ", ".join(_FIELDS)
 _ACTIVE = "status IN ('REQUESTED', 'PAUSED', 'CANCELING')"  # spelled as in the index
-_ENDED = "status IN ('SUCCESS', 'FAILURE', 'CANCELED')"
+# A run that failed is no end until it is decided that no other takes its place.
+_ENDED = "status IN ('SUCCESS', 'FAILURE', 'CANCELED') AND (status <> 'FAILURE' OR retry_decided)"
 _INSERT = f"""
 INSERT INTO backfills (backfill_id, status, title, tags, target, progress, request_id)
 VALUES (%s, 'REQUESTED', %s, %s, %b, %b, %s)
@@ -53,12 +54,12 @@ ORDER BY create_time, backfill_id LIMIT %s
 """.encode()
 _COUNTS = f"""
 SELECT backfill_id, coalesce(location_name, ''), count(*) FILTER (WHERE status = 'QUEUED'),
-    count(*), count(*) FILTER (WHERE status IS NULL OR {_ENDED})
+    count(*), count(*) FILTER (WHERE status IS NULL OR ({_ENDED}))
 FROM backfill_runs LEFT JOIN runs USING (run_id) GROUP BY 1, 2
 """.encode()
 _GET_ENDED = f"""
 SELECT backfill_runs.run_id, {run_rows.NAMES} FROM backfill_runs LEFT JOIN runs USING (run_id)
-WHERE backfill_id = %s AND (status IS NULL OR {_ENDED}) LIMIT %s
+WHERE backfill_id = %s AND (status IS NULL OR ({_ENDED})) LIMIT %s
 """.encode()
 _GET_ACTIVE = """
 SELECT run_id FROM backfill_runs JOIN runs USING (run_id)
@@ -90,9 +91,9 @@ INSERT INTO backfill_runs (run_id, backfill_id)
 SELECT %s, backfill_id FROM backfills WHERE backfill_id = %s AND {_ACTIVE}
 ON CONFLICT DO NOTHING
 """.encode()
-"""Has a backfill wait for a run that tries one of its runs again: the run, and its backfill. To be
-run in the transaction that stores the failure and queues the run, so that nobody accounts for the
-one without the other."""
+"""Has a backfill wait for a run that tries one of its runs again: the run, and its backfill. It
+belongs into the transaction that queues the run, so that nobody accounts for one without the
+other."""
 _NOTIFY = "SELECT pg_notify(%s, %s)"
 
 

@@ -30,8 +30,10 @@ from atoll_storage import (
     notifications,
     output_store,
     partition_store,
+    pool_store,
     records,
     retention_store,
+    retry_store,
     run_store,
     schedule_store,
     sensor_store,
@@ -57,6 +59,8 @@ class Database:
         retention: Takes out what may go.
         alerts: What the rules for alerts found.
         webhooks: Secrets of webhook sensors, and deliveries that wait for them.
+        retries: What was decided about runs that failed.
+        pools: Pools and their slots.
     """
 
     def __init__(self, url: sa.URL, engine: sa_asyncio.AsyncEngine) -> None:
@@ -75,6 +79,8 @@ class Database:
         self.retention = retention_store.RetentionStore(engine)
         self.freshness = freshness_store.FreshnessStore(engine, self._announcer)
         self.webhooks = webhook_store.WebhookStore(engine, self._announcer)
+        self.retries = retry_store.RetryStore(engine, self._announcer)
+        self.pools = pool_store.PoolStore(engine)
         self._url = url
         self._engine = engine
 

@@ -16,6 +16,8 @@ PARTITIONS = 0x41746F6C
 """The first of two numbers, the second of which stands for a dynamic partitions definition. Held
 while its keys are changed, so that the order of positions is the order of commits. Whoever changes
 several takes the locks in the order of the names."""
+POOLS = 0x41746F6C00000005
+"""Held while slots of pools are granted. Nobody who holds it takes one of the others."""
 APPEND = 0x41746F6C00000004
 """Held from the assignment of event ids to their commit, and by whoever changes the status of a
 run. Rows that running transactions may wait for are locked after it."""

@@ -34,6 +34,8 @@ LOCATIONS = "atoll_locations"
 """Code servers registered or changed; the payload is the name of the location."""
 WEBHOOKS = "atoll_webhooks"
 """A delivery waits for a webhook sensor; the payload is `location/sensor`."""
+POOLS = "atoll_pools"
+"""Slots of pools were given back or granted, or a limit changed."""
 RECONNECTED = "reconnected"
 """No channel of Postgres: the listener's own sign that notifications may have been missed."""
 

@@ -46,6 +46,7 @@ _INSERTED = {
     "step_keys": "jsonb",
     "parent_run_id": "text",
     "root_run_id": "text",
+    "pools": "jsonb",
 }
 """The columns that a new run is given, in the order of `values_of`, and their types."""
 _NEW = ", ".join(_INSERTED)
@@ -85,6 +86,7 @@ def values_of(run: records.NewRun, sensor_location_name: str = "") -> list[objec
         run.run_key,
         hashlib.sha256(run.run_key.encode()).digest() if has_key else None,
         *_values_of_target(run.target),
+        psycopg_json.Jsonb(list(run.pools)),
     ]
 
 
@@ -113,7 +115,10 @@ def record_of(row: Sequence[Any]) -> records.RunRecord:
     values["status"] = records.RunStatus(values["status"])
     values["asset_selection"] = tuple(tuple(path) for path in values["asset_selection"])
     values["failure"] = None if failure is None else values_pb2.Failure.FromString(failure)
+    pending = values["pending_failure"]
+    values["pending_failure"] = None if pending is None else values_pb2.Failure.FromString(pending)
     values["sensor_name"] = values["sensor_name"] or ""
+    values["pools"] = tuple(values["pools"])
     target: dict[str, Any] = {name: values.pop(name) for name in _TARGET}
     target["op_selection"] = tuple(target["op_selection"])
     target["step_keys"] = tuple(target["step_keys"])

@@ -13,17 +13,18 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import sqlalchemy as sa
-from psycopg.types import json as psycopg_json
 from sqlalchemy.ext import asyncio as sa_asyncio
 
 from atoll.definitions.v1 import values_pb2
 from atoll.events.v1 import events_pb2
 from atoll_storage import (
     announcing,
+    claiming,
     connections,
-    locks,
     log_writer,
+    pool_store,
     records,
+    run_claims,
     run_queries,
     run_rows,
     schema,
@@ -43,56 +44,12 @@ _GET_ACTIVE = f"{_SELECT} WHERE {_ACTIVE} ORDER BY queue_order".encode()
 _COUNT = "SELECT location_name, count(*) FROM runs WHERE {} GROUP BY location_name"
 _COUNT_ACTIVE = _COUNT.format(_ACTIVE).encode()
 _COUNT_QUEUED = _COUNT.format(_QUEUED).encode()
-_IS_QUEUED = f"""
-SELECT EXISTS (
-    SELECT FROM runs WHERE {_QUEUED}
-    AND location_name = ANY(ARRAY(SELECT jsonb_array_elements_text(%s)))
-)
-""".encode()
-_LOCK_CLAIM = "SELECT pg_advisory_xact_lock(%s)"
-
-# The queue of each location by itself, so that a long one hides no other. A run's turn is its place
-# in its location's queue behind the location's active runs: locations take turns, and the idle one
-# comes first. The locks must be held: nothing else raises the counts then, nor changes a status.
-_CLAIM = f"""
-WITH active AS MATERIALIZED ({_COUNT.format(_ACTIVE)}),
-room AS MATERIALIZED (
-    SELECT greatest(0, least(%s, %s - coalesce(sum(count), 0)::bigint)) AS total FROM active
-),
-lane AS (
-    SELECT server.name, server.id, coalesce(active.count, 0) AS active,
-        greatest(0, least(room.total, %s - coalesce(active.count, 0))) AS room
-    FROM jsonb_to_recordset(%s) AS server (name text, id text)
-    CROSS JOIN room LEFT JOIN active ON active.location_name = server.name
-),
-chosen AS (
-    SELECT queued.run_id, lane.id AS server_id,
-        row_number() OVER (ORDER BY queued.place + lane.active, queued.queue_order) AS turn
-    FROM lane
-    CROSS JOIN LATERAL (
-        SELECT run_id, queue_order, row_number() OVER (ORDER BY queue_order) AS place
-        FROM runs
-        WHERE {_QUEUED} AND location_name = lane.name
-        ORDER BY queue_order
-        LIMIT lane.room
-    ) AS queued
-)
-UPDATE runs SET status = 'STARTING', server_id = chosen.server_id, attempt = attempt + 1,
-    update_time = clock_timestamp()
-FROM chosen
-WHERE runs.run_id = chosen.run_id AND chosen.turn <= (SELECT total FROM room)
-RETURNING chosen.turn, {run_rows.NAMES}
-""".encode()
-_BIND = """
-INSERT INTO producers (run_id, server_id, attempt, high_water)
-SELECT run_id, server_id, attempt, 0
-FROM jsonb_to_recordset(%s) AS bound (run_id text, server_id text, attempt int)
-"""
 _UNBIND = "DELETE FROM producers WHERE run_id = %s"
 _GET_TO_CHANGE = (
     f"SELECT coalesce(producers.high_water, 0), {run_rows.NAMES} "
     "FROM runs LEFT JOIN producers USING (run_id) WHERE run_id = %s"
 ).encode()
+_SET_PENDING = "UPDATE runs SET pending_failure = %b WHERE run_id = %s"
 _CHANGE = """
 UPDATE runs SET status = %s, server_id = coalesce(%s, server_id),
     end_time = coalesce(%s, end_time), failure = coalesce(%b, failure),
@@ -107,6 +64,7 @@ class RunStore:
     def __init__(self, engine: sa_asyncio.AsyncEngine, announcer: announcing.Announcer) -> None:
         self._engine = engine
         self._announcer = announcer
+        self._claims = run_claims.Claims(engine, announcer)
 
     async def create(self, run: records.NewRun) -> records.RunRecord:
         """Put a run into the queue, with its event. The same request id returns the first run."""
@@ -174,7 +132,7 @@ class RunStore:
     async def claim(
         self, servers: Mapping[str, str], limits: records.ClaimLimits, *, batch_max: int
     ) -> builtins.list[records.RunRecord]:
-        """Hand queued runs to code servers under the limits: QUEUED -> STARTING.
+        """Hand queued runs to code servers under the limits: QUEUED -> STARTING. See `claiming`.
 
         Args:
             servers: The server id that takes runs, by location.
@@ -184,28 +142,7 @@ class RunStore:
         Returns:
             The claimed runs, bound to their servers, in the order in which they are to be started.
         """
-        if not servers or batch_max <= 0:
-            return []
-        # Most of the time nothing waits: that is found out without holding anybody up.
-        doing = "claiming runs"
-        names = psycopg_json.Jsonb(list(servers))
-        if (await connections.fetch(self._engine, doing, _IS_QUEUED, [names])) == [(False,)]:
-            return []
-        takers = psycopg_json.Jsonb([{"name": name, "id": servers[name]} for name in servers])
-        bounds = [batch_max, limits.active_max, limits.active_per_location_max]
-        async with connections.driver_connection(self._engine, doing) as raw:
-            async with raw.pipeline():
-                await raw.execute(_LOCK_CLAIM, [locks.CLAIM], prepare=True)
-                head = await log_writer.request_lock(raw)
-                chosen = await raw.execute(_CLAIM, [*bounds, takers], prepare=True)
-            rows = sorted(await chosen.fetchall(), key=lambda row: row[0])
-            claimed = [run_rows.record_of(row[1:]) for row in rows]
-            if not claimed:
-                return []
-            writer = await log_writer.LogWriter.of(raw, head)
-            _hand_over(claimed, writer)
-            await writer.commit(self._announcer)
-            return claimed
+        return await self._claims.claim(servers, limits, batch_max=batch_max)
 
     async def requeue(self, run_id: str, *, attempt: int, reason: str) -> bool:
         """STARTING of that attempt -> QUEUED, unless its worker gave a sign of life already."""
@@ -248,11 +185,29 @@ class RunStore:
                     change.set(_STATUS.CANCELING)
         return await self.get(run_id)
 
+    async def time_out(self, run_id: str, failure: values_pb2.Failure) -> bool:
+        """STARTED -> CANCELING, to fail once it has stopped: it went on for too long."""
+        async with self._changing(run_id, "timing a run out", {_STATUS.STARTED}) as change:
+            if change is None:
+                return False
+            change.writer.also(_SET_PENDING, [failure.SerializeToString(), run_id])
+            change.set(_STATUS.CANCELING)
+            reason = failure.message
+            change.tell(
+                reason, lambda e: e.run_canceling.CopyFrom(events_pb2.RunCanceling(reason=reason))
+            )
+            return True
+
     async def finish_cancel(self, run_id: str) -> bool:
-        """CANCELING -> CANCELED, for a run that never began."""
+        """CANCELING -> CANCELED, or FAILURE where it is to fail, for a run that nobody has."""
         async with self._changing(run_id, "canceling a run", {_STATUS.CANCELING}) as change:
             if change is None:
                 return False
+            pending = change.run.pending_failure
+            if pending is not None:
+                change.end(_STATUS.FAILURE, pending)
+                change.tell(pending.message, lambda e: e.run_failed.failure.CopyFrom(pending))
+                return True
             change.cancel("The run was canceled.")
             return True
 
@@ -263,6 +218,10 @@ class RunStore:
     async def queued_counts(self) -> dict[str, int]:
         """Return how many runs wait, by location."""
         return dict(await connections.fetch(self._engine, "counting runs", _COUNT_QUEUED))
+
+    async def claim_counts(self, limits: records.ClaimLimits) -> claiming.Counts:
+        """Return what a claim would count now: it tells which limits are full."""
+        return await run_claims.read(self._engine, limits)
 
     async def active_counts(self) -> dict[str, int]:
         """Return how many runs are active, by location."""
@@ -345,28 +304,10 @@ class _Change:
     def end(self, status: records.RunStatus, failure: values_pb2.Failure | None = None) -> None:
         """Give the run its last status."""
         encoded = None if failure is None else failure.SerializeToString()
+        self.writer.also(*pool_store.free_of_runs([self.run.run_id]))
         self.set(status, end_time=self.writer.now, failure=encoded)
 
     def cancel(self, message: str) -> None:
         """End the run as canceled."""
         self.end(_STATUS.CANCELED)
         self.tell(message, lambda event: event.run_canceled.SetInParent())
-
-
-def _hand_over(claimed: Collection[records.RunRecord], writer: log_writer.LogWriter) -> None:
-    """Bind claimed runs to their servers, and tell of it."""
-    bound = [
-        {"run_id": run.run_id, "server_id": run.server_id, "attempt": run.attempt}
-        for run in claimed
-    ]
-    writer.also(_BIND, [psycopg_json.Jsonb(bound)])
-    for run in claimed:
-        event = run_rows.event_about(
-            run.run_id,
-            run.job_name,
-            f"The run goes to its location (attempt {run.attempt}).",
-            writer.now,
-        )
-        event.run_starting.server_id = run.server_id
-        writer.add(event, run.location_name)
-        writer.tell_status(run.status)

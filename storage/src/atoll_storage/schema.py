@@ -30,6 +30,11 @@ KIND_MATERIALIZATION = 41
 KIND_OBSERVATION = 42
 KIND_CHECK_EVALUATION = 45
 
+QUEUE_RANK = (
+    "CASE WHEN tags ->> 'atoll/priority' ~ '^[+-]?[0-9]{1,9}$' "
+    "THEN - (tags ->> 'atoll/priority')::integer ELSE 0 END"
+)
+
 log_head = sa.Table(
     "log_head",
     metadata,
@@ -247,6 +252,35 @@ runs = sa.Table(
         server_default=sa.func.now(),
         comment="When the status last changed.",
     ),
+    # Bulk insertion and code of other releases need not know of it.
+    sa.Column(
+        "queue_rank",
+        sa.Integer,
+        sa.Computed(QUEUE_RANK, persisted=True),
+        nullable=False,
+        comment="Minus the priority, which a tag gives: the least goes first.",
+    ),
+    sa.Column(
+        "blocked_by",
+        Name,
+        nullable=False,
+        server_default="",
+        comment="The full limit that a queued run was passed over for; empty for none.",
+    ),
+    sa.Column("pools", postgresql.JSONB, nullable=False, server_default="[]"),
+    sa.Column(
+        "retry_decided",
+        sa.Boolean,
+        nullable=False,
+        server_default=sa.false(),
+        comment="Whether it was decided if a run that failed runs again.",
+    ),
+    sa.Column(
+        "pending_failure",
+        sa.LargeBinary,
+        comment="atoll.definitions.v1.Failure: what a run that is being canceled fails with; NULL "
+        "for none.",
+    ),
     sa.CheckConstraint(
         "status IN ('QUEUED', 'STARTING', 'STARTED', 'SUCCESS', 'FAILURE', 'CANCELING', "
         "'CANCELED')",
@@ -264,16 +298,50 @@ sa.Index(
     "runs_tags", runs.c.tags, postgresql_using="gin", postgresql_ops={"tags": "jsonb_path_ops"}
 )
 sa.Index(
-    "runs_queue",
+    "runs_waiting",
     runs.c.location_name,
+    runs.c.blocked_by,
+    runs.c.queue_rank,
     runs.c.queue_order,
     postgresql_where=sa.text("status = 'QUEUED'"),
+)
+sa.Index(
+    "runs_undecided",
+    runs.c.update_time,
+    postgresql_where=sa.text("status = 'FAILURE' AND NOT retry_decided"),
 )
 sa.Index(
     "runs_active",
     runs.c.location_name,
     postgresql_where=sa.text("status IN ('STARTING', 'STARTED', 'CANCELING')"),
 )
+
+pools = sa.Table(
+    "pools",
+    metadata,
+    sa.Column("pool", Name, primary_key=True),
+    sa.Column("slot_limit", sa.Integer, nullable=False),
+    sa.Column("update_time", _TIME, nullable=False, server_default=sa.func.now()),
+    comment="Pools that have a limit of their own.",
+)
+
+pool_slots = sa.Table(
+    "pool_slots",
+    metadata,
+    sa.Column("run_id", Name, primary_key=True),
+    sa.Column("step_key", Name, primary_key=True),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("pool", Name, nullable=False),
+    sa.Column(
+        "rank", sa.Integer, nullable=False, comment="Minus the priority: the least goes first."
+    ),
+    sa.Column("position", sa.BigInteger, sa.Identity(always=True), nullable=False),
+    sa.Column("request_time", _TIME, nullable=False, server_default=sa.func.now()),
+    sa.Column("grant_time", _TIME, comment="NULL: the step waits."),
+    comment="Steps that have a slot of a pool or wait for one. Counts only while the run is "
+    "active.",
+)
+sa.Index("pool_slots_pool", pool_slots.c.pool, pool_slots.c.rank, pool_slots.c.position)
 
 producers = sa.Table(
     "producers",

@@ -5,7 +5,7 @@ import hashlib
 import atoll as dg
 
 
-@dg.asset(deps=[dg.AssetKey("numbers")])
+@dg.asset(deps=[dg.AssetKey("numbers")], pool="storm")
 def answer(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     digest = b"answer"
     for turn in range(20):

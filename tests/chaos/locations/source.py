@@ -9,7 +9,7 @@ class WorkConfig(dg.Config):
     rounds: int = 1
 
 
-@dg.asset
+@dg.asset(pool="storm")
 def numbers(context: dg.AssetExecutionContext, config: WorkConfig) -> dg.MaterializeResult:
     """Takes some tens of milliseconds, so that there are workers to kill."""
     digest = b"numbers"

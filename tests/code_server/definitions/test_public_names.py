@@ -117,7 +117,7 @@ PUBLIC = {
     "schedule",
     # the log and runs
     "AssetRecordsFilter", "Event", "EventLogEntry", "EventLogRecord", "EventRecordsResult",
-    "EventType", "Instance", "LogManager", "Run", "RunStatus",
+    "EventType", "Instance", "LogManager", "MAX_RUNTIME_SECONDS_TAG", "Run", "RunStatus",
     "AssetPartitionStatus",
     "AssetRecord",
     "EventRecordsFilter",

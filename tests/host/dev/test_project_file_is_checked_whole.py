@@ -112,6 +112,16 @@ def test_a_mistake_is_told_with_its_place_and_its_value(folder, text, complaints
         assert complaint in message
 
 
+def test_what_it_says_to_the_host_is_checked_too(folder):
+    good = '[locations.a]\nmodule = "m"\n[queue.jobs]\n"a/j" = 1\n[pools]\ndefault_limit = 2\n'
+    assert load(folder, good + "[host]\nactive_max = 3\n").listen == "127.0.0.1:4700"
+    with pytest.raises(project.ProjectError) as caught:
+        load(folder, good + "granularity = 'step'\n[host]\nactive_max = 0\n")
+    assert "has 2 mistakes" in str(caught.value)
+    assert "[host], active_max: is 0" in str(caught.value)
+    assert "[pools], granularity: Input should be 'op' or 'run'" in str(caught.value)
+
+
 def test_a_wrong_option_is_not_blamed_on_the_file(folder):
     (folder / "atoll.toml").write_text('[locations.a]\nmodule = "m"\n')
     with pytest.raises(project.ProjectError, match="--listen: 'here' is no address"):

@@ -8,10 +8,17 @@ import pytest
 from atoll.events.v1 import events_pb2
 from atoll_host.locations import registry as registries
 from atoll_host.runs import waiting
-from atoll_storage import records
+from atoll_storage import claiming, records
 
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-LIMITS = records.ClaimLimits(active_max=5, active_per_location_max=2)
+LIMITS = records.ClaimLimits(
+    active_max=5,
+    active_per_location_max=2,
+    locations={"small": 1},
+    jobs={"east/other": 1},
+    tags=(records.TagLimit("db", None, 1, per_unique_value=True), records.TagLimit("x", "y", 0)),
+    pools=records.PoolLimits(None, {"p": 1}),
+)
 RUN = records.RunRecord(
     run_id="r",
     location_name="east",
@@ -51,6 +58,14 @@ SERVER = records.ServerRecord(
 )
 
 
+def counts(active: dict[str, int], **like: object) -> claiming.Counts:
+    groups = [
+        claiming.Active(claiming.Candidate("", name, "job", **like), count)
+        for name, count in active.items()
+    ]
+    return claiming.Counts(LIMITS, groups)
+
+
 def view(state: "events_pb2.LocationState", *, draining: bool = False) -> registries.LocationView:
     return registries.LocationView(
         name="east",
@@ -82,14 +97,30 @@ SERVING = view(events_pb2.LOCATION_STATE_SERVING)
 def test_a_queued_run_says_what_it_waits_for(
     where: registries.LocationView | None, active: dict[str, int], words: str
 ) -> None:
-    assert words in waiting.reason(RUN, where, active, LIMITS)
+    assert words in waiting.reason(RUN, where, counts(active))
+
+
+@pytest.mark.parametrize(
+    ("like", "words"),
+    [
+        ({"location_name": "small"}, "'small' has reached its limit of 1 run at once"),
+        ({"job_name": "other"}, "limit for job 'east/other' is reached: 1 run at once"),
+        ({"tags": {"db": "main"}}, "limit for tag 'db' = 'main' is reached: 1 run at once"),
+        ({"tags": {"x": "y"}}, "limit for tag 'x' = 'y' is reached: 0 runs at once"),
+        ({"pools": ("p",)}, "limit for pool 'p' is reached: 1 run at once"),
+    ],
+)
+def test_a_queued_run_names_the_limit_that_holds_it_up(like: dict[str, object], words: str) -> None:
+    run = dataclasses.replace(RUN, **like)
+    active = [claiming.Active(claiming.like(run), 1)]
+    assert words in waiting.reason(run, SERVING, claiming.Counts(LIMITS, active))
 
 
 def test_a_run_that_was_handed_over_says_so() -> None:
     run = dataclasses.replace(RUN, status=records.RunStatus.STARTING)
-    assert "has not reported yet" in waiting.reason(run, SERVING, {}, LIMITS)
+    assert "has not reported yet" in waiting.reason(run, SERVING, counts({}))
 
 
 @pytest.mark.parametrize("status", [records.RunStatus.STARTED, records.RunStatus.SUCCESS])
 def test_other_runs_wait_for_nothing(status: records.RunStatus) -> None:
-    assert waiting.reason(dataclasses.replace(RUN, status=status), None, {}, LIMITS) == ""
+    assert waiting.reason(dataclasses.replace(RUN, status=status), None, counts({})) == ""

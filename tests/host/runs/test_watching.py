@@ -30,7 +30,7 @@ def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def services_of(
-    mesh: simulated.Mesh, *, orphan_timeout_s: float = 300.0
+    mesh: simulated.Mesh, *, orphan_timeout_s: float = 300.0, max_runtime_s: float | None = None
 ) -> tuple[launching.Launcher, watching.Watcher]:
     launcher = launching.Launcher(mesh.store.runs, mesh.locations, mesh.changes, mesh.clock, LIMITS)
     watcher = watching.Watcher(
@@ -39,7 +39,7 @@ def services_of(
         launcher,
         mesh.changes,
         mesh.clock,
-        orphan_timeout_s=orphan_timeout_s,
+        watching.Patience(orphan_timeout_s, max_runtime_s),
     )
     return launcher, watcher
 
@@ -237,3 +237,50 @@ async def test_a_run_that_began_and_is_not_held_fails_once_the_server_confirms_i
         assert await mesh.status(late) is STATUS.STARTED
     assert run.failure is not None
     assert run.failure.type == "RunLost"
+
+
+async def canceling(mesh: simulated.Mesh, run_id: str) -> records.RunRecord:
+    run = await until_status(mesh, run_id, STATUS.CANCELING)
+    assert run.pending_failure is not None
+    assert "went on for more than" in run.pending_failure.message
+    return run
+
+
+@pytest.mark.slow
+async def test_a_run_that_goes_on_for_too_long_is_canceled_and_fails(mesh: simulated.Mesh) -> None:
+    server = await mesh.serve("east")
+    run_id = await claimed(mesh, server, held=True)
+    await mesh.report(server, run_id, "run_started")
+    async with simulated.running(services_of(mesh, max_runtime_s=0.01)[1]):
+        await canceling(mesh, run_id)
+        await mesh.report(server, run_id, "run_canceled", first_seq=2)
+        run = await until_status(mesh, run_id, STATUS.FAILURE)
+    assert run.failure is not None
+    assert run.failure.type == "MaxRuntimeExceeded"
+    told = await mesh.store.events.read(0, limit=100, query=records.EventQuery(run_id=run_id))
+    kinds = [stored.event.WhichOneof("body") for stored in told]
+    assert kinds[-3:] == ["run_canceling", "run_canceled", "run_failed"]
+
+
+@pytest.mark.slow
+async def test_a_run_that_ends_well_before_it_could_be_stopped_has_not_failed(
+    mesh: simulated.Mesh,
+) -> None:
+    server = await mesh.serve("east")
+    run_id = await claimed(mesh, server, held=True)
+    await mesh.report(server, run_id, "run_started")
+    async with simulated.running(services_of(mesh, max_runtime_s=0.01)[1]):
+        await canceling(mesh, run_id)
+        await mesh.report(server, run_id, "run_succeeded", first_seq=2)
+        await until_status(mesh, run_id, STATUS.SUCCESS)
+
+
+@pytest.mark.slow
+async def test_an_overdue_run_that_nobody_has_fails(mesh: simulated.Mesh) -> None:
+    server = await mesh.serve("east")
+    run_id = await claimed(mesh, server, held=False)
+    await mesh.report(server, run_id, "run_started")
+    async with simulated.running(services_of(mesh, max_runtime_s=0.01)[1]):
+        run = await until_status(mesh, run_id, STATUS.FAILURE)
+    assert run.failure is not None
+    assert run.failure.type == "MaxRuntimeExceeded"

@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, Lazy] = {
     "schedules": Lazy("atoll._cli.schedules", "schedules", "Look at, start and stop schedules."),
     "runs": Lazy("atoll._cli.runs", "runs", "Look at, launch and cancel runs."),
     "backfills": Lazy("atoll._cli.backfills", "backfills", "Begin, follow and steer backfills."),
+    "pools": Lazy("atoll._cli.pools", "pools", "Look at pools and set their limits."),
     "partitions": Lazy(
         "atoll._cli.partitions", "partitions", "Look at and change dynamic partitions."
     ),

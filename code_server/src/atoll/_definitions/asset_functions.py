@@ -149,7 +149,7 @@ def make_op(
         made.tags = dict(options.tags)
     made.retry_policy = options.retry_policy
     made.code_version = options.code_version
-    made.pool = options.pool
+    made.pool = op.checked_pool(f"{name!r}", options.pool)
     return made
 
 

@@ -20,6 +20,7 @@ PARTITION_RANGE_END_TAG = "atoll/asset_partition_range_end"
 PARENT_RUN_TAG = "atoll/parent_run_id"
 ROOT_RUN_TAG = "atoll/root_run_id"
 BACKFILL_TAG = "atoll/backfill"
+MAX_RUNTIME_SECONDS_TAG = "atoll/max_runtime"
 RESUME_RETRY_TAG = "atoll/is_resume_retry"
 
 

@@ -47,7 +47,10 @@ def of_row(instance: instances.Instance, run_id: str) -> progress.Earlier:
     while current is not None and current not in row:
         row.append(current)
         run = instance.get_run_by_id(current)
-        executed_part = run is not None and run.step_keys_to_execute is not None
+        # Which steps a resumed run executed is told by its events alone.
+        executed_part = run is not None and (
+            run.step_keys_to_execute is not None or run.is_resume_retry
+        )
         current = run.parent_run_id if run is not None and executed_part else None
     outcomes: dict[str, progress.Outcome] = {}
     run_ids: dict[str, str] = {}

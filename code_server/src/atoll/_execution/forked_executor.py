@@ -3,8 +3,8 @@
 Called by `runs` for jobs whose executor is the multiprocess one. States of an attempt at a step:
 
 ```
-ready --a place is free--> process forked --its last frame--> process gone --> recorded
-                                |-- the process died --> failed, that step alone
+ready --(a slot of its pool)--a place is free--> forked --its last frame--> gone --> recorded
+                                                    |-- the process died --> failed, it alone
 ```
 
 This process holds no resources and runs nothing of the user's: it decides what runs next, passes on
@@ -28,6 +28,7 @@ from atoll._execution import (
     process_ends,
     progress,
     run_scope,
+    slots,
     step_boundary,
     step_frames,
     step_process,
@@ -41,6 +42,8 @@ _REAP_WITHIN_S = 5.0
 _FOREVER_S = 3600.0
 # How often to look for the end of a process where the kernel cannot tell it.
 _LOOK_AGAIN_S = 0.02
+# How often to ask again for slots while nobody can be asked.
+_SLOTS_AGAIN_S = 0.5
 
 _ENDS = (
     events.EventType.STEP_SUCCESS,
@@ -105,6 +108,7 @@ class ForkedExecution:
         self._queue = step_queue.StepQueue(
             executor.max_concurrent or _processors(), executor.tag_concurrency_limits
         )
+        self._gate = slots.Gate(scope.slots, scope.emitter)
         self._held = held_signals.HeldSignals()
         self._poller = select.poll()
         self._children: dict[int, _Child] = {}
@@ -130,14 +134,21 @@ class ForkedExecution:
         in_process_executor.tell_left_out(self._scope, self._progress)
         while True:
             self._start_ready()
-            if not self._children and self._queue.is_empty:
+            if not self._children and self._queue.is_empty and self._gate.is_empty:
                 return
             due = self._queue.next_due
             self._wait(_FOREVER_S if due is None else due - time.monotonic())
 
     def _start_ready(self) -> None:
+        ready = self._queue.take_due(time.monotonic())
         while (step := self._progress.take()) is not None:
-            self._queue.put(step_queue.Attempt(step))
+            ready.append(step_queue.Attempt(step))
+        for one in ready:
+            if not self._gate.holds(one):
+                self._queue.put(one)
+        self._gate.ask(self._queue.room)
+        for one in self._gate.take(0):
+            self._queue.put(one)
         while (attempt := self._queue.take(time.monotonic())) is not None:
             if not self._has_started(attempt):
                 return
@@ -187,7 +198,7 @@ class ForkedExecution:
         blind = [one for one in self._children.values() if one.pidfd < 0]
         if blind:
             timeout_s = min(timeout_s, _LOOK_AGAIN_S)
-        for descriptor, _ in self._held.wait(self._poller, timeout_s):
+        for descriptor, _ in self._wait_for_descriptors(timeout_s):
             child = self._by_descriptor.get(descriptor)
             if child is None:
                 continue
@@ -198,6 +209,20 @@ class ForkedExecution:
         for child in blind:
             if os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
                 self._take_end(child)
+
+    def _wait_for_descriptors(self, timeout_s: float) -> list[tuple[int, int]]:
+        """Wait for the children, and for slots where steps need some."""
+        if self._gate.is_empty or self._canceled:
+            return self._held.wait(self._poller, timeout_s)
+        # Looked at anew each time: the connection is made anew when it broke.
+        descriptor = self._gate.fileno()
+        if descriptor >= 0:
+            self._poller.register(descriptor, select.POLLIN)
+        try:
+            return self._held.wait(self._poller, min(timeout_s, _SLOTS_AGAIN_S))
+        finally:
+            if descriptor >= 0:
+                self._poller.unregister(descriptor)
 
     def _read(self, child: _Child) -> bool:
         """Take in what a child told; return whether there may be more."""

@@ -1,7 +1,8 @@
 """Runs the steps of a run one after the other, in this process.
 
 Called by `runs` for jobs whose executor is this one. Ready steps run in the order of their priority
-and the plan; a step that waits for its next attempt holds up nothing else.
+and the plan; a step that waits for its next attempt, or for a slot of its pool, holds up nothing
+else.
 """
 
 import heapq
@@ -9,7 +10,19 @@ import itertools
 import time
 
 from atoll._definitions import events, failures, raised
-from atoll._execution import planning, progress, run_scope, step_boundary, steps, waiting
+from atoll._execution import (
+    progress,
+    run_scope,
+    slots,
+    step_boundary,
+    step_queue,
+    steps,
+    waiting,
+)
+
+# Long enough for the host to say whether there is a slot, where it is there.
+_FIRST_ANSWER_S = 2.0
+_LOOK_AGAIN_S = 5.0
 
 
 class InProcessExecution:
@@ -30,7 +43,8 @@ class InProcessExecution:
         self._scope = scope
         self._progress = state
         self._boundary = boundary
-        self._retries: list[tuple[float, int, planning.Step, int]] = []
+        self._gate = slots.Gate(scope.slots, scope.emitter)
+        self._retries: list[tuple[float, int, step_queue.Attempt]] = []
         self._counter = itertools.count()
         self.failed: list[str] = []
         self.first_error: BaseException | None = None
@@ -48,28 +62,53 @@ class InProcessExecution:
         """
         tell_left_out(self._scope, self._progress)
         while True:
-            step = self._progress.take()
-            if step is not None:
-                self._attempt(step, 0)
+            attempt = self._take()
+            if attempt is not None:
+                if not self._gate.holds(attempt):
+                    self._attempt(attempt)
+                else:
+                    self._gate.ask(1, only=attempt)
+                    self._pass(_FIRST_ANSWER_S)
+            elif not self._gate.is_empty:
+                self._gate.ask(1)
+                self._pass(min(_LOOK_AGAIN_S, self._next_due_s()))
             elif self._retries:
-                due, _, waiting_step, number = self._retries[0]
-                left_s = due - time.monotonic()
-                if left_s > 0:
-                    waiting.pause(left_s)
-                    continue
-                heapq.heappop(self._retries)
-                self._attempt(waiting_step, number)
+                waiting.pause(self._next_due_s())
             else:
                 return
 
-    def _attempt(self, step: planning.Step, number: int) -> None:
+    def _take(self) -> step_queue.Attempt | None:
+        """Return what is ready: a step, or a retry whose time has come."""
+        step = self._progress.take()
+        if step is not None:
+            return step_queue.Attempt(step)
+        if self._retries and self._next_due_s() <= 0:
+            return heapq.heappop(self._retries)[2]
+        return None
+
+    def _next_due_s(self) -> float:
+        return self._retries[0][0] - time.monotonic() if self._retries else _LOOK_AGAIN_S
+
+    def _pass(self, timeout_s: float) -> None:
+        """Run what got its slot meanwhile; nothing else keeps one that it does not use."""
+        passed = self._gate.take(timeout_s)
+        if passed or timeout_s == _FIRST_ANSWER_S:
+            for other in passed[1:]:
+                self._gate.holds(other)
+            self._gate.withdraw()
+        for attempt in passed[:1]:
+            self._attempt(attempt)
+
+    def _attempt(self, attempt: step_queue.Attempt) -> None:
+        step, number = attempt.step, attempt.number
         outcome = progress.FAILED
         try:
             with step_boundary.entered(self._boundary, step.key, self._scope.emitter):
                 outcome = steps.StepRun(self._scope, step, number).execute()
         except steps.StepUpForRetryError as error:
             due = time.monotonic() + error.seconds_to_wait
-            heapq.heappush(self._retries, (due, next(self._counter), step, number + 1))
+            again = step_queue.Attempt(step, number + 1)
+            heapq.heappush(self._retries, (due, next(self._counter), again))
             return
         except steps.StepFailedError as error:
             self.failed.append(step.key)

@@ -24,6 +24,7 @@ from atoll._execution import (
     step_partitions,
     storing,
 )
+from atoll._execution import slots as slot_gate
 from atoll._instance import instance as instances
 
 DEFAULT_IO_MANAGER_KEY = "io_manager"
@@ -45,6 +46,7 @@ class RunScope:
             them.
         memory: Where values of outputs that are no assets are kept, instead of the default IO
             manager; None where they are stored.
+        slots: Where steps get slots of pools from; None where pools hold up nothing.
         retries: Whether steps that fail are tried again, as their policies say.
     """
 
@@ -59,6 +61,7 @@ class RunScope:
     told_assets: known_assets.Told = known_assets.NOTHING
     captured: dict[tuple[str, str], Any] | None = None
     memory: dict[tuple[str, str, str | None], Any] | None = None
+    slots: slot_gate.Source | None = None
     retries: bool = True
     made_versions: dict[keys.AssetKey, data_versions.DataVersion] = dataclasses.field(
         default_factory=dict[keys.AssetKey, data_versions.DataVersion]

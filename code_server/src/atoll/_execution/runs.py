@@ -25,6 +25,7 @@ from atoll._execution import (
     planning,
     progress,
     run_scope,
+    slots,
     step_boundary,
     steps,
 )
@@ -46,6 +47,7 @@ def execute_run(  # noqa: PLR0913 - one call of the run worker, by name
     start: events.RunStartData | None = None,
     foreign_specs: Mapping[keys.AssetKey, specs.AssetSpec] | None = None,
     told_assets: known_assets.Told = known_assets.NOTHING,
+    slot_source: slots.Source | None = None,
 ) -> bool:
     """Run a run to its end. What user code raises becomes events and is never raised here.
 
@@ -58,6 +60,7 @@ def execute_run(  # noqa: PLR0913 - one call of the run worker, by name
         start: Who runs it; this process where not given.
         foreign_specs: What the host told of assets of other locations, by key.
         told_assets: What the host told of the newest materializations of assets.
+        slot_source: Where steps get slots of pools from.
 
     Returns:
         Whether the run succeeded.
@@ -73,6 +76,7 @@ def execute_run(  # noqa: PLR0913 - one call of the run worker, by name
         foreign_specs=foreign_specs,
         told_assets=told_assets,
         forks=True,
+        slot_source=slot_source,
     )
     return execution.execute(boundary=boundary, start=start)
 
@@ -92,6 +96,7 @@ class RunExecution:
         foreign_specs: What the host told of assets of other locations, by key.
         told_assets: What the host told of the newest materializations of assets.
         forks: Whether steps may run in processes of their own, as their executor says.
+        slot_source: Where steps get slots of pools from; None where pools hold up nothing.
     """
 
     def __init__(  # noqa: PLR0913 - two callers, by name
@@ -108,6 +113,7 @@ class RunExecution:
         foreign_specs: Mapping[keys.AssetKey, specs.AssetSpec] | None = None,
         told_assets: known_assets.Told = known_assets.NOTHING,
         forks: bool = False,
+        slot_source: slots.Source | None = None,
     ) -> None:
         self._defs = defs
         self._job = job
@@ -120,6 +126,7 @@ class RunExecution:
         self._foreign_specs = dict(foreign_specs or {})
         self._told_assets = told_assets
         self._forks = forks
+        self._slot_source = slot_source
         self.first_error: BaseException | None = None
         self.first_failure: failures.FailureInfo | None = None
         self.failed: tuple[str, ...] = ()
@@ -254,6 +261,7 @@ class RunExecution:
             told_assets=self._told_assets,
             captured=self._captured,
             memory={} if self._keeps_in_memory and is_default else None,
+            slots=self._slot_source,
         )
 
 

@@ -68,6 +68,8 @@ def run(
     exit_code = _EXIT_CRASHED
     try:
         _die_with_parent(link.parent_pid)
+        if scope.slots is not None:
+            scope.slots.forget()
         for descriptor in link.private:
             os.close(descriptor)
         _StepProcess(scope, attempt, link.descriptor).run(boundary, link.held)

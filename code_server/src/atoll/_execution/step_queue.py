@@ -70,6 +70,22 @@ class StepQueue:
         """Add an attempt that may begin at a time. It takes no place until then."""
         heapq.heappush(self._later, (due, next(self._positions), attempt))
 
+    @property
+    def room(self) -> int:
+        """How many more attempts may begin, those that may already left out."""
+        return max(0, self._concurrent_max - self._running - len(self._ready))
+
+    def take_due(self, now: float) -> list[Attempt]:
+        """Take the attempts whose time has come; they have no place yet.
+
+        Args:
+            now: The time.
+        """
+        due: list[Attempt] = []
+        while self._later and self._later[0][0] <= now:
+            due.append(heapq.heappop(self._later)[2])
+        return due
+
     def take(self, now: float) -> Attempt | None:
         """Take the next attempt that there is a place for; it holds the place until released.
 

@@ -33,6 +33,7 @@ from atoll._location import (
     relay,
     relay_backend,
     run_directory,
+    slot_client,
     spool,
 )
 from atoll._wire import failures as failure_messages
@@ -165,6 +166,9 @@ class _RunWorker:
             start=self._start_data(),
             foreign_specs=foreign_specs,
             told_assets=told,
+            slot_source=slot_client.SlotClient(
+                self._worker.introduction, self._plan.attempt, self._sink.written_seq
+            ),
         )
 
     def _give_way(self) -> None:

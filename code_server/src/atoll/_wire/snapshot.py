@@ -125,6 +125,7 @@ def _asset(
         message.io_manager_key = texts.valid(made_by.io_manager_key_of(spec.key))
         message.observable = made_by.is_observable
         message.can_subset = made_by.can_subset
+        message.pools.extend(_pools(made_by))
         if made_by.backfill_policy is not None:
             message.backfill_policy.CopyFrom(
                 partition_definitions.policy_to_message(made_by.backfill_policy)
@@ -165,6 +166,7 @@ def _check(
         executable=made_by is not None,
         op_name="" if made_by is None else made_by.op_name,
         source=None if made_by is None else _source(made_by.source),
+        pools=() if made_by is None else _pools(made_by),
     )
     input_names: dict[keys.AssetKey, str] = {}
     if made_by is not None:
@@ -178,6 +180,10 @@ def _check(
     conditions.fill(message, spec.automation_condition, lambda: f"the check {spec.key}")
     metadata.fill(message.metadata, spec.metadata)
     return message
+
+
+def _pools(made_by: assets.AssetsDefinition) -> list[str]:
+    return sorted(texts.valid(pool) for pool in made_by.node_def.pools)
 
 
 def _source(position: sources.SourcePosition | None) -> snapshot_pb2.SourcePosition | None:

@@ -19,6 +19,7 @@ from atoll.client import (
     freshness,
     locations,
     partitions,
+    pools,
     retention,
     runs,
     schedules,
@@ -48,6 +49,7 @@ class Client:
         freshness: How fresh assets are.
         retention: For how long things are kept.
         alerts: Alerts and who was told.
+        pools: Pools and their limits.
     """
 
     address: str
@@ -64,6 +66,7 @@ class Client:
     freshness: freshness.Freshness
     retention: retention.Retention
     alerts: alerts.Alerts
+    pools: pools.Pools
 
 
 @contextlib.asynccontextmanager
@@ -109,6 +112,7 @@ async def connect(
             freshness=freshness.Freshness(channel, caller),
             retention=retention.Retention(channel, caller),
             alerts=alerts.Alerts(channel, caller),
+            pools=pools.Pools(channel, caller),
         )
 
 

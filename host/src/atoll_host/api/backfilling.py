@@ -24,7 +24,7 @@ from atoll_host.automation.backfills import (
     targets,
 )
 from atoll_host.automation.backfills import progress as progresses
-from atoll_host.runs import requests
+from atoll_host.runs import requests, run_tags
 from atoll_storage import backfill_records, database, records
 from atoll_storage import errors as storage_errors
 
@@ -285,7 +285,7 @@ def _check(wish: Wish) -> None:
             f"The backfill names {len(wish.asked.paths)} assets; {_ASSETS_MAX} is the most.",
             field="asset_keys",
         )
-    requests.checked_tags(wish.tags)
+    run_tags.check(wish.tags)
     if submitting.BACKFILL_TAG in wish.tags:
         raise errors.InvalidRequest(
             f"The tag {submitting.BACKFILL_TAG!r} is given by the host. Leave it out.",

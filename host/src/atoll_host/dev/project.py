@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, cast
 
 from atoll._rpc import addresses
 from atoll._rpc import errors as rpc_errors
+from atoll_host import settings_file
 
 PROJECT_FILE_NAME: Final = "atoll.toml"
 LISTEN_DEFAULT: Final = "127.0.0.1:4700"
@@ -25,8 +26,6 @@ LOCATION_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 CodeKind = Literal["module", "file", "package"]
 _CODE_KINDS: Final[tuple[CodeKind, ...]] = ("module", "file", "package")
-_TABLES: Final = ("host", "locations")
-_HOST_KEYS: Final[Mapping[str, type]] = {"listen": str, "data_dir": str}
 _LOCATION_KEYS: Final[Mapping[str, type]] = {
     "module": str,
     "file": str,
@@ -132,14 +131,9 @@ def load(path: Path, *, listen: str | None = None) -> Project:
     """
     path = path.absolute()
     document = _parse(path)
-    _refuse_unknown(document, _TABLES, path=path, table="")
-    host = _table(document, "host", path=path, table="")
-    _check_keys(host, _HOST_KEYS, path=path, table="host")
-    in_file = listen is None
-    listen = listen or str(host.get("listen", LISTEN_DEFAULT))
-    _check_listen(
-        listen, path, table="host" if in_file else "", key="listen" if in_file else "--listen"
-    )
+    host = _settings(document, path)
+    if listen is not None:
+        _check_listen(listen, path)
     tables = _table(document, "locations", path=path, table="")
     if not tables:
         raise ProjectError(
@@ -149,8 +143,8 @@ def load(path: Path, *, listen: str | None = None) -> Project:
     locations = tuple(_location(name, tables, path=path) for name in tables)
     return Project(
         path=path,
-        listen=listen,
-        data_dir=(path.parent / str(host.get("data_dir", DATA_DIR_DEFAULT))).absolute(),
+        listen=listen or host.get("listen", LISTEN_DEFAULT),
+        data_dir=host.get("data_dir", path.parent / DATA_DIR_DEFAULT).absolute(),
         locations=locations,
     )
 
@@ -260,11 +254,23 @@ def _interpreter(value: str, *, path: Path, table: str) -> Path:
     return interpreter
 
 
-def _check_listen(listen: str, path: Path, *, table: str, key: str) -> None:
+def _settings(document: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Return what the file says to the host, which reads the file once more by itself."""
+    values, problems = settings_file.read(document, path.parent)
+    if len(problems) == 1:
+        (problem,) = problems
+        raise ProjectError(problem.text, path=path, table=problem.table, key=problem.key)
+    if problems:
+        told = "".join(f"\n  {problem}" for problem in problems)
+        raise ProjectError(f"it has {len(problems)} mistakes:{told}", path=path)
+    return values
+
+
+def _check_listen(listen: str, path: Path) -> None:
     try:
         addresses.parse_loopback(listen)
     except rpc_errors.InvalidArgumentError as error:
-        raise ProjectError(error.message, path=path, table=table, key=key) from error
+        raise ProjectError(error.message, path=path, key="--listen") from error
 
 
 def _table(values: Mapping[str, Any], name: str, *, path: Path, table: str) -> dict[str, Any]:

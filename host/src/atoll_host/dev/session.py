@@ -290,6 +290,8 @@ def _host_program(settings: project.Project, address: str) -> processes.Program:
         sys.executable,
         *CLI,
         "host",
+        "--config",
+        str(settings.path),
         "--listen",
         address,
         "--data-dir",

@@ -31,6 +31,7 @@ class Definitions:
         graphs: The graphs by name.
         ops: The ops of graphs by name.
         resources: The resources by key.
+        pools: The pools that ops mention.
         partitions: The partitions of assets, checks and jobs, read when they are asked for.
     """
 
@@ -49,6 +50,7 @@ class Definitions:
     graphs: Mapping[str, nodes_pb2.GraphDefinition]
     ops: Mapping[str, nodes_pb2.OpDefinition]
     resources: Mapping[str, nodes_pb2.ResourceDefinition]
+    pools: frozenset[str]
     partitions: partitioned.Partitioned
 
     def made_with(self, path: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
@@ -103,5 +105,13 @@ def decode(digest: str, encoded: bytes) -> Definitions:
         graphs={graph.name: graph for graph in message.graphs},
         ops={op.name: op for op in message.ops},
         resources={resource.key: resource for resource in message.resources},
+        pools=_pools(message),
         partitions=partitioned.Partitioned(message),
     )
+
+
+def _pools(message: snapshot_pb2.LocationSnapshot) -> frozenset[str]:
+    found = {op.pool for op in message.ops}
+    found.update(pool for asset in message.assets for pool in asset.pools)
+    found.update(pool for check in message.checks for pool in check.pools)
+    return frozenset(found - {""})

@@ -13,7 +13,7 @@ from atoll.definitions.v1 import snapshot_pb2, values_pb2
 from atoll.location.v1 import location_pb2
 from atoll_host import errors
 from atoll_host.locations import definitions, partitioned
-from atoll_host.runs import config_schemas, partitions, selections
+from atoll_host.runs import config_schemas, partitions, run_pools, run_tags, selections
 from atoll_storage import records
 
 SENSOR_NAME_TAG = "atoll/sensor_name"
@@ -25,10 +25,6 @@ PARTITION_RANGE_END_TAG = "atoll/asset_partition_range_end"
 PARENT_RUN_TAG = "atoll/parent_run_id"
 ROOT_RUN_TAG = "atoll/root_run_id"
 RESUME_TAG = "atoll/is_resume_retry"
-
-TAGS_MAX = 1000
-TAG_KEY_LENGTH_MAX = 256
-TAG_VALUE_LENGTH_MAX = 65_536
 
 AssetPath = tuple[str, ...]
 CheckKey = tuple[AssetPath, str]
@@ -333,18 +329,19 @@ def _checked(
     place: Place, job: snapshot_pb2.JobDefinition, requested: RequestedRun, run_id: str
 ) -> records.NewRun:
     selection = tuple(dict.fromkeys(requested.asset_selection))
-    _check_text("run_key", requested.run_key)
-    _check_text("partition_key", requested.partition_key)
+    run_tags.check_text("run_key", requested.run_key)
+    run_tags.check_text("partition_key", requested.partition_key)
     _check_target(requested)
     _check_assets(place, job, selection, requested.target.asset_check_selection)
     _check_selections(place, job, requested.target)
     _check_config(place, job, requested, selection)
     tags = {
         **job.run_tags,
-        **checked_tags(requested.tags),
+        **requested.tags,
         **_tags_of(requested),
         **_check_partitions(place, job, requested, selection),
     }
+    run_tags.check(tags)
     config = requested.run_config
     return records.NewRun(
         run_id=run_id,
@@ -356,6 +353,9 @@ def _checked(
         partition_key=requested.partition_key,
         request_id=requested.request_id,
         target=requested.target,
+        pools=run_pools.pools_of(
+            place.definitions, job, selection, requested.target.asset_check_selection
+        ),
     )
 
 
@@ -363,10 +363,10 @@ def _check_target(requested: RequestedRun) -> None:
     """Refuse what can be told to be wrong without looking at the job."""
     target = requested.target
     for field in ("partition_range_start", "partition_range_end", "parent_run_id", "root_run_id"):
-        _check_text(field, getattr(target, field))
+        run_tags.check_text(field, getattr(target, field))
     names = (*target.op_selection, *target.step_keys)
     for name in (*names, *(check for _, check in target.asset_check_selection)):
-        _check_text("op_selection, step_keys or asset_check_selection", name)
+        run_tags.check_text("op_selection, step_keys or asset_check_selection", name)
     start, end = target.partition_range_start, target.partition_range_end
     if bool(start) != bool(end):
         raise errors.InvalidRequest(
@@ -529,42 +529,6 @@ def _running(
         }
     # Which resources these need is told by the code; nothing is asked for that others may need.
     return config_schemas.Running(frozenset(ops), frozenset())
-
-
-def checked_tags(tags: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the tags that somebody gives runs.
-
-    Raises:
-        errors.InvalidRequest: There are too many, or one cannot be stored.
-    """
-    if len(tags) > TAGS_MAX:
-        raise errors.InvalidRequest(
-            f"The run has {len(tags)} tags; {TAGS_MAX} is the most.", field="tags"
-        )
-    for key, value in tags.items():
-        _check_text("tags", key)
-        _check_text("tags", value)
-        if not 1 <= len(key) <= TAG_KEY_LENGTH_MAX:
-            raise errors.InvalidRequest(
-                f"The tag {key[:40]!r} has a key of {len(key)} characters; 1 to "
-                f"{TAG_KEY_LENGTH_MAX} are allowed.",
-                field="tags",
-            )
-        if len(value) > TAG_VALUE_LENGTH_MAX:
-            raise errors.InvalidRequest(
-                f"The value of tag {key!r} has {len(value)} characters; {TAG_VALUE_LENGTH_MAX} is "
-                "the most.",
-                field="tags",
-            )
-    return tags
-
-
-def _check_text(field: str, text: str) -> None:
-    # Postgres stores no NUL in text; better said here than by a commit that can never succeed.
-    if "\x00" in text:
-        raise errors.InvalidRequest(
-            f"{field} holds a NUL character: {text[:40]!r}. Leave it out.", field=field
-        )
 
 
 def _check_keys(keys: Iterable[values_pb2.AssetCheckKey]) -> tuple[CheckKey, ...]:

@@ -6,6 +6,7 @@ once. At each look:
     CANCELING                       CancelRun, again and again until the final event is here
     STARTING, handed over by nobody  hand it over again (the host that did is gone, or gave up)
     any, code server away too long  the run fails with that reason
+    STARTED for too long            it is canceled, and fails when it has stopped
     lost (see `registered`)         handed over again, or asked for once more and then failed
 
 An unknown answer never kills or fails a run: only a definite one, or an absence that was watched
@@ -13,6 +14,7 @@ all the while.
 """
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
@@ -21,7 +23,7 @@ from atoll.location.v1 import location_pb2
 from atoll_host import changes as host_changes
 from atoll_host import clock as clocks
 from atoll_host import errors, services
-from atoll_host.runs import launching, orphans, places
+from atoll_host.runs import launching, orphans, overdue, places
 from atoll_storage import database, records
 from atoll_storage import errors as storage_errors
 
@@ -35,6 +37,19 @@ NOT_FOUND_MIN = 2
 _CANCEL_BACKOFF = services.Backoff(first_s=0.2, max_s=5.0)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Patience:
+    """How long runs are waited for.
+
+    Attributes:
+        orphan_timeout_s: How long a run outlives its code server.
+        max_runtime_s: How long a run may go on whose tags do not say; None means without limit.
+    """
+
+    orphan_timeout_s: float
+    max_runtime_s: float | None = None
+
+
 class Watcher(services.Loop):
     """Watches runs. See the module."""
 
@@ -45,8 +60,7 @@ class Watcher(services.Loop):
         launcher: launching.Launcher,
         changes: host_changes.Changes,
         clock: clocks.Clock,
-        *,
-        orphan_timeout_s: float,
+        patience: Patience,
     ) -> None:
         """Make a watcher.
 
@@ -56,7 +70,7 @@ class Watcher(services.Loop):
             launcher: Hands runs over.
             changes: Tells that runs were asked to stop.
             clock: Tells the time.
-            orphan_timeout_s: How long a run outlives its code server.
+            patience: How long it waits for what.
         """
         super().__init__("run watcher", expected=(storage_errors.StorageUnavailable,))
         self._store = store
@@ -64,9 +78,10 @@ class Watcher(services.Loop):
         self._launcher = launcher
         self._clock = clock
         self._absences = orphans.AbsenceWatch(
-            timeout_s=orphan_timeout_s, gap_max_s=max(10 * LOOK_EVERY_S, 0.1 * orphan_timeout_s)
+            timeout_s=patience.orphan_timeout_s,
+            gap_max_s=max(10 * LOOK_EVERY_S, 0.1 * patience.orphan_timeout_s),
         )
-        self._orphan_timeout_s = orphan_timeout_s
+        self._patience = patience
         self._next_absence_look = 0.0
         self._poke = changes.cancels.subscribe()
         self._starting_since: dict[tuple[str, int], float] = {}
@@ -120,11 +135,27 @@ class Watcher(services.Loop):
                 self._begin(run, self._cancel)
         for run in self._suspects.values():
             self._begin(run, self._look_into)
+        await self._time_out(active.values())
         now = self._clock.monotonic()
         await self._adopt_strays(active.values(), now)
         if now >= self._next_absence_look:
             self._next_absence_look = now + LOOK_EVERY_S
             await self._give_up_orphans(active.values(), now)
+
+    async def _time_out(self, active: Iterable[records.RunRecord]) -> None:
+        """Have those canceled that go on for longer than they may; the next look tells them."""
+        now = self._clock.now()
+        for run in active:
+            failure = overdue.failure_of(run, now, self._patience.max_runtime_s)
+            if failure is not None and await self._store.runs.time_out(run.run_id, failure):
+                _log.warning(
+                    "run timed out",
+                    extra={
+                        "action": "run_timed_out",
+                        "run_id": run.run_id,
+                        "location": run.location_name,
+                    },
+                )
 
     def _begin(
         self, run: records.RunRecord, care: Callable[[records.RunRecord], Awaitable[None]]
@@ -198,7 +229,8 @@ class Watcher(services.Loop):
                     "CodeServerAway",
                     f"Code server {run.server_id!r} of location {run.location_name!r} has been "
                     "away for more than "
-                    f"{self._orphan_timeout_s:g} s, so its run was given up. Look after the code "
+                    f"{self._patience.orphan_timeout_s:g} s, so its run was given up. Look after "
+                    "the code "
                     "server, then launch "
                     "the run again.",
                 )

@@ -2,7 +2,8 @@
 
 import dataclasses
 
-from atoll.mesh.v1 import instance_pb2, mesh_pb2, mesh_pb2_grpc
+from atoll.mesh.v1 import instance_pb2, mesh_pb2, mesh_pb2_grpc, slots_pb2
+from atoll_host import errors
 from atoll_host.instance import (
     asset_definitions,
     backfills,
@@ -12,7 +13,9 @@ from atoll_host.instance import (
     reporting,
     runs,
 )
+from atoll_host.runs import pools
 from atoll_host.servicers import contexts
+from atoll_storage import records
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class Parts:
     backfills: backfills.BackfillQueries
     freshness: freshness.FreshnessQueries
     definitions: asset_definitions.AssetDefinitions
+    pools: pools.Pools
 
 
 class InstanceServicer(mesh_pb2_grpc.InstanceServiceServicer):
@@ -39,6 +43,7 @@ class InstanceServicer(mesh_pb2_grpc.InstanceServiceServicer):
         self._backfills = parts.backfills
         self._freshness = parts.freshness
         self._definitions = parts.definitions
+        self._pools = parts.pools
 
     async def GetLatestMaterializations(
         self, request: mesh_pb2.GetLatestMaterializationsRequest, context: contexts.Context
@@ -155,3 +160,27 @@ class InstanceServicer(mesh_pb2_grpc.InstanceServiceServicer):
     ) -> instance_pb2.ReportAssetEventResponse:
         """Store a materialization or an observation that no run made."""
         return await self._reporting.report(request)
+
+    async def AcquireSlots(
+        self, request: slots_pb2.AcquireSlotsRequest, context: contexts.Context
+    ) -> slots_pb2.AcquireSlotsResponse:
+        """Ask for slots of pools for steps of a run."""
+        wanted = {each.step_key: each.pool for each in request.wanted}
+        withdrawn = tuple(request.withdrawn_step_keys)
+        if not (wanted or withdrawn) or "" in wanted.values():
+            raise errors.InvalidRequest(
+                f"Run {request.run_id!r} asks for slots of {sorted(set(wanted.values()))}. Name at "
+                "least one step, and a pool for each.",
+                field="wanted",
+            )
+        answer = await self._pools.acquire(
+            records.SlotRequest(request.run_id, request.attempt, wanted, withdrawn),
+            request.wait.ToTimedelta().total_seconds(),
+        )
+        return slots_pb2.AcquireSlotsResponse(
+            granted_step_keys=sorted(answer.granted),
+            waiting=[
+                slots_pb2.WaitingSlot(step_key=step_key, pool=wanted[step_key], limit=limit)
+                for step_key, limit in sorted(answer.waiting.items())
+            ],
+        )

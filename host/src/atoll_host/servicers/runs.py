@@ -10,7 +10,7 @@ from atoll_host.api import launching, pages, rendering
 from atoll_host.locations import registry as registries
 from atoll_host.runs import waiting
 from atoll_host.servicers import contexts
-from atoll_storage import database, records
+from atoll_storage import claiming, database, records
 
 _CANCEL_REASON_DEFAULT = "canceled through the API"
 _REASON_LENGTH_MAX = 2000
@@ -27,7 +27,7 @@ class RunsServicer(runs_pb2_grpc.RunsServiceServicer):
     ) -> None:
         self._store = store
         self._registry = registry
-        self._limits = records.ClaimLimits(settings.active_max, settings.active_per_location_max)
+        self._limits = settings.claim_limits()
         self._launching = launching.Launching(store.runs, registry, store.partitions)
 
     async def LaunchRun(
@@ -92,14 +92,14 @@ class RunsServicer(runs_pb2_grpc.RunsServiceServicer):
 
     async def _rendered(self, found: Sequence[records.RunRecord]) -> list[runs_pb2.Run]:
         waits = any(record.status is records.RunStatus.QUEUED for record in found)
-        active = await self._store.runs.active_counts() if waits else {}
+        counts = claiming.Counts(self._limits)
+        if waits:
+            counts = await self._store.runs.claim_counts(self._limits)
         views = self._registry.locations()
         return [
             rendering.run(
                 record,
-                waiting_reason=waiting.reason(
-                    record, views.get(record.location_name), active, self._limits
-                ),
+                waiting_reason=waiting.reason(record, views.get(record.location_name), counts),
             )
             for record in found
         ]

@@ -17,6 +17,7 @@ from atoll.api.v1 import (
     freshness_pb2_grpc,
     locations_pb2_grpc,
     partitions_pb2_grpc,
+    pools_pb2_grpc,
     retention_pb2_grpc,
     runs_pb2_grpc,
     schedules_pb2_grpc,
@@ -35,6 +36,7 @@ from atoll_host.servicers import (
     locations,
     mesh,
     partitions,
+    pools,
     retention,
     runs,
     schedules,
@@ -51,6 +53,7 @@ FEATURES = (
     "events",
     "checks",
     "partitions",
+    "pools",
     "freshness",
     "retention",
     "alerts",
@@ -73,6 +76,7 @@ ERROR_TABLE = rpc_errors.ErrorTable(
         errors.UnknownTick: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_TICK),
         errors.UnknownRun: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_RUN),
         errors.UnknownBackfill: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_BACKFILL),
+        errors.UnknownPool: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_POOL),
         errors.RequestIdReused: _Mapped(_Code.ALREADY_EXISTS, reasons.REQUEST_ID_REUSED),
         errors.EventsCompacted: _Mapped(_Code.OUT_OF_RANGE, reasons.RESUME_TOKEN_TOO_OLD),
         errors.PolicyForbids: _Mapped(_Code.PERMISSION_DENIED, reasons.POLICY_FORBIDS),
@@ -106,6 +110,7 @@ class Servicers:
     freshness: freshness.FreshnessServicer
     retention: retention.RetentionServicer
     alerts: alerts.AlertsServicer
+    pools: pools.PoolsServicer
 
 
 def server(
@@ -181,6 +186,11 @@ def _services(servicers: Servicers) -> tuple[rpc_serving.Service, ...]:
             "atoll.api.v1.PartitionsService",
             partitions_pb2_grpc.add_PartitionsServiceServicer_to_server,
             servicers.partitions,
+        ),
+        served(
+            "atoll.api.v1.PoolsService",
+            pools_pb2_grpc.add_PoolsServiceServicer_to_server,
+            servicers.pools,
         ),
         served(
             "atoll.api.v1.BackfillsService",

@@ -135,7 +135,7 @@ class World:
         return len(claimed)
 
     async def end(self, run: records.RunRecord, fails: bool) -> None:
-        """End a run; one that fails materializes nothing."""
+        """End a run; one that fails materializes nothing, and is not run again."""
         made = [
             ("/".join(path), key)
             for path in run.asset_selection
@@ -143,6 +143,8 @@ class World:
             if not fails
         ]
         await self.report(run, *made, fails=fails)
+        if fails:
+            await self.store.retries.decline([run.run_id])
         names = tuple("/".join(path) for path in run.asset_selection) or (run.job_name,)
         self.ran.append((names, run.partition_key or run.target.partition_range_start))
 

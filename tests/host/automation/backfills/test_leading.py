@@ -12,7 +12,8 @@ from atoll._partitions import calendar_partitions, static_partitions, time_windo
 from atoll_host import errors
 from atoll_host.automation import dispatching
 from atoll_host.automation.backfills import leading
-from atoll_storage import backfill_records, backfill_store, database, records
+from atoll_host.runs import retrying, run_settings, run_tags
+from atoll_storage import backfill_records, database, records
 from atoll_storage import errors as storage_errors
 from tests.host.automation.backfills import meshes
 from tests.host.runs import simulated
@@ -125,6 +126,7 @@ async def test_of_a_run_that_failed_halfway_what_it_made_counts(world: meshes.Wo
     assert run.target.partition_range_start == "2026-01-01"
     assert run.target.partition_range_end == "2026-01-10"
     await world.report(run, ("raw", "2026-01-01"), ("raw", "2026-01-02"), ("clean", "2026-01-01"))
+    await world.store.retries.decline([run.run_id])
     await world.rounds(term)
     counts = await world.counts(backfill_id)
     assert counts["raw"] == (0, 0, 2, 8, 0)
@@ -368,25 +370,26 @@ async def test_the_dispatcher_finishes_backfills_by_itself_though_storage_stumbl
     assert len(world.ran) == len(set(world.ran)) == 16
 
 
-async def test_a_run_that_is_tried_again_by_itself_is_waited_for(
-    world: meshes.World, database_url: str
-):
+async def test_a_run_that_is_run_again_by_itself_is_waited_for(world: meshes.World):
     await _two_locations(world)
-    backfill_id = await world.create("raw", partition_keys=("2026-01-05",))
+    tags = {run_tags.MAX_RETRIES_TAG: "1"}
+    backfill_id = await world.create("raw", partition_keys=("2026-01-05",), tags=tags)
     term = world.term()
     await world.rounds(term)
     (run,) = await world.store.runs.claim({"one": "one-server"}, meshes.LIMITS, batch_max=1)
-    again = await world.store.runs.create(
-        records.NewRun(
-            "again", "one", run.job_name, run.tags, None, run.asset_selection, run.partition_key
-        )
-    )
-    with psycopg.connect(database_url) as connection:
-        connection.execute(backfill_store.JOIN_RETRY, [again.run_id, backfill_id])
-    await world.end(run, fails=True)
+    await world.report(run)
+    # Until it is decided about the run, the backfill waits: it neither fails nor goes on.
+    await world.rounds(term)
+    assert await world.counts(backfill_id) == {"raw": (0, 1, 0, 0, 0)}
+    retrier = retrying.Retrier(world.store.retries, world.mesh.changes, run_settings.DEFAULT)
+    async with simulated.running(retrier):
+
+        async def queued() -> bool:
+            return len(await world.runs()) == 2
+
+        await world.mesh.eventually(queued, "the run is run again")
     await world.rounds(term)
     assert (await world.record(backfill_id)).status is STATUS.REQUESTED
-    assert await world.counts(backfill_id) == {"raw": (0, 0, 0, 1, 0)}
     await world.finish(term)
     assert (await world.record(backfill_id)).status is STATUS.COMPLETED_SUCCESS
     assert await world.counts(backfill_id) == {"raw": (0, 0, 1, 0, 0)}

@@ -162,6 +162,15 @@ class GraphDefinition(node.NodeDefinition):
         found: ops.OpDefinition = inner  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
         return found
 
+    @property
+    def pools(self) -> frozenset[str]:
+        """The pools of its ops, those of inner graphs included."""
+        found: set[str] = set()
+        for one in self.nodes_by_name.values():
+            inner: Any = one.definition
+            found |= inner.pools
+        return frozenset(found)
+
     def node_names(self) -> Sequence[str]:
         """The names of the nodes."""
         return tuple(self.nodes_by_name)

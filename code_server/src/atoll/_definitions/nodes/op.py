@@ -20,6 +20,28 @@ from atoll._definitions import (
 )
 from atoll._definitions.nodes import ins_and_outs, invocation, node, retries
 
+POOL_LENGTH_MAX = 200
+
+
+def checked_pool(whose: str, pool: Any) -> str | None:
+    """Return the pool that was given.
+
+    Args:
+        whose: What it was given to, for messages.
+        pool: The name of the pool.
+
+    Raises:
+        InvalidDefinitionError: It is no name.
+    """
+    if pool is None:
+        return None
+    if not isinstance(pool, str) or not 1 <= len(pool) <= POOL_LENGTH_MAX or "\0" in pool:
+        raise errors.InvalidDefinitionError(
+            f"The pool of {whose} is {pool!r}. Give the name of a pool, of up to "
+            f"{POOL_LENGTH_MAX} characters."
+        )
+    return pool
+
 
 class OpDefinition(node.NodeDefinition):
     """A function with typed inputs and outputs. Made by `op`.
@@ -84,7 +106,7 @@ class OpDefinition(node.NodeDefinition):
         self.tags = asset_events.checked_tags(tags)
         self.retry_policy = retry_policy
         self.code_version = code_version if code_version is not None else version
-        self.pool = pool
+        self.pool = checked_pool(whose, pool)
         functools.update_wrapper(self, compute_fn)
 
     def setup(
@@ -117,6 +139,11 @@ class OpDefinition(node.NodeDefinition):
         self.code_version = None
         self.pool = None
         self.hook_defs = frozenset()
+
+    @property
+    def pools(self) -> frozenset[str]:
+        """The pool that it names, if any; what a graph has several of."""
+        return frozenset() if self.pool is None else frozenset({self.pool})
 
     @property
     def input_definitions(self) -> Sequence[ins_and_outs.InputDefinition]:

@@ -319,6 +319,7 @@ class AssetDefinition(google.protobuf.message.Message):
     IS_VIRTUAL_FIELD_NUMBER: builtins.int
     AUTOMATION_CONDITION_FIELD_NUMBER: builtins.int
     FRESHNESS_POLICY_FIELD_NUMBER: builtins.int
+    POOLS_FIELD_NUMBER: builtins.int
     description: builtins.str
     """What the asset is."""
     group_name: builtins.str
@@ -383,6 +384,10 @@ class AssetDefinition(google.protobuf.message.Message):
     def freshness_policy(self) -> atoll.definitions.v1.policies_pb2.FreshnessPolicy:
         """How old the asset may become; unset where nobody said."""
 
+    @property
+    def pools(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The pools of the ops that make it."""
+
     def __init__(
         self,
         *,
@@ -407,9 +412,10 @@ class AssetDefinition(google.protobuf.message.Message):
         is_virtual: builtins.bool = ...,
         automation_condition: atoll.definitions.v1.conditions_pb2.AutomationCondition | None = ...,
         freshness_policy: atoll.definitions.v1.policies_pb2.FreshnessPolicy | None = ...,
+        pools: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["automation_condition", b"automation_condition", "backfill_policy", b"backfill_policy", "freshness_policy", b"freshness_policy", "key", b"key", "partitions", b"partitions", "source", b"source"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["automation_condition", b"automation_condition", "backfill_policy", b"backfill_policy", "can_subset", b"can_subset", "code_version", b"code_version", "dependencies", b"dependencies", "description", b"description", "executable", b"executable", "freshness_policy", b"freshness_policy", "group_name", b"group_name", "io_manager_key", b"io_manager_key", "is_virtual", b"is_virtual", "key", b"key", "kinds", b"kinds", "metadata", b"metadata", "observable", b"observable", "op_name", b"op_name", "owners", b"owners", "partitions", b"partitions", "skippable", b"skippable", "source", b"source", "tags", b"tags"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["automation_condition", b"automation_condition", "backfill_policy", b"backfill_policy", "can_subset", b"can_subset", "code_version", b"code_version", "dependencies", b"dependencies", "description", b"description", "executable", b"executable", "freshness_policy", b"freshness_policy", "group_name", b"group_name", "io_manager_key", b"io_manager_key", "is_virtual", b"is_virtual", "key", b"key", "kinds", b"kinds", "metadata", b"metadata", "observable", b"observable", "op_name", b"op_name", "owners", b"owners", "partitions", b"partitions", "pools", b"pools", "skippable", b"skippable", "source", b"source", "tags", b"tags"]) -> None: ...
 
 global___AssetDefinition = AssetDefinition
 
@@ -447,6 +453,7 @@ class AssetCheckDefinition(google.protobuf.message.Message):
     SOURCE_FIELD_NUMBER: builtins.int
     PARTITIONS_FIELD_NUMBER: builtins.int
     AUTOMATION_CONDITION_FIELD_NUMBER: builtins.int
+    POOLS_FIELD_NUMBER: builtins.int
     description: builtins.str
     """What the check finds out."""
     blocking: builtins.bool
@@ -479,6 +486,10 @@ class AssetCheckDefinition(google.protobuf.message.Message):
     def automation_condition(self) -> atoll.definitions.v1.conditions_pb2.AutomationCondition:
         """When the host is to evaluate the check by itself; unset for never."""
 
+    @property
+    def pools(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The pools of the ops that evaluate it."""
+
     def __init__(
         self,
         *,
@@ -492,9 +503,10 @@ class AssetCheckDefinition(google.protobuf.message.Message):
         source: global___SourcePosition | None = ...,
         partitions: atoll.definitions.v1.partitions_pb2.PartitionsDefinition | None = ...,
         automation_condition: atoll.definitions.v1.conditions_pb2.AutomationCondition | None = ...,
+        pools: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["automation_condition", b"automation_condition", "key", b"key", "partitions", b"partitions", "source", b"source"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["additional_dependencies", b"additional_dependencies", "automation_condition", b"automation_condition", "blocking", b"blocking", "description", b"description", "executable", b"executable", "key", b"key", "metadata", b"metadata", "op_name", b"op_name", "partitions", b"partitions", "source", b"source"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["additional_dependencies", b"additional_dependencies", "automation_condition", b"automation_condition", "blocking", b"blocking", "description", b"description", "executable", b"executable", "key", b"key", "metadata", b"metadata", "op_name", b"op_name", "partitions", b"partitions", "pools", b"pools", "source", b"source"]) -> None: ...
 
 global___AssetCheckDefinition = AssetCheckDefinition
 

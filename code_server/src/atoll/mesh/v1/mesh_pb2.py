@@ -26,11 +26,12 @@ from atoll.definitions.v1 import values_pb2 as atoll_dot_definitions_dot_v1_dot_
 from atoll.events.v1 import events_pb2 as atoll_dot_events_dot_v1_dot_events__pb2
 from atoll.location.v1 import location_pb2 as atoll_dot_location_dot_v1_dot_location__pb2
 from atoll.mesh.v1 import instance_pb2 as atoll_dot_mesh_dot_v1_dot_instance__pb2
+from atoll.mesh.v1 import slots_pb2 as atoll_dot_mesh_dot_v1_dot_slots__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x61toll/mesh/v1/mesh.proto\x12\ratoll.mesh.v1\x1a!atoll/definitions/v1/values.proto\x1a\x1c\x61toll/events/v1/events.proto\x1a atoll/location/v1/location.proto\x1a\x1c\x61toll/mesh/v1/instance.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa6\x01\n\x0eSessionRequest\x12\x33\n\x0cregistration\x18\x01 \x01(\x0b\x32\x1b.atoll.mesh.v1.RegistrationH\x00\x12#\n\x04ping\x18\x02 \x01(\x0b\x32\x13.atoll.mesh.v1.PingH\x00\x12/\n\x06update\x18\x03 \x01(\x0b\x32\x1d.atoll.mesh.v1.LocationUpdateH\x00\x42\t\n\x07message\"\x9c\x02\n\x0cRegistration\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x11\n\tserver_id\x18\x02 \x01(\t\x12\x16\n\x0eincarnation_id\x18\x03 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x04 \x01(\t\x12\x18\n\x10protocol_version\x18\x05 \x01(\r\x12\x1f\n\x17oldest_protocol_version\x18\x06 \x01(\r\x12\x10\n\x08\x66\x65\x61tures\x18\x07 \x03(\t\x12\x0f\n\x07version\x18\x08 \x01(\t\x12,\n\x05state\x18\t \x01(\x0b\x32\x1d.atoll.mesh.v1.LocationUpdate\x12-\n\theld_runs\x18\n \x03(\x0b\x32\x1a.atoll.location.v1.HeldRun\"\x88\x01\n\x0eLocationUpdate\x12/\n\rcurrent_build\x18\x01 \x01(\x0b\x32\x18.atoll.location.v1.Build\x12\x33\n\x0cload_failure\x18\x02 \x01(\x0b\x32\x1d.atoll.definitions.v1.Failure\x12\x10\n\x08\x64raining\x18\x03 \x01(\x08\"\x06\n\x04Ping\"\xa3\x01\n\x0fSessionResponse\x12/\n\nregistered\x18\x01 \x01(\x0b\x32\x19.atoll.mesh.v1.RegisteredH\x00\x12#\n\x04pong\x18\x02 \x01(\x0b\x32\x13.atoll.mesh.v1.PongH\x00\x12/\n\nsuperseded\x18\x03 \x01(\x0b\x32\x19.atoll.mesh.v1.SupersededH\x00\x42\t\n\x07message\"\xaa\x01\n\nRegistered\x12\r\n\x05\x65poch\x18\x01 \x01(\x03\x12,\n\tlease_ttl\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x18\n\x10protocol_version\x18\x03 \x01(\r\x12\x33\n\tconflicts\x18\x04 \x03(\x0b\x32 .atoll.mesh.v1.OwnershipConflict\x12\x10\n\x08\x66\x65\x61tures\x18\x05 \x03(\t\"w\n\x11OwnershipConflict\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x1b\n\x13owner_location_name\x18\x02 \x01(\t\x12\x12\n\ncheck_name\x18\x03 \x01(\t\"\x06\n\x04Pong\"\x1f\n\nSuperseded\x12\x11\n\tserver_id\x18\x01 \x01(\t\"v\n\x13\x41ppendEventsRequest\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x11\n\tserver_id\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x03\x12&\n\x06\x65vents\x18\x04 \x03(\x0b\x32\x16.atoll.events.v1.Event\"S\n\x14\x41ppendEventsResponse\x12;\n\x10\x61\x63knowledgements\x18\x01 \x03(\x0b\x32!.atoll.mesh.v1.RunAcknowledgement\"U\n\x12RunAcknowledgement\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x18\n\x10\x61\x63knowledged_seq\x18\x02 \x01(\x03\x12\x15\n\rfenced_reason\x18\x03 \x01(\t\"\xbb\x01\n\x13\x41ppendOutputRequest\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x11\n\tserver_id\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x03\x12\x0e\n\x06run_id\x18\x04 \x01(\t\x12\x10\n\x08step_key\x18\x05 \x01(\t\x12+\n\x06stream\x18\x06 \x01(\x0e\x32\x1b.atoll.mesh.v1.OutputStream\x12\x0e\n\x06offset\x18\x07 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x08 \x01(\x0c\"+\n\x14\x41ppendOutputResponse\x12\x13\n\x0bnext_offset\x18\x01 \x01(\x03\"j\n GetLatestMaterializationsRequest\x12\x32\n\nasset_keys\x18\x01 \x03(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x12\n\npartitions\x18\x02 \x03(\t\"Q\n!GetLatestMaterializationsResponse\x12,\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1c.atoll.events.v1.StoredEvent\"\xd7\x01\n\x16ListAssetEventsRequest\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12+\n\x04kind\x18\x02 \x01(\x0e\x32\x1d.atoll.mesh.v1.AssetEventKind\x12\x10\n\x08\x61\x66ter_id\x18\x03 \x01(\x03\x12\x11\n\tbefore_id\x18\x04 \x01(\x03\x12\x11\n\tascending\x18\x05 \x01(\x08\x12\x11\n\tpage_size\x18\x06 \x01(\x05\x12\x12\n\npartitions\x18\x07 \x03(\t\"Y\n\x17ListAssetEventsResponse\x12,\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1c.atoll.events.v1.StoredEvent\x12\x10\n\x08has_more\x18\x02 \x01(\x08\"\x1f\n\rGetRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"9\n\x0eGetRunResponse\x12\'\n\x03run\x18\x01 \x01(\x0b\x32\x1a.atoll.mesh.v1.InstanceRun\"\xe3\x05\n\x0bInstanceRun\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x10\n\x08job_name\x18\x02 \x01(\t\x12\x15\n\rlocation_name\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\t\x12\x32\n\x04tags\x18\x05 \x03(\x0b\x32$.atoll.mesh.v1.InstanceRun.TagsEntry\x12\x32\n\nrun_config\x18\x06 \x01(\x0b\x32\x1e.atoll.definitions.v1.UserData\x12\x37\n\x0f\x61sset_selection\x18\x07 \x03(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x15\n\rpartition_key\x18\x08 \x01(\t\x12\x1d\n\x15partition_range_start\x18\t \x01(\t\x12\x1b\n\x13partition_range_end\x18\n \x01(\t\x12\x14\n\x0cop_selection\x18\x0b \x03(\t\x12\x42\n\x15\x61sset_check_selection\x18\x0c \x03(\x0b\x32#.atoll.definitions.v1.AssetCheckKey\x12\x11\n\tstep_keys\x18\r \x03(\t\x12\x15\n\rparent_run_id\x18\x0e \x01(\t\x12\x13\n\x0broot_run_id\x18\x0f \x01(\t\x12/\n\x0b\x63reate_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\trecord_id\x18\x14 \x01(\x03\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa5\x01\n\x0fListRunsRequest\x12.\n\tselection\x18\x01 \x01(\x0b\x32\x1b.atoll.mesh.v1.RunSelection\x12&\n\x05order\x18\x02 \x01(\x0e\x32\x17.atoll.mesh.v1.RunOrder\x12\x11\n\tascending\x18\x03 \x01(\x08\x12\x14\n\x0c\x61\x66ter_run_id\x18\x04 \x01(\t\x12\x11\n\tpage_size\x18\x05 \x01(\x05\"N\n\x10ListRunsResponse\x12(\n\x04runs\x18\x01 \x03(\x0b\x32\x1a.atoll.mesh.v1.InstanceRun\x12\x10\n\x08has_more\x18\x02 \x01(\x08*a\n\x0cOutputStream\x12\x1d\n\x19OUTPUT_STREAM_UNSPECIFIED\x10\x00\x12\x18\n\x14OUTPUT_STREAM_STDOUT\x10\x01\x12\x18\n\x14OUTPUT_STREAM_STDERR\x10\x02*z\n\x0e\x41ssetEventKind\x12 \n\x1c\x41SSET_EVENT_KIND_UNSPECIFIED\x10\x00\x12$\n ASSET_EVENT_KIND_MATERIALIZATION\x10\x01\x12 \n\x1c\x41SSET_EVENT_KIND_OBSERVATION\x10\x02\x32\x97\x02\n\x0bMeshService\x12N\n\x07Session\x12\x1d.atoll.mesh.v1.SessionRequest\x1a\x1e.atoll.mesh.v1.SessionResponse\"\x00(\x01\x30\x01\x12]\n\x0c\x41ppendEvents\x12\".atoll.mesh.v1.AppendEventsRequest\x1a#.atoll.mesh.v1.AppendEventsResponse\"\x00(\x01\x30\x01\x12Y\n\x0c\x41ppendOutput\x12\".atoll.mesh.v1.AppendOutputRequest\x1a#.atoll.mesh.v1.AppendOutputResponse\"\x00\x32\xf9\r\n\x0fInstanceService\x12\x80\x01\n\x19GetLatestMaterializations\x12/.atoll.mesh.v1.GetLatestMaterializationsRequest\x1a\x30.atoll.mesh.v1.GetLatestMaterializationsResponse\"\x00\x12\x62\n\x0fListAssetEvents\x12%.atoll.mesh.v1.ListAssetEventsRequest\x1a&.atoll.mesh.v1.ListAssetEventsResponse\"\x00\x12G\n\x06GetRun\x12\x1c.atoll.mesh.v1.GetRunRequest\x1a\x1d.atoll.mesh.v1.GetRunResponse\"\x00\x12S\n\nListEvents\x12 .atoll.mesh.v1.ListEventsRequest\x1a!.atoll.mesh.v1.ListEventsResponse\"\x00\x12M\n\x08ListRuns\x12\x1e.atoll.mesh.v1.ListRunsRequest\x1a\x1f.atoll.mesh.v1.ListRunsResponse\"\x00\x12V\n\x0bGetRunCount\x12!.atoll.mesh.v1.GetRunCountRequest\x1a\".atoll.mesh.v1.GetRunCountResponse\"\x00\x12\\\n\rListAssetKeys\x12#.atoll.mesh.v1.ListAssetKeysRequest\x1a$.atoll.mesh.v1.ListAssetKeysResponse\"\x00\x12\x62\n\x0fGetAssetRecords\x12%.atoll.mesh.v1.GetAssetRecordsRequest\x1a&.atoll.mesh.v1.GetAssetRecordsResponse\"\x00\x12n\n\x13ListAssetPartitions\x12).atoll.mesh.v1.ListAssetPartitionsRequest\x1a*.atoll.mesh.v1.ListAssetPartitionsResponse\"\x00\x12t\n\x15ListDynamicPartitions\x12+.atoll.mesh.v1.ListDynamicPartitionsRequest\x1a,.atoll.mesh.v1.ListDynamicPartitionsResponse\"\x00\x12q\n\x14\x41\x64\x64\x44ynamicPartitions\x12*.atoll.mesh.v1.AddDynamicPartitionsRequest\x1a+.atoll.mesh.v1.AddDynamicPartitionsResponse\"\x00\x12z\n\x17\x44\x65leteDynamicPartitions\x12-.atoll.mesh.v1.DeleteDynamicPartitionsRequest\x1a..atoll.mesh.v1.DeleteDynamicPartitionsResponse\"\x00\x12\x65\n\x10ReportAssetEvent\x12&.atoll.mesh.v1.ReportAssetEventRequest\x1a\'.atoll.mesh.v1.ReportAssetEventResponse\"\x00\x12\x80\x01\n\x19GetLatestCheckEvaluations\x12/.atoll.mesh.v1.GetLatestCheckEvaluationsRequest\x1a\x30.atoll.mesh.v1.GetLatestCheckEvaluationsResponse\"\x00\x12\\\n\rListBackfills\x12#.atoll.mesh.v1.ListBackfillsRequest\x1a$.atoll.mesh.v1.ListBackfillsResponse\"\x00\x12k\n\x12GetFreshnessStates\x12(.atoll.mesh.v1.GetFreshnessStatesRequest\x1a).atoll.mesh.v1.GetFreshnessStatesResponse\"\x00\x12n\n\x13GetAssetDefinitions\x12).atoll.mesh.v1.GetAssetDefinitionsRequest\x1a*.atoll.mesh.v1.GetAssetDefinitionsResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x61toll/mesh/v1/mesh.proto\x12\ratoll.mesh.v1\x1a!atoll/definitions/v1/values.proto\x1a\x1c\x61toll/events/v1/events.proto\x1a atoll/location/v1/location.proto\x1a\x1c\x61toll/mesh/v1/instance.proto\x1a\x19\x61toll/mesh/v1/slots.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa6\x01\n\x0eSessionRequest\x12\x33\n\x0cregistration\x18\x01 \x01(\x0b\x32\x1b.atoll.mesh.v1.RegistrationH\x00\x12#\n\x04ping\x18\x02 \x01(\x0b\x32\x13.atoll.mesh.v1.PingH\x00\x12/\n\x06update\x18\x03 \x01(\x0b\x32\x1d.atoll.mesh.v1.LocationUpdateH\x00\x42\t\n\x07message\"\x9c\x02\n\x0cRegistration\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x11\n\tserver_id\x18\x02 \x01(\t\x12\x16\n\x0eincarnation_id\x18\x03 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x04 \x01(\t\x12\x18\n\x10protocol_version\x18\x05 \x01(\r\x12\x1f\n\x17oldest_protocol_version\x18\x06 \x01(\r\x12\x10\n\x08\x66\x65\x61tures\x18\x07 \x03(\t\x12\x0f\n\x07version\x18\x08 \x01(\t\x12,\n\x05state\x18\t \x01(\x0b\x32\x1d.atoll.mesh.v1.LocationUpdate\x12-\n\theld_runs\x18\n \x03(\x0b\x32\x1a.atoll.location.v1.HeldRun\"\x88\x01\n\x0eLocationUpdate\x12/\n\rcurrent_build\x18\x01 \x01(\x0b\x32\x18.atoll.location.v1.Build\x12\x33\n\x0cload_failure\x18\x02 \x01(\x0b\x32\x1d.atoll.definitions.v1.Failure\x12\x10\n\x08\x64raining\x18\x03 \x01(\x08\"\x06\n\x04Ping\"\xa3\x01\n\x0fSessionResponse\x12/\n\nregistered\x18\x01 \x01(\x0b\x32\x19.atoll.mesh.v1.RegisteredH\x00\x12#\n\x04pong\x18\x02 \x01(\x0b\x32\x13.atoll.mesh.v1.PongH\x00\x12/\n\nsuperseded\x18\x03 \x01(\x0b\x32\x19.atoll.mesh.v1.SupersededH\x00\x42\t\n\x07message\"\xaa\x01\n\nRegistered\x12\r\n\x05\x65poch\x18\x01 \x01(\x03\x12,\n\tlease_ttl\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x18\n\x10protocol_version\x18\x03 \x01(\r\x12\x33\n\tconflicts\x18\x04 \x03(\x0b\x32 .atoll.mesh.v1.OwnershipConflict\x12\x10\n\x08\x66\x65\x61tures\x18\x05 \x03(\t\"w\n\x11OwnershipConflict\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x1b\n\x13owner_location_name\x18\x02 \x01(\t\x12\x12\n\ncheck_name\x18\x03 \x01(\t\"\x06\n\x04Pong\"\x1f\n\nSuperseded\x12\x11\n\tserver_id\x18\x01 \x01(\t\"v\n\x13\x41ppendEventsRequest\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x11\n\tserver_id\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x03\x12&\n\x06\x65vents\x18\x04 \x03(\x0b\x32\x16.atoll.events.v1.Event\"S\n\x14\x41ppendEventsResponse\x12;\n\x10\x61\x63knowledgements\x18\x01 \x03(\x0b\x32!.atoll.mesh.v1.RunAcknowledgement\"U\n\x12RunAcknowledgement\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x18\n\x10\x61\x63knowledged_seq\x18\x02 \x01(\x03\x12\x15\n\rfenced_reason\x18\x03 \x01(\t\"\xbb\x01\n\x13\x41ppendOutputRequest\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x11\n\tserver_id\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x03\x12\x0e\n\x06run_id\x18\x04 \x01(\t\x12\x10\n\x08step_key\x18\x05 \x01(\t\x12+\n\x06stream\x18\x06 \x01(\x0e\x32\x1b.atoll.mesh.v1.OutputStream\x12\x0e\n\x06offset\x18\x07 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x08 \x01(\x0c\"+\n\x14\x41ppendOutputResponse\x12\x13\n\x0bnext_offset\x18\x01 \x01(\x03\"j\n GetLatestMaterializationsRequest\x12\x32\n\nasset_keys\x18\x01 \x03(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x12\n\npartitions\x18\x02 \x03(\t\"Q\n!GetLatestMaterializationsResponse\x12,\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1c.atoll.events.v1.StoredEvent\"\xd7\x01\n\x16ListAssetEventsRequest\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12+\n\x04kind\x18\x02 \x01(\x0e\x32\x1d.atoll.mesh.v1.AssetEventKind\x12\x10\n\x08\x61\x66ter_id\x18\x03 \x01(\x03\x12\x11\n\tbefore_id\x18\x04 \x01(\x03\x12\x11\n\tascending\x18\x05 \x01(\x08\x12\x11\n\tpage_size\x18\x06 \x01(\x05\x12\x12\n\npartitions\x18\x07 \x03(\t\"Y\n\x17ListAssetEventsResponse\x12,\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1c.atoll.events.v1.StoredEvent\x12\x10\n\x08has_more\x18\x02 \x01(\x08\"\x1f\n\rGetRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"9\n\x0eGetRunResponse\x12\'\n\x03run\x18\x01 \x01(\x0b\x32\x1a.atoll.mesh.v1.InstanceRun\"\xe3\x05\n\x0bInstanceRun\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x10\n\x08job_name\x18\x02 \x01(\t\x12\x15\n\rlocation_name\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\t\x12\x32\n\x04tags\x18\x05 \x03(\x0b\x32$.atoll.mesh.v1.InstanceRun.TagsEntry\x12\x32\n\nrun_config\x18\x06 \x01(\x0b\x32\x1e.atoll.definitions.v1.UserData\x12\x37\n\x0f\x61sset_selection\x18\x07 \x03(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x15\n\rpartition_key\x18\x08 \x01(\t\x12\x1d\n\x15partition_range_start\x18\t \x01(\t\x12\x1b\n\x13partition_range_end\x18\n \x01(\t\x12\x14\n\x0cop_selection\x18\x0b \x03(\t\x12\x42\n\x15\x61sset_check_selection\x18\x0c \x03(\x0b\x32#.atoll.definitions.v1.AssetCheckKey\x12\x11\n\tstep_keys\x18\r \x03(\t\x12\x15\n\rparent_run_id\x18\x0e \x01(\t\x12\x13\n\x0broot_run_id\x18\x0f \x01(\t\x12/\n\x0b\x63reate_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\trecord_id\x18\x14 \x01(\x03\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa5\x01\n\x0fListRunsRequest\x12.\n\tselection\x18\x01 \x01(\x0b\x32\x1b.atoll.mesh.v1.RunSelection\x12&\n\x05order\x18\x02 \x01(\x0e\x32\x17.atoll.mesh.v1.RunOrder\x12\x11\n\tascending\x18\x03 \x01(\x08\x12\x14\n\x0c\x61\x66ter_run_id\x18\x04 \x01(\t\x12\x11\n\tpage_size\x18\x05 \x01(\x05\"N\n\x10ListRunsResponse\x12(\n\x04runs\x18\x01 \x03(\x0b\x32\x1a.atoll.mesh.v1.InstanceRun\x12\x10\n\x08has_more\x18\x02 \x01(\x08*a\n\x0cOutputStream\x12\x1d\n\x19OUTPUT_STREAM_UNSPECIFIED\x10\x00\x12\x18\n\x14OUTPUT_STREAM_STDOUT\x10\x01\x12\x18\n\x14OUTPUT_STREAM_STDERR\x10\x02*z\n\x0e\x41ssetEventKind\x12 \n\x1c\x41SSET_EVENT_KIND_UNSPECIFIED\x10\x00\x12$\n ASSET_EVENT_KIND_MATERIALIZATION\x10\x01\x12 \n\x1c\x41SSET_EVENT_KIND_OBSERVATION\x10\x02\x32\x97\x02\n\x0bMeshService\x12N\n\x07Session\x12\x1d.atoll.mesh.v1.SessionRequest\x1a\x1e.atoll.mesh.v1.SessionResponse\"\x00(\x01\x30\x01\x12]\n\x0c\x41ppendEvents\x12\".atoll.mesh.v1.AppendEventsRequest\x1a#.atoll.mesh.v1.AppendEventsResponse\"\x00(\x01\x30\x01\x12Y\n\x0c\x41ppendOutput\x12\".atoll.mesh.v1.AppendOutputRequest\x1a#.atoll.mesh.v1.AppendOutputResponse\"\x00\x32\xd4\x0e\n\x0fInstanceService\x12\x80\x01\n\x19GetLatestMaterializations\x12/.atoll.mesh.v1.GetLatestMaterializationsRequest\x1a\x30.atoll.mesh.v1.GetLatestMaterializationsResponse\"\x00\x12\x62\n\x0fListAssetEvents\x12%.atoll.mesh.v1.ListAssetEventsRequest\x1a&.atoll.mesh.v1.ListAssetEventsResponse\"\x00\x12G\n\x06GetRun\x12\x1c.atoll.mesh.v1.GetRunRequest\x1a\x1d.atoll.mesh.v1.GetRunResponse\"\x00\x12S\n\nListEvents\x12 .atoll.mesh.v1.ListEventsRequest\x1a!.atoll.mesh.v1.ListEventsResponse\"\x00\x12M\n\x08ListRuns\x12\x1e.atoll.mesh.v1.ListRunsRequest\x1a\x1f.atoll.mesh.v1.ListRunsResponse\"\x00\x12V\n\x0bGetRunCount\x12!.atoll.mesh.v1.GetRunCountRequest\x1a\".atoll.mesh.v1.GetRunCountResponse\"\x00\x12\\\n\rListAssetKeys\x12#.atoll.mesh.v1.ListAssetKeysRequest\x1a$.atoll.mesh.v1.ListAssetKeysResponse\"\x00\x12\x62\n\x0fGetAssetRecords\x12%.atoll.mesh.v1.GetAssetRecordsRequest\x1a&.atoll.mesh.v1.GetAssetRecordsResponse\"\x00\x12n\n\x13ListAssetPartitions\x12).atoll.mesh.v1.ListAssetPartitionsRequest\x1a*.atoll.mesh.v1.ListAssetPartitionsResponse\"\x00\x12t\n\x15ListDynamicPartitions\x12+.atoll.mesh.v1.ListDynamicPartitionsRequest\x1a,.atoll.mesh.v1.ListDynamicPartitionsResponse\"\x00\x12q\n\x14\x41\x64\x64\x44ynamicPartitions\x12*.atoll.mesh.v1.AddDynamicPartitionsRequest\x1a+.atoll.mesh.v1.AddDynamicPartitionsResponse\"\x00\x12z\n\x17\x44\x65leteDynamicPartitions\x12-.atoll.mesh.v1.DeleteDynamicPartitionsRequest\x1a..atoll.mesh.v1.DeleteDynamicPartitionsResponse\"\x00\x12\x65\n\x10ReportAssetEvent\x12&.atoll.mesh.v1.ReportAssetEventRequest\x1a\'.atoll.mesh.v1.ReportAssetEventResponse\"\x00\x12\x80\x01\n\x19GetLatestCheckEvaluations\x12/.atoll.mesh.v1.GetLatestCheckEvaluationsRequest\x1a\x30.atoll.mesh.v1.GetLatestCheckEvaluationsResponse\"\x00\x12\\\n\rListBackfills\x12#.atoll.mesh.v1.ListBackfillsRequest\x1a$.atoll.mesh.v1.ListBackfillsResponse\"\x00\x12k\n\x12GetFreshnessStates\x12(.atoll.mesh.v1.GetFreshnessStatesRequest\x1a).atoll.mesh.v1.GetFreshnessStatesResponse\"\x00\x12n\n\x13GetAssetDefinitions\x12).atoll.mesh.v1.GetAssetDefinitionsRequest\x1a*.atoll.mesh.v1.GetAssetDefinitionsResponse\"\x00\x12Y\n\x0c\x41\x63quireSlots\x12\".atoll.mesh.v1.AcquireSlotsRequest\x1a#.atoll.mesh.v1.AcquireSlotsResponse\"\x00\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,60 +40,60 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_INSTANCERUN_TAGSENTRY']._loaded_options = None
   _globals['_INSTANCERUN_TAGSENTRY']._serialized_options = b'8\001'
-  _globals['_OUTPUTSTREAM']._serialized_start=3450
-  _globals['_OUTPUTSTREAM']._serialized_end=3547
-  _globals['_ASSETEVENTKIND']._serialized_start=3549
-  _globals['_ASSETEVENTKIND']._serialized_end=3671
-  _globals['_SESSIONREQUEST']._serialized_start=238
-  _globals['_SESSIONREQUEST']._serialized_end=404
-  _globals['_REGISTRATION']._serialized_start=407
-  _globals['_REGISTRATION']._serialized_end=691
-  _globals['_LOCATIONUPDATE']._serialized_start=694
-  _globals['_LOCATIONUPDATE']._serialized_end=830
-  _globals['_PING']._serialized_start=832
-  _globals['_PING']._serialized_end=838
-  _globals['_SESSIONRESPONSE']._serialized_start=841
-  _globals['_SESSIONRESPONSE']._serialized_end=1004
-  _globals['_REGISTERED']._serialized_start=1007
-  _globals['_REGISTERED']._serialized_end=1177
-  _globals['_OWNERSHIPCONFLICT']._serialized_start=1179
-  _globals['_OWNERSHIPCONFLICT']._serialized_end=1298
-  _globals['_PONG']._serialized_start=1300
-  _globals['_PONG']._serialized_end=1306
-  _globals['_SUPERSEDED']._serialized_start=1308
-  _globals['_SUPERSEDED']._serialized_end=1339
-  _globals['_APPENDEVENTSREQUEST']._serialized_start=1341
-  _globals['_APPENDEVENTSREQUEST']._serialized_end=1459
-  _globals['_APPENDEVENTSRESPONSE']._serialized_start=1461
-  _globals['_APPENDEVENTSRESPONSE']._serialized_end=1544
-  _globals['_RUNACKNOWLEDGEMENT']._serialized_start=1546
-  _globals['_RUNACKNOWLEDGEMENT']._serialized_end=1631
-  _globals['_APPENDOUTPUTREQUEST']._serialized_start=1634
-  _globals['_APPENDOUTPUTREQUEST']._serialized_end=1821
-  _globals['_APPENDOUTPUTRESPONSE']._serialized_start=1823
-  _globals['_APPENDOUTPUTRESPONSE']._serialized_end=1866
-  _globals['_GETLATESTMATERIALIZATIONSREQUEST']._serialized_start=1868
-  _globals['_GETLATESTMATERIALIZATIONSREQUEST']._serialized_end=1974
-  _globals['_GETLATESTMATERIALIZATIONSRESPONSE']._serialized_start=1976
-  _globals['_GETLATESTMATERIALIZATIONSRESPONSE']._serialized_end=2057
-  _globals['_LISTASSETEVENTSREQUEST']._serialized_start=2060
-  _globals['_LISTASSETEVENTSREQUEST']._serialized_end=2275
-  _globals['_LISTASSETEVENTSRESPONSE']._serialized_start=2277
-  _globals['_LISTASSETEVENTSRESPONSE']._serialized_end=2366
-  _globals['_GETRUNREQUEST']._serialized_start=2368
-  _globals['_GETRUNREQUEST']._serialized_end=2399
-  _globals['_GETRUNRESPONSE']._serialized_start=2401
-  _globals['_GETRUNRESPONSE']._serialized_end=2458
-  _globals['_INSTANCERUN']._serialized_start=2461
-  _globals['_INSTANCERUN']._serialized_end=3200
-  _globals['_INSTANCERUN_TAGSENTRY']._serialized_start=3157
-  _globals['_INSTANCERUN_TAGSENTRY']._serialized_end=3200
-  _globals['_LISTRUNSREQUEST']._serialized_start=3203
-  _globals['_LISTRUNSREQUEST']._serialized_end=3368
-  _globals['_LISTRUNSRESPONSE']._serialized_start=3370
-  _globals['_LISTRUNSRESPONSE']._serialized_end=3448
-  _globals['_MESHSERVICE']._serialized_start=3674
-  _globals['_MESHSERVICE']._serialized_end=3953
-  _globals['_INSTANCESERVICE']._serialized_start=3956
-  _globals['_INSTANCESERVICE']._serialized_end=5741
+  _globals['_OUTPUTSTREAM']._serialized_start=3477
+  _globals['_OUTPUTSTREAM']._serialized_end=3574
+  _globals['_ASSETEVENTKIND']._serialized_start=3576
+  _globals['_ASSETEVENTKIND']._serialized_end=3698
+  _globals['_SESSIONREQUEST']._serialized_start=265
+  _globals['_SESSIONREQUEST']._serialized_end=431
+  _globals['_REGISTRATION']._serialized_start=434
+  _globals['_REGISTRATION']._serialized_end=718
+  _globals['_LOCATIONUPDATE']._serialized_start=721
+  _globals['_LOCATIONUPDATE']._serialized_end=857
+  _globals['_PING']._serialized_start=859
+  _globals['_PING']._serialized_end=865
+  _globals['_SESSIONRESPONSE']._serialized_start=868
+  _globals['_SESSIONRESPONSE']._serialized_end=1031
+  _globals['_REGISTERED']._serialized_start=1034
+  _globals['_REGISTERED']._serialized_end=1204
+  _globals['_OWNERSHIPCONFLICT']._serialized_start=1206
+  _globals['_OWNERSHIPCONFLICT']._serialized_end=1325
+  _globals['_PONG']._serialized_start=1327
+  _globals['_PONG']._serialized_end=1333
+  _globals['_SUPERSEDED']._serialized_start=1335
+  _globals['_SUPERSEDED']._serialized_end=1366
+  _globals['_APPENDEVENTSREQUEST']._serialized_start=1368
+  _globals['_APPENDEVENTSREQUEST']._serialized_end=1486
+  _globals['_APPENDEVENTSRESPONSE']._serialized_start=1488
+  _globals['_APPENDEVENTSRESPONSE']._serialized_end=1571
+  _globals['_RUNACKNOWLEDGEMENT']._serialized_start=1573
+  _globals['_RUNACKNOWLEDGEMENT']._serialized_end=1658
+  _globals['_APPENDOUTPUTREQUEST']._serialized_start=1661
+  _globals['_APPENDOUTPUTREQUEST']._serialized_end=1848
+  _globals['_APPENDOUTPUTRESPONSE']._serialized_start=1850
+  _globals['_APPENDOUTPUTRESPONSE']._serialized_end=1893
+  _globals['_GETLATESTMATERIALIZATIONSREQUEST']._serialized_start=1895
+  _globals['_GETLATESTMATERIALIZATIONSREQUEST']._serialized_end=2001
+  _globals['_GETLATESTMATERIALIZATIONSRESPONSE']._serialized_start=2003
+  _globals['_GETLATESTMATERIALIZATIONSRESPONSE']._serialized_end=2084
+  _globals['_LISTASSETEVENTSREQUEST']._serialized_start=2087
+  _globals['_LISTASSETEVENTSREQUEST']._serialized_end=2302
+  _globals['_LISTASSETEVENTSRESPONSE']._serialized_start=2304
+  _globals['_LISTASSETEVENTSRESPONSE']._serialized_end=2393
+  _globals['_GETRUNREQUEST']._serialized_start=2395
+  _globals['_GETRUNREQUEST']._serialized_end=2426
+  _globals['_GETRUNRESPONSE']._serialized_start=2428
+  _globals['_GETRUNRESPONSE']._serialized_end=2485
+  _globals['_INSTANCERUN']._serialized_start=2488
+  _globals['_INSTANCERUN']._serialized_end=3227
+  _globals['_INSTANCERUN_TAGSENTRY']._serialized_start=3184
+  _globals['_INSTANCERUN_TAGSENTRY']._serialized_end=3227
+  _globals['_LISTRUNSREQUEST']._serialized_start=3230
+  _globals['_LISTRUNSREQUEST']._serialized_end=3395
+  _globals['_LISTRUNSRESPONSE']._serialized_start=3397
+  _globals['_LISTRUNSRESPONSE']._serialized_end=3475
+  _globals['_MESHSERVICE']._serialized_start=3701
+  _globals['_MESHSERVICE']._serialized_end=3980
+  _globals['_INSTANCESERVICE']._serialized_start=3983
+  _globals['_INSTANCESERVICE']._serialized_end=5859
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ import warnings
 
 from atoll.mesh.v1 import instance_pb2 as atoll_dot_mesh_dot_v1_dot_instance__pb2
 from atoll.mesh.v1 import mesh_pb2 as atoll_dot_mesh_dot_v1_dot_mesh__pb2
+from atoll.mesh.v1 import slots_pb2 as atoll_dot_mesh_dot_v1_dot_slots__pb2
 
 GRPC_GENERATED_VERSION = '1.66.2'
 GRPC_VERSION = grpc.__version__
@@ -286,6 +287,11 @@ class InstanceServiceStub(object):
                 request_serializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.GetAssetDefinitionsRequest.SerializeToString,
                 response_deserializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.GetAssetDefinitionsResponse.FromString,
                 _registered_method=True)
+        self.AcquireSlots = channel.unary_unary(
+                '/atoll.mesh.v1.InstanceService/AcquireSlots',
+                request_serializer=atoll_dot_mesh_dot_v1_dot_slots__pb2.AcquireSlotsRequest.SerializeToString,
+                response_deserializer=atoll_dot_mesh_dot_v1_dot_slots__pb2.AcquireSlotsResponse.FromString,
+                _registered_method=True)
 
 
 class InstanceServiceServicer(object):
@@ -411,6 +417,13 @@ class InstanceServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AcquireSlots(self, request, context):
+        """AcquireSlots asks for slots of pools for steps of a run, and waits for a while until one is free. Repeating it changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InstanceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -498,6 +511,11 @@ def add_InstanceServiceServicer_to_server(servicer, server):
                     servicer.GetAssetDefinitions,
                     request_deserializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.GetAssetDefinitionsRequest.FromString,
                     response_serializer=atoll_dot_mesh_dot_v1_dot_instance__pb2.GetAssetDefinitionsResponse.SerializeToString,
+            ),
+            'AcquireSlots': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcquireSlots,
+                    request_deserializer=atoll_dot_mesh_dot_v1_dot_slots__pb2.AcquireSlotsRequest.FromString,
+                    response_serializer=atoll_dot_mesh_dot_v1_dot_slots__pb2.AcquireSlotsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -960,6 +978,33 @@ class InstanceService(object):
             '/atoll.mesh.v1.InstanceService/GetAssetDefinitions',
             atoll_dot_mesh_dot_v1_dot_instance__pb2.GetAssetDefinitionsRequest.SerializeToString,
             atoll_dot_mesh_dot_v1_dot_instance__pb2.GetAssetDefinitionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcquireSlots(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.mesh.v1.InstanceService/AcquireSlots',
+            atoll_dot_mesh_dot_v1_dot_slots__pb2.AcquireSlotsRequest.SerializeToString,
+            atoll_dot_mesh_dot_v1_dot_slots__pb2.AcquireSlotsResponse.FromString,
             options,
             channel_credentials,
             insecure,

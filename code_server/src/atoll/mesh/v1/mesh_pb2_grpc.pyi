@@ -6,6 +6,7 @@ What code servers ask of the host."""
 import abc
 import atoll.mesh.v1.instance_pb2
 import atoll.mesh.v1.mesh_pb2
+import atoll.mesh.v1.slots_pb2
 import collections.abc
 import grpc
 import grpc.aio
@@ -202,6 +203,12 @@ class InstanceServiceStub:
     ]
     """GetAssetDefinitions returns what locations define of assets."""
 
+    AcquireSlots: grpc.UnaryUnaryMultiCallable[
+        atoll.mesh.v1.slots_pb2.AcquireSlotsRequest,
+        atoll.mesh.v1.slots_pb2.AcquireSlotsResponse,
+    ]
+    """AcquireSlots asks for slots of pools for steps of a run, and waits for a while until one is free. Repeating it changes nothing."""
+
 class InstanceServiceAsyncStub:
     """InstanceService answers what user code asks and tells the instance. Served by the host for code servers, which relay."""
 
@@ -306,6 +313,12 @@ class InstanceServiceAsyncStub:
         atoll.mesh.v1.instance_pb2.GetAssetDefinitionsResponse,
     ]
     """GetAssetDefinitions returns what locations define of assets."""
+
+    AcquireSlots: grpc.aio.UnaryUnaryMultiCallable[
+        atoll.mesh.v1.slots_pb2.AcquireSlotsRequest,
+        atoll.mesh.v1.slots_pb2.AcquireSlotsResponse,
+    ]
+    """AcquireSlots asks for slots of pools for steps of a run, and waits for a while until one is free. Repeating it changes nothing."""
 
 class InstanceServiceServicer(metaclass=abc.ABCMeta):
     """InstanceService answers what user code asks and tells the instance. Served by the host for code servers, which relay."""
@@ -445,5 +458,13 @@ class InstanceServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[atoll.mesh.v1.instance_pb2.GetAssetDefinitionsResponse, collections.abc.Awaitable[atoll.mesh.v1.instance_pb2.GetAssetDefinitionsResponse]]:
         """GetAssetDefinitions returns what locations define of assets."""
+
+    @abc.abstractmethod
+    def AcquireSlots(
+        self,
+        request: atoll.mesh.v1.slots_pb2.AcquireSlotsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[atoll.mesh.v1.slots_pb2.AcquireSlotsResponse, collections.abc.Awaitable[atoll.mesh.v1.slots_pb2.AcquireSlotsResponse]]:
+        """AcquireSlots asks for slots of pools for steps of a run, and waits for a while until one is free. Repeating it changes nothing."""
 
 def add_InstanceServiceServicer_to_server(servicer: InstanceServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -9,6 +9,7 @@ import atoll.definitions.v1.values_pb2
 import atoll.location.v1.location_pb2
 import atoll.mesh.v1.instance_pb2
 import atoll.mesh.v1.mesh_pb2
+import atoll.mesh.v1.slots_pb2
 import builtins
 import google.protobuf.descriptor
 import google.protobuf.internal.enum_type_wrapper
@@ -421,6 +422,7 @@ class InstanceQuery(google.protobuf.message.Message):
     DELETE_DYNAMIC_PARTITIONS_FIELD_NUMBER: builtins.int
     REPORT_ASSET_EVENT_FIELD_NUMBER: builtins.int
     GET_LATEST_CHECK_EVALUATIONS_FIELD_NUMBER: builtins.int
+    ACQUIRE_SLOTS_FIELD_NUMBER: builtins.int
     GET_ASSET_DEFINITIONS_FIELD_NUMBER: builtins.int
     LIST_BACKFILLS_FIELD_NUMBER: builtins.int
     GET_FRESHNESS_STATES_FIELD_NUMBER: builtins.int
@@ -488,6 +490,10 @@ class InstanceQuery(google.protobuf.message.Message):
         """The newest evaluations of checks."""
 
     @property
+    def acquire_slots(self) -> atoll.mesh.v1.slots_pb2.AcquireSlotsRequest:
+        """Slots of pools for steps."""
+
+    @property
     def get_asset_definitions(self) -> atoll.mesh.v1.instance_pb2.GetAssetDefinitionsRequest:
         """What locations define of assets."""
 
@@ -517,14 +523,15 @@ class InstanceQuery(google.protobuf.message.Message):
         delete_dynamic_partitions: atoll.mesh.v1.instance_pb2.DeleteDynamicPartitionsRequest | None = ...,
         report_asset_event: atoll.mesh.v1.instance_pb2.ReportAssetEventRequest | None = ...,
         get_latest_check_evaluations: atoll.mesh.v1.instance_pb2.GetLatestCheckEvaluationsRequest | None = ...,
+        acquire_slots: atoll.mesh.v1.slots_pb2.AcquireSlotsRequest | None = ...,
         get_asset_definitions: atoll.mesh.v1.instance_pb2.GetAssetDefinitionsRequest | None = ...,
         list_backfills: atoll.mesh.v1.instance_pb2.ListBackfillsRequest | None = ...,
         get_freshness_states: atoll.mesh.v1.instance_pb2.GetFreshnessStatesRequest | None = ...,
         written_seq: builtins.int = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["add_dynamic_partitions", b"add_dynamic_partitions", "delete_dynamic_partitions", b"delete_dynamic_partitions", "get_asset_definitions", b"get_asset_definitions", "get_asset_records", b"get_asset_records", "get_freshness_states", b"get_freshness_states", "get_latest_check_evaluations", b"get_latest_check_evaluations", "get_latest_materializations", b"get_latest_materializations", "get_run", b"get_run", "get_run_count", b"get_run_count", "list_asset_events", b"list_asset_events", "list_asset_keys", b"list_asset_keys", "list_asset_partitions", b"list_asset_partitions", "list_backfills", b"list_backfills", "list_dynamic_partitions", b"list_dynamic_partitions", "list_events", b"list_events", "list_runs", b"list_runs", "query", b"query", "report_asset_event", b"report_asset_event"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["add_dynamic_partitions", b"add_dynamic_partitions", "delete_dynamic_partitions", b"delete_dynamic_partitions", "get_asset_definitions", b"get_asset_definitions", "get_asset_records", b"get_asset_records", "get_freshness_states", b"get_freshness_states", "get_latest_check_evaluations", b"get_latest_check_evaluations", "get_latest_materializations", b"get_latest_materializations", "get_run", b"get_run", "get_run_count", b"get_run_count", "list_asset_events", b"list_asset_events", "list_asset_keys", b"list_asset_keys", "list_asset_partitions", b"list_asset_partitions", "list_backfills", b"list_backfills", "list_dynamic_partitions", b"list_dynamic_partitions", "list_events", b"list_events", "list_runs", b"list_runs", "query", b"query", "query_id", b"query_id", "report_asset_event", b"report_asset_event", "written_seq", b"written_seq"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["query", b"query"]) -> typing.Literal["get_latest_materializations", "list_asset_events", "get_run", "list_events", "list_runs", "get_run_count", "list_asset_keys", "get_asset_records", "list_asset_partitions", "list_dynamic_partitions", "add_dynamic_partitions", "delete_dynamic_partitions", "report_asset_event", "get_latest_check_evaluations", "get_asset_definitions", "list_backfills", "get_freshness_states"] | None: ...
+    def HasField(self, field_name: typing.Literal["acquire_slots", b"acquire_slots", "add_dynamic_partitions", b"add_dynamic_partitions", "delete_dynamic_partitions", b"delete_dynamic_partitions", "get_asset_definitions", b"get_asset_definitions", "get_asset_records", b"get_asset_records", "get_freshness_states", b"get_freshness_states", "get_latest_check_evaluations", b"get_latest_check_evaluations", "get_latest_materializations", b"get_latest_materializations", "get_run", b"get_run", "get_run_count", b"get_run_count", "list_asset_events", b"list_asset_events", "list_asset_keys", b"list_asset_keys", "list_asset_partitions", b"list_asset_partitions", "list_backfills", b"list_backfills", "list_dynamic_partitions", b"list_dynamic_partitions", "list_events", b"list_events", "list_runs", b"list_runs", "query", b"query", "report_asset_event", b"report_asset_event"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["acquire_slots", b"acquire_slots", "add_dynamic_partitions", b"add_dynamic_partitions", "delete_dynamic_partitions", b"delete_dynamic_partitions", "get_asset_definitions", b"get_asset_definitions", "get_asset_records", b"get_asset_records", "get_freshness_states", b"get_freshness_states", "get_latest_check_evaluations", b"get_latest_check_evaluations", "get_latest_materializations", b"get_latest_materializations", "get_run", b"get_run", "get_run_count", b"get_run_count", "list_asset_events", b"list_asset_events", "list_asset_keys", b"list_asset_keys", "list_asset_partitions", b"list_asset_partitions", "list_backfills", b"list_backfills", "list_dynamic_partitions", b"list_dynamic_partitions", "list_events", b"list_events", "list_runs", b"list_runs", "query", b"query", "query_id", b"query_id", "report_asset_event", b"report_asset_event", "written_seq", b"written_seq"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["query", b"query"]) -> typing.Literal["get_latest_materializations", "list_asset_events", "get_run", "list_events", "list_runs", "get_run_count", "list_asset_keys", "get_asset_records", "list_asset_partitions", "list_dynamic_partitions", "add_dynamic_partitions", "delete_dynamic_partitions", "report_asset_event", "get_latest_check_evaluations", "acquire_slots", "get_asset_definitions", "list_backfills", "get_freshness_states"] | None: ...
 
 global___InstanceQuery = InstanceQuery
 
@@ -550,6 +557,7 @@ class InstanceAnswer(google.protobuf.message.Message):
     DELETE_DYNAMIC_PARTITIONS_FIELD_NUMBER: builtins.int
     REPORT_ASSET_EVENT_FIELD_NUMBER: builtins.int
     GET_LATEST_CHECK_EVALUATIONS_FIELD_NUMBER: builtins.int
+    ACQUIRE_SLOTS_FIELD_NUMBER: builtins.int
     GET_ASSET_DEFINITIONS_FIELD_NUMBER: builtins.int
     LIST_BACKFILLS_FIELD_NUMBER: builtins.int
     GET_FRESHNESS_STATES_FIELD_NUMBER: builtins.int
@@ -616,6 +624,10 @@ class InstanceAnswer(google.protobuf.message.Message):
         """The newest evaluations of checks."""
 
     @property
+    def acquire_slots(self) -> atoll.mesh.v1.slots_pb2.AcquireSlotsResponse:
+        """Which slots the run has."""
+
+    @property
     def get_asset_definitions(self) -> atoll.mesh.v1.instance_pb2.GetAssetDefinitionsResponse:
         """What locations define of assets."""
 
@@ -646,13 +658,14 @@ class InstanceAnswer(google.protobuf.message.Message):
         delete_dynamic_partitions: atoll.mesh.v1.instance_pb2.DeleteDynamicPartitionsResponse | None = ...,
         report_asset_event: atoll.mesh.v1.instance_pb2.ReportAssetEventResponse | None = ...,
         get_latest_check_evaluations: atoll.mesh.v1.instance_pb2.GetLatestCheckEvaluationsResponse | None = ...,
+        acquire_slots: atoll.mesh.v1.slots_pb2.AcquireSlotsResponse | None = ...,
         get_asset_definitions: atoll.mesh.v1.instance_pb2.GetAssetDefinitionsResponse | None = ...,
         list_backfills: atoll.mesh.v1.instance_pb2.ListBackfillsResponse | None = ...,
         get_freshness_states: atoll.mesh.v1.instance_pb2.GetFreshnessStatesResponse | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["add_dynamic_partitions", b"add_dynamic_partitions", "answer", b"answer", "delete_dynamic_partitions", b"delete_dynamic_partitions", "error", b"error", "get_asset_definitions", b"get_asset_definitions", "get_asset_records", b"get_asset_records", "get_freshness_states", b"get_freshness_states", "get_latest_check_evaluations", b"get_latest_check_evaluations", "get_latest_materializations", b"get_latest_materializations", "get_run", b"get_run", "get_run_count", b"get_run_count", "list_asset_events", b"list_asset_events", "list_asset_keys", b"list_asset_keys", "list_asset_partitions", b"list_asset_partitions", "list_backfills", b"list_backfills", "list_dynamic_partitions", b"list_dynamic_partitions", "list_events", b"list_events", "list_runs", b"list_runs", "report_asset_event", b"report_asset_event"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["add_dynamic_partitions", b"add_dynamic_partitions", "answer", b"answer", "delete_dynamic_partitions", b"delete_dynamic_partitions", "error", b"error", "get_asset_definitions", b"get_asset_definitions", "get_asset_records", b"get_asset_records", "get_freshness_states", b"get_freshness_states", "get_latest_check_evaluations", b"get_latest_check_evaluations", "get_latest_materializations", b"get_latest_materializations", "get_run", b"get_run", "get_run_count", b"get_run_count", "list_asset_events", b"list_asset_events", "list_asset_keys", b"list_asset_keys", "list_asset_partitions", b"list_asset_partitions", "list_backfills", b"list_backfills", "list_dynamic_partitions", b"list_dynamic_partitions", "list_events", b"list_events", "list_runs", b"list_runs", "query_id", b"query_id", "report_asset_event", b"report_asset_event"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["answer", b"answer"]) -> typing.Literal["get_latest_materializations", "list_asset_events", "get_run", "error", "list_events", "list_runs", "get_run_count", "list_asset_keys", "get_asset_records", "list_asset_partitions", "list_dynamic_partitions", "add_dynamic_partitions", "delete_dynamic_partitions", "report_asset_event", "get_latest_check_evaluations", "get_asset_definitions", "list_backfills", "get_freshness_states"] | None: ...
+    def HasField(self, field_name: typing.Literal["acquire_slots", b"acquire_slots", "add_dynamic_partitions", b"add_dynamic_partitions", "answer", b"answer", "delete_dynamic_partitions", b"delete_dynamic_partitions", "error", b"error", "get_asset_definitions", b"get_asset_definitions", "get_asset_records", b"get_asset_records", "get_freshness_states", b"get_freshness_states", "get_latest_check_evaluations", b"get_latest_check_evaluations", "get_latest_materializations", b"get_latest_materializations", "get_run", b"get_run", "get_run_count", b"get_run_count", "list_asset_events", b"list_asset_events", "list_asset_keys", b"list_asset_keys", "list_asset_partitions", b"list_asset_partitions", "list_backfills", b"list_backfills", "list_dynamic_partitions", b"list_dynamic_partitions", "list_events", b"list_events", "list_runs", b"list_runs", "report_asset_event", b"report_asset_event"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["acquire_slots", b"acquire_slots", "add_dynamic_partitions", b"add_dynamic_partitions", "answer", b"answer", "delete_dynamic_partitions", b"delete_dynamic_partitions", "error", b"error", "get_asset_definitions", b"get_asset_definitions", "get_asset_records", b"get_asset_records", "get_freshness_states", b"get_freshness_states", "get_latest_check_evaluations", b"get_latest_check_evaluations", "get_latest_materializations", b"get_latest_materializations", "get_run", b"get_run", "get_run_count", b"get_run_count", "list_asset_events", b"list_asset_events", "list_asset_keys", b"list_asset_keys", "list_asset_partitions", b"list_asset_partitions", "list_backfills", b"list_backfills", "list_dynamic_partitions", b"list_dynamic_partitions", "list_events", b"list_events", "list_runs", b"list_runs", "query_id", b"query_id", "report_asset_event", b"report_asset_event"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["answer", b"answer"]) -> typing.Literal["get_latest_materializations", "list_asset_events", "get_run", "error", "list_events", "list_runs", "get_run_count", "list_asset_keys", "get_asset_records", "list_asset_partitions", "list_dynamic_partitions", "add_dynamic_partitions", "delete_dynamic_partitions", "report_asset_event", "get_latest_check_evaluations", "acquire_slots", "get_asset_definitions", "list_backfills", "get_freshness_states"] | None: ...
 
 global___InstanceAnswer = InstanceAnswer
 

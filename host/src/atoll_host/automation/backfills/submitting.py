@@ -12,11 +12,10 @@ from atoll._partitions import multi_partitions
 from atoll.definitions.v1 import values_pb2
 from atoll_host import errors
 from atoll_host.automation.backfills import cutting, deciding, parts, plans
-from atoll_host.runs import partitions, requests
-from atoll_storage import records
+from atoll_host.runs import partitions, requests, run_tags
+from atoll_storage import backfill_records, records
 
-BACKFILL_TAG = "atoll/backfill"
-PRIORITY_TAG = "atoll/priority"
+BACKFILL_TAG = backfill_records.BACKFILL_TAG
 PRIORITY = "-1"
 """What a backfill's runs have where nobody says otherwise: whatever else waits goes first."""
 
@@ -88,8 +87,8 @@ def _template(
     known = defined.locations[units[0].location_name]
     job = known.jobs.get(units[0].job_name) if units[0].job_name else known.implicit_job
     tags = {**origin.tags, BACKFILL_TAG: origin.backfill_id}
-    if job is not None and PRIORITY_TAG not in job.run_tags:
-        tags.setdefault(PRIORITY_TAG, PRIORITY)
+    if job is not None and run_tags.PRIORITY_TAG not in job.run_tags:
+        tags.setdefault(run_tags.PRIORITY_TAG, PRIORITY)
     keys = {name: plan.keys.get_dynamic_partitions(name) for name in known.partitions.dynamic_names}
     place = requests.Place(
         units[0].location_name,
