@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import psycopg
 
-from atoll_storage import database, records
+from atoll_storage import database, queue_records
 from benchmarks import report, rig
 
 WAITING = 100_000
@@ -20,8 +20,10 @@ SELECT %(name)s || number, 'location' || number %% 10, 'job', 'QUEUED',
 FROM generate_series(1, %(count)s) AS number
 """
 _SERVERS = {f"location{number}": f"server{number}" for number in range(10)}
-_FREE = records.ClaimLimits(1_000_000, 1_000_000)
-_HELD_UP = records.ClaimLimits(1_000_000, 1_000_000, tags=(records.TagLimit("db", "x", 1),))
+_FREE = queue_records.ClaimLimits(1_000_000, 1_000_000)
+_HELD_UP = queue_records.ClaimLimits(
+    1_000_000, 1_000_000, tags=(queue_records.TagLimit("db", "x", 1),)
+)
 
 
 async def measure(place: rig.Rig) -> list[report.Measured]:
@@ -36,7 +38,9 @@ async def measure(place: rig.Rig) -> list[report.Measured]:
     return [report.Measured(name, samples) for name, samples in rates.items()]
 
 
-async def _rates(place: rig.Rig, limits: records.ClaimLimits, *, held_up: bool) -> list[float]:
+async def _rates(
+    place: rig.Rig, limits: queue_records.ClaimLimits, *, held_up: bool
+) -> list[float]:
     url = await place.database()
     store = await database.Database.connect(url)
     try:
@@ -57,7 +61,7 @@ async def _rates(place: rig.Rig, limits: records.ClaimLimits, *, held_up: bool) 
         await store.close()
 
 
-async def _settle(store: database.Database, limits: records.ClaimLimits) -> None:
+async def _settle(store: database.Database, limits: queue_records.ClaimLimits) -> None:
     """Let those that are held up be set apart, which happens to each of them once."""
     for _ in range(SETTLING_CLAIMS):
         await store.runs.claim(_SERVERS, limits, batch_max=BATCH)

@@ -55,6 +55,7 @@ REPEATABLE = {
     "atoll.api.v1.SensorsService.StopSensor": "changes nothing",
     "atoll.location.v1.CodeLocationService.CancelRun": "changes nothing",
     "atoll.location.v1.CodeLocationService.Drain": "changes nothing",
+    "atoll.location.v1.CodeLocationService.EvaluateConditions": "one more evaluation",
     "atoll.api.v1.SchedulesService.StartSchedule": "changes nothing",
     "atoll.api.v1.SchedulesService.StopSchedule": "changes nothing",
     "atoll.location.v1.CodeLocationService.EvaluateSchedule": "one more evaluation",

@@ -8,12 +8,12 @@ from atoll.definitions.v1 import values_pb2
 from atoll.events.v1 import events_pb2
 from atoll_host import changes as host_changes
 from atoll_storage import database as databases
-from atoll_storage import records
+from atoll_storage import queue_records, records
 from tests.storage import support
 
 pytestmark = pytest.mark.postgres
 
-LIMITS = records.ClaimLimits(10, 10)
+LIMITS = queue_records.ClaimLimits(10, 10)
 
 
 @pytest.fixture

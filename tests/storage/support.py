@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 from atoll.definitions.v1 import values_pb2
 from atoll.events.v1 import events_pb2
-from atoll_storage import records
+from atoll_storage import queue_records, records
 from atoll_storage.database import Database
 
 SOME_TIME = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
-LIMITS = records.ClaimLimits(active_max=100, active_per_location_max=100)
+LIMITS = queue_records.ClaimLimits(active_max=100, active_per_location_max=100)
 
 
 def new_run(location_name: str = "a", **fields: object) -> records.NewRun:

@@ -7,7 +7,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from atoll_storage import claiming, records, run_claims
+from atoll_storage import claiming, queue_records, records, run_claims
 from atoll_storage.database import Database
 from tests.storage import support
 
@@ -33,7 +33,7 @@ class Run:
         return int(text) if text.lstrip("+-").isdecimal() else 0
 
 
-def allowed(run: Run, active: list[Run], limits: records.ClaimLimits) -> bool:
+def allowed(run: Run, active: list[Run], limits: queue_records.ClaimLimits) -> bool:
     """The rules once more, as they would be told to somebody."""
 
     def like(condition) -> int:
@@ -64,7 +64,7 @@ def allowed(run: Run, active: list[Run], limits: records.ClaimLimits) -> bool:
     return True
 
 
-def expected(runs: list[Run], limits: records.ClaimLimits, batch_max: int) -> list[str]:
+def expected(runs: list[Run], limits: queue_records.ClaimLimits, batch_max: int) -> list[str]:
     active = [run for run in runs if run.state == "active"]
     chosen: list[Run] = []
     while len(chosen) < batch_max:
@@ -96,17 +96,17 @@ new_runs = st.tuples(
 )
 small = st.integers(0, 3)
 tag_limits = st.one_of(
-    st.builds(records.TagLimit, st.just("db"), st.sampled_from(["x", None]), small),
-    st.builds(records.TagLimit, st.just("who"), st.none(), small, st.booleans()),
+    st.builds(queue_records.TagLimit, st.just("db"), st.sampled_from(["x", None]), small),
+    st.builds(queue_records.TagLimit, st.just("who"), st.none(), small, st.booleans()),
 )
 claim_limits = st.builds(
-    records.ClaimLimits,
+    queue_records.ClaimLimits,
     active_max=st.integers(1, 8),
     active_per_location_max=st.integers(1, 6),
     locations=st.dictionaries(st.sampled_from(LOCATIONS), small, max_size=1),
     jobs=st.dictionaries(st.sampled_from(["a/j", "b/k"]), small, max_size=2),
     tags=st.lists(tag_limits, max_size=3).map(tuple),
-    pools=st.none() | st.builds(records.PoolLimits, st.none() | small),
+    pools=st.none() | st.builds(queue_records.PoolLimits, st.none() | small),
 )
 actions = st.lists(
     st.one_of(
@@ -163,7 +163,7 @@ class World:
                 )
                 run.state = "ended"
 
-    async def claim(self, limits: records.ClaimLimits, batch_max: int) -> None:
+    async def claim(self, limits: queue_records.ClaimLimits, batch_max: int) -> None:
         should = expected(self.runs, limits, batch_max)
         claimed = [
             run.run_id for run in await self.claims.claim(SERVERS, limits, batch_max=batch_max)
@@ -212,8 +212,8 @@ def test_claims_are_what_the_rules_say(database_url: str):
 
 
 def test_a_key_of_a_limit_is_short():
-    limits = records.ClaimLimits(
-        1, 1, tags=(records.TagLimit("k", None, 1, per_unique_value=True),)
+    limits = queue_records.ClaimLimits(
+        1, 1, tags=(queue_records.TagLimit("k", None, 1, per_unique_value=True),)
     )
     run = claiming.Candidate("r", "a", "j", tags={"k": "v" * 10_000})
     (key,) = claiming.limits_of(run, limits)
@@ -221,7 +221,7 @@ def test_a_key_of_a_limit_is_short():
 
 
 async def test_a_queue_that_is_held_up_hides_none_behind_it(database: Database):
-    limits = records.ClaimLimits(50, 50, tags=(records.TagLimit("db", "x", 1),))
+    limits = queue_records.ClaimLimits(50, 50, tags=(queue_records.TagLimit("db", "x", 1),))
     for _ in range(60):
         await database.runs.create(support.new_run(tags={"db": "x"}))
     free = await database.runs.create(support.new_run())

@@ -103,3 +103,13 @@ async def test_a_tick_without_runs_changes_partitions_too(database: Database):
     await database.sensors.ensure([KEY])
     await database.sensors.commit_tick(commit(0, change(ADD, "a")))
     assert await keys(database) == ["a"]
+
+
+async def test_what_changed_is_told_once(database: Database):
+    await database.partitions.change(change(ADD, "a", "b"), request_id="1")
+    await database.partitions.change(change(ADD, "a", "b"), request_id="1")
+    await database.partitions.change(change(ADD, "a", "b"))
+    await database.sensors.ensure([KEY])
+    await database.sensors.commit_tick(commit(0, change(DELETE, "a", "nothing")))
+    bodies = [each.event.dynamic_partitions_changed for each in await support.stored(database)]
+    assert [(each.added_count, each.deleted_count) for each in bodies] == [(2, 0), (0, 1)]

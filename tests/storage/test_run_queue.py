@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from atoll_storage.database import Database
-from atoll_storage.records import ClaimLimits, RunQuery, RunStatus
+from atoll_storage.queue_records import ClaimLimits
+from atoll_storage.records import RunQuery, RunStatus
 from tests.storage import support
 
 pytestmark = pytest.mark.postgres

@@ -92,5 +92,6 @@ def test_revisions_are_one_line():
         "0005",
         "0006",
         "0007",
+        "0008",
         "0009",
     ]

@@ -7,7 +7,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from atoll_storage import claiming, errors, records
+from atoll_storage import claiming, errors, queue_records, records
 from atoll_storage.database import Database
 from tests.storage import support
 
@@ -16,8 +16,8 @@ pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 EVERY = frozenset(records.RunStatus)
 
 
-def wants(run: records.RunRecord, **wanted: str) -> records.SlotRequest:
-    return records.SlotRequest(run.run_id, run.attempt, wanted)
+def wants(run: records.RunRecord, **wanted: str) -> queue_records.SlotRequest:
+    return queue_records.SlotRequest(run.run_id, run.attempt, wanted)
 
 
 async def end_step(database: Database, run: records.RunRecord, step: str, seq: int) -> None:
@@ -96,7 +96,7 @@ async def test_where_runs_take_slots_the_queue_keeps_to_the_limits(database: Dat
     urgent = support.new_run(pools=("p",), tags={"atoll/priority": "3"})
     for new in (support.new_run(pools=("p", "q")), support.new_run(pools=("q",)), urgent):
         await database.runs.create(new)
-    limits = records.ClaimLimits(9, 9, pools=records.PoolLimits(None))
+    limits = queue_records.ClaimLimits(9, 9, pools=queue_records.PoolLimits(None))
     claimed = await database.runs.claim({"a": "s1"}, limits, batch_max=9)
     assert [run.pools for run in claimed] == [("p",), ("q",)]
     assert await database.pools.usage(of_runs=True) == {"p": (1, 1), "q": (1, 1)}

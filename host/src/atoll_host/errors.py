@@ -11,7 +11,8 @@ The tree; `servicers.serving` holds the one table that turns it into gRPC status
     │   └── InvalidPageToken     a page token that the host did not make for this call
     ├── NotFound                 what the request names is not there
     │   ├── UnknownLocation, UnknownJob, UnknownAsset, UnknownCheck, UnknownSensor,
-    │   │   UnknownSchedule, UnknownTick, UnknownRun, UnknownBackfill, UnknownPool
+    │   │   UnknownSchedule, UnknownTick, UnknownRun, UnknownBackfill, UnknownPool,
+    │   │   UnknownCondition, UnknownEvaluation
     ├── RequestIdReused          a request id came back with another request
     ├── EventsCompacted          the events that a watch would resume with are pruned
     ├── PolicyForbids            the host's policy does not allow it
@@ -161,6 +162,30 @@ class UnknownSensor(NotFound):
         )
         self.location_name = location_name
         self.sensor_name = sensor_name
+
+
+class UnknownCondition(NotFound):
+    """What is named has no automation condition, or is not there."""
+
+    def __init__(self, target: str) -> None:
+        super().__init__(
+            f"No location gives {target!r} an automation condition. List those that have one: "
+            "atoll conditions list"
+        )
+        self.target = target
+
+
+class UnknownEvaluation(NotFound):
+    """There is no such evaluation of a condition any more, or never was."""
+
+    def __init__(self, target: str, evaluation_id: int) -> None:
+        which = f"no evaluation {evaluation_id}" if evaluation_id else "no evaluation yet"
+        super().__init__(
+            f"There is {which} of the condition of {target!r}; the oldest are not kept. List those "
+            f"that are: atoll conditions evaluations {target}"
+        )
+        self.target = target
+        self.evaluation_id = evaluation_id
 
 
 class UnknownRun(NotFound):

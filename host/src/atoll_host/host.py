@@ -28,6 +28,7 @@ from atoll_host.alerts import secret_values
 from atoll_host.api import backfilling, watching
 from atoll_host.automation import dispatching, terms
 from atoll_host.automation.backfills import leading as backfill_terms
+from atoll_host.automation.conditions import leading as condition_terms
 from atoll_host.automation.freshness import leading as freshness_terms
 from atoll_host.automation.schedules import leading as schedule_terms
 from atoll_host.automation.sensors import leading as sensor_terms
@@ -48,6 +49,7 @@ from atoll_host.servicers import (
     assets,
     backfills,
     checks,
+    conditions,
     events,
     freshness,
     instance,
@@ -227,6 +229,7 @@ class Parts:
         sensors_around = sensor_terms.Surroundings(*around)
         schedules_around = schedule_terms.Surroundings(*around)
         backfills_around = backfill_terms.Surroundings(*around)
+        conditions_around = condition_terms.Surroundings(*around)
         self.registry.on_registered(sensors_around.enroll)
         self.registry.on_registered(schedules_around.enroll)
         freshness_around = freshness_terms.Surroundings(*around)
@@ -246,6 +249,9 @@ class Parts:
                 schedules_around,
                 tick_timeout_s=settings.tick_timeout_s,
                 settings=settings.schedules,
+            ),
+            "conditions": lambda: condition_terms.Term(
+                conditions_around, tick_timeout_s=settings.tick_timeout_s
             ),
             "backfills": lambda: backfill_terms.Term(backfills_around, settings.backfills),
         }
@@ -293,6 +299,9 @@ class Parts:
             ),
             events=events.EventsServicer(store.events, watches),
             partitions=partitions.PartitionsServicer(dynamic),
+            conditions=conditions.ConditionsServicer(
+                store.conditions, store.sensors, self.registry
+            ),
             backfills=backfills.BackfillsServicer(
                 backfilling.Backfilling(store, self.registry, self.changes, clock), store.backfills
             ),

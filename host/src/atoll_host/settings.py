@@ -19,7 +19,7 @@ from atoll_host.automation.schedules import settings as schedule_settings
 from atoll_host.retention import ages
 from atoll_host.runs import policy_settings, pool_settings, queue_settings, run_settings
 from atoll_host.webhooks import webhook_settings
-from atoll_storage import records
+from atoll_storage import queue_records
 
 DATABASE_URL_VARIABLE = "ATOLL_DATABASE_URL"
 DEFAULT_LISTEN = "127.0.0.1:4700"
@@ -95,19 +95,19 @@ class Settings:
         for field in dataclasses.fields(self):
             check(field.name, getattr(self, field.name))
 
-    def claim_limits(self) -> records.ClaimLimits:
+    def claim_limits(self) -> queue_records.ClaimLimits:
         """Return the limits of the queue, as storage knows them."""
         of_runs = self.pools.granularity == "run"
-        return records.ClaimLimits(
+        return queue_records.ClaimLimits(
             active_max=self.active_max,
             active_per_location_max=self.active_per_location_max,
             locations=self.queue.locations,
             jobs=self.queue.jobs,
             tags=tuple(
-                records.TagLimit(rule.key, rule.value, rule.limit, rule.per_unique_value)
+                queue_records.TagLimit(rule.key, rule.value, rule.limit, rule.per_unique_value)
                 for rule in self.queue.tags
             ),
-            pools=records.PoolLimits(self.pools.default_limit) if of_runs else None,
+            pools=queue_records.PoolLimits(self.pools.default_limit) if of_runs else None,
         )
 
 

@@ -68,6 +68,11 @@ class Producer:
     pending_failure: bytes | None = None
     changed: bool = False
 
+    @property
+    def cut_short(self) -> bool:
+        """Whether the run ended without doing all that it was to do."""
+        return self.status in {records.RunStatus.FAILURE, records.RunStatus.CANCELED}
+
     def refusal(self, batch: records.EventBatch) -> str | None:
         """Say why the code server of a batch may not write events of this run, None when it may."""
         if self.server_id is None:
@@ -116,6 +121,11 @@ class Verdict:
     fenced: dict[str, str] = dataclasses.field(default_factory=dict[str, str])
     runs: set[str] = dataclasses.field(default_factory=set[str])
     stale_epoch: int | None = None
+
+
+def ends_a_run(event: events_pb2.Event) -> bool:
+    """Say whether an event tells the end of a run."""
+    return event.WhichOneof("body") in _FINAL_KINDS
 
 
 def judge(

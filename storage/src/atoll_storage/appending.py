@@ -21,11 +21,13 @@ from psycopg.types import json as psycopg_json
 from sqlalchemy.ext import asyncio as sa_asyncio
 
 from atoll.definitions.v1 import values_pb2
+from atoll.events.v1 import events_pb2
 from atoll_storage import (
     acceptance,
     announcing,
     connections,
     errors,
+    left_out,
     log_writer,
     pool_store,
     records,
@@ -178,9 +180,12 @@ async def _append(
     writer, producers, epochs = await _begin(batches, raw)
     before = {run_id: producer.high_water for run_id, producer in producers.items()}
     verdicts = acceptance.judge(batches, epochs, producers, writer.now)
+    cut_short = [run.run_id for run in producers.values() if run.changed and run.cut_short]
+    accounts = await left_out.accounts(raw, cut_short) if cut_short else {}
     outcomes: list[records.BatchOutcome] = []
     for batch, verdict in zip(batches, verdicts, strict=True):
-        writer.add_all(verdict.taken, batch.location_name)
+        for event in verdict.taken:
+            _add(event, batch.location_name, writer, accounts)
         outcomes.append(
             records.BatchOutcome(
                 acknowledged={run_id: producers[run_id].high_water for run_id in verdict.runs},
@@ -194,6 +199,25 @@ async def _append(
     _move_on([run for run in producers.values() if run.high_water != before[run.run_id]], writer)
     await writer.commit(announcer)
     return outcomes
+
+
+def _add(
+    event: events_pb2.Event,
+    location_name: str,
+    writer: log_writer.LogWriter,
+    accounts: dict[str, left_out.Account],
+) -> None:
+    """Add an event; before the one that ends a run, what the run left out."""
+    if not accounts or event.run_id not in accounts:
+        writer.add(event, location_name)
+        return
+    if acceptance.ends_a_run(event):
+        account = accounts.pop(event.run_id)
+        canceled = event.WhichOneof("body") == "run_canceled"
+        writer.add_all(account.events(canceled=canceled, now=writer.now), location_name)
+        writer.add(event, location_name)
+        return
+    accounts[event.run_id].hear(writer.add(event, location_name), event)
 
 
 async def _begin(

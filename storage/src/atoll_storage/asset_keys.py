@@ -47,3 +47,12 @@ def encode_partition(partition: str) -> str:
 def is_long_partition(text: str) -> bool:
     """Say whether a column holds the digest of a partition key, which stands in the payload."""
     return text.startswith(_LONG_PARTITION_PREFIX)
+
+
+def encode_target(kind: str, path: Iterable[str], name: str) -> str:
+    """Return the text that stands for an asset, a check or a job with a condition of its own."""
+    text = f"{kind}:{_encode_json([*path, name])}".replace("\0", "\ufffd")
+    data = text.encode()
+    if len(data) <= LONGEST_BYTES:
+        return text
+    return f"{kind}:{_DIGEST_PREFIX}{hashlib.sha256(data).hexdigest()}"

@@ -21,6 +21,7 @@ from atoll.events.v1 import events_pb2
 from atoll_storage import (
     announcing,
     backfill_records,
+    backfill_schema,
     connections,
     errors,
     log_writer,
@@ -30,7 +31,7 @@ from atoll_storage import (
     schema,
 )
 
-_BACKFILLS = schema.backfills.c
+_BACKFILLS = backfill_schema.backfills.c
 _STATUS = records.RunStatus
 
 # ruff: noqa: S608 - statements are put together from constants; values are parameters

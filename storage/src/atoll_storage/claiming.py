@@ -18,7 +18,7 @@ import dataclasses
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
-from atoll_storage import records
+from atoll_storage import queue_records, records
 
 _KEY_LENGTH_MAX = 200
 
@@ -104,7 +104,7 @@ class Counts:
         active: The active runs.
     """
 
-    def __init__(self, limits: records.ClaimLimits, active: Iterable[Active] = ()) -> None:
+    def __init__(self, limits: queue_records.ClaimLimits, active: Iterable[Active] = ()) -> None:
         self.limits = limits
         self.total = 0
         self.by_location: collections.Counter[str] = collections.Counter()
@@ -165,7 +165,7 @@ class Limit:
     subject: str
 
 
-def limits_of(run: Candidate, limits: records.ClaimLimits) -> dict[str, Limit]:
+def limits_of(run: Candidate, limits: queue_records.ClaimLimits) -> dict[str, Limit]:
     """Return the limits that a run is under, besides those of the host and of its location."""
     found: list[Limit] = []
     job = f"{run.location_name}/{run.job_name}"
@@ -205,7 +205,10 @@ def like(run: records.RunRecord) -> Candidate:
 
 
 def choose(
-    lanes: Iterable[Lane], limits: records.ClaimLimits, active: Iterable[Active], batch_max: int
+    lanes: Iterable[Lane],
+    limits: queue_records.ClaimLimits,
+    active: Iterable[Active],
+    batch_max: int,
 ) -> Choice:
     """Decide which runs go.
 

@@ -20,6 +20,8 @@ from atoll_storage import (
     asset_store,
     backfill_store,
     check_store,
+    condition_facts,
+    condition_store,
     connections,
     errors,
     event_log,
@@ -54,6 +56,8 @@ class Database:
         checks: Evaluations of asset checks.
         assets: What the log says of assets and their partitions.
         partitions: Dynamic partitions.
+        conditions: What is remembered of automation conditions.
+        condition_facts: What automation conditions ask of the log.
         backfills: Backfills and their progress.
         freshness: How fresh assets are.
         retention: Takes out what may go.
@@ -73,7 +77,9 @@ class Database:
         self.outputs = output_store.OutputStore(engine)
         self.checks = check_store.CheckStore(engine)
         self.assets = asset_store.AssetStore(engine)
-        self.partitions = partition_store.PartitionStore(engine)
+        self.partitions = partition_store.PartitionStore(engine, self._announcer)
+        self.conditions = condition_store.ConditionStore(engine, self._announcer)
+        self.condition_facts = condition_facts.ConditionFacts(engine)
         self.backfills = backfill_store.BackfillStore(engine, self._announcer)
         self.alerts = alert_store.AlertStore(engine)
         self.retention = retention_store.RetentionStore(engine)

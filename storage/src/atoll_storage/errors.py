@@ -5,6 +5,7 @@
     ├── DatabaseRefused        must not be used: bad URL, credentials, version, schema
     ├── InvalidValue           a value that Postgres cannot store
     ├── StaleTick              the sensor's state moved since the tick began
+    ├── StaleEvaluation        a target of conditions, or its sensor, moved since the round began
     ├── UnknownSensor          nobody ever told storage of this sensor
     ├── StaleScheduleTick      the schedule's state moved since the tick began
     ├── UnknownSchedule        nobody ever told storage of this schedule
@@ -54,6 +55,18 @@ class StaleTick(StorageError):
         )
         self.location_name = location_name
         self.sensor_name = sensor_name
+
+
+class StaleEvaluation(StorageError):
+    """A round of evaluations of conditions was decided on what is old by now.
+
+    Nothing of it was stored.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"The evaluation of conditions is stale: {reason}. Read the states and evaluate again."
+        )
 
 
 class UnknownSensor(StorageError):

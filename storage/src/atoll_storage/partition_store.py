@@ -2,16 +2,17 @@
 
 Called by the host for user code, people and ticks. A definition belongs to no location: its name
 means the same keys everywhere. Keys are changed by set operations in the database, whatever their
-number.
+number. What changed is told by an event, in the same transaction.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
 import psycopg
 from sqlalchemy.ext import asyncio as sa_asyncio
 
-from atoll_storage import connections, locks, records, request_rows
+from atoll.events.v1 import events_pb2
+from atoll_storage import announcing, connections, locks, log_writer, records, request_rows
 
 _KIND = records.DynamicPartitionsChangeKind
 
@@ -52,12 +53,15 @@ WHERE partitions_def_name = %s AND partition_key = ANY(%s::text[]) ORDER BY posi
 """
 _POSITION_MAX = 2**63 - 1
 
+_Sent = tuple[records.DynamicPartitionsChange, psycopg.AsyncCursor[tuple[Any, ...]]]
+
 
 class PartitionStore:
     """Keys of dynamic partitions definitions."""
 
-    def __init__(self, engine: sa_asyncio.AsyncEngine) -> None:
+    def __init__(self, engine: sa_asyncio.AsyncEngine, announcer: announcing.Announcer) -> None:
         self._engine = engine
+        self._announcer = announcer
 
     async def change(self, change: records.DynamicPartitionsChange, *, request_id: str = "") -> int:
         """Add keys or take them out.
@@ -78,13 +82,18 @@ class PartitionStore:
             if result is not None:
                 await raw.rollback()
                 return result
-            row = await (await _apply(raw, change)).fetchone()
-            result = row[0] if row is not None else 0
             async with raw.pipeline():
-                for statement, parameters in request_rows.changes(request_id, result):
-                    await raw.execute(statement, parameters, prepare=True)
-                await raw.execute("COMMIT", prepare=False)
-            return int(result)
+                applied = await _apply(raw, change)
+                head = await log_writer.request_lock(raw)
+            writer = await log_writer.LogWriter.of(raw, head)
+            told = [event async for event in _told([(change, applied)])]
+            counts = [event.dynamic_partitions_changed for event in told]
+            result = sum(each.added_count + each.deleted_count for each in counts)
+            writer.add_all(told, "")
+            for statement, parameters in request_rows.changes(request_id, result):
+                writer.also(statement, parameters)
+            await writer.commit(self._announcer)
+            return result
 
     async def page(
         self, partitions_def_name: str, *, after: int = 0, limit: int, descending: bool = False
@@ -116,14 +125,24 @@ class PartitionStore:
         return [records.DynamicPartition(*row) for row in rows]
 
 
+class Applied:
+    """Changes that a transaction makes, once their statements were sent."""
+
+    def __init__(self, sent: Sequence[_Sent]) -> None:
+        self._sent = sent
+
+    async def events(self) -> list[events_pb2.Event]:
+        """Return the events that tell of them; none for a change that found nothing to do."""
+        return [event async for event in _told(self._sent)]
+
+
 async def apply_all(
     raw: connections.RawConnection, changes: Sequence[records.DynamicPartitionsChange]
-) -> None:
+) -> Applied:
     """Make changes in order, in the transaction of a connection; fit for a pipeline."""
     for name in sorted({change.partitions_def_name for change in changes}):
         await _lock(raw, name)
-    for change in changes:
-        await _apply(raw, change)
+    return Applied([(change, await _apply(raw, change)) for change in changes])
 
 
 async def _lock(raw: connections.RawConnection, partitions_def_name: str) -> None:
@@ -135,3 +154,19 @@ async def _apply(
 ) -> psycopg.AsyncCursor[tuple[Any, ...]]:
     values = [change.partitions_def_name, list(change.partition_keys)]
     return await raw.execute(_STATEMENTS[change.kind], values, prepare=True)
+
+
+async def _told(sent: Iterable[_Sent]) -> AsyncIterator[events_pb2.Event]:
+    for change, cursor in sent:
+        row = await cursor.fetchone()
+        count = int(row[0]) if row is not None else 0
+        if not count:
+            continue
+        adds = change.kind is _KIND.ADD
+        done = "added to" if adds else "taken out of"
+        name = change.partitions_def_name
+        event = events_pb2.Event(message=f"{count} partitions were {done} {name!r}.")
+        body = event.dynamic_partitions_changed
+        body.partitions_def_name = name
+        body.added_count, body.deleted_count = (count, 0) if adds else (0, count)
+        yield event

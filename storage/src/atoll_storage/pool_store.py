@@ -14,7 +14,7 @@ from typing import Any
 from psycopg.types import json as psycopg_json
 from sqlalchemy.ext import asyncio as sa_asyncio
 
-from atoll_storage import connections, errors, locks, notifications, records
+from atoll_storage import connections, errors, locks, notifications, queue_records
 
 NO_LIMIT = 2**31 - 1
 
@@ -126,8 +126,8 @@ class PoolStore:
         self._engine = engine
 
     async def acquire(
-        self, request: records.SlotRequest, default_limit: int | None
-    ) -> records.SlotAnswer:
+        self, request: queue_records.SlotRequest, default_limit: int | None
+    ) -> queue_records.SlotAnswer:
         """Have the steps of a run wait for slots, and grant what is free.
 
         Args:
@@ -149,7 +149,7 @@ class PoolStore:
                     request.run_id,
                     f"attempt {request.attempt} of the run is not active; its steps get no slots",
                 )
-            limits = records.PoolLimits(default_limit, dict(await own.fetchall()))
+            limits = queue_records.PoolLimits(default_limit, dict(await own.fetchall()))
             wanted = [
                 {"step_key": step, "pool": pool} for step, pool in sorted(request.wanted.items())
             ]
@@ -171,7 +171,7 @@ class PoolStore:
         waiting = {
             step: limits.of(pool) or 0 for step, pool in request.wanted.items() if step not in held
         }
-        return records.SlotAnswer(held, waiting)
+        return queue_records.SlotAnswer(held, waiting)
 
     async def grant(self, default_limit: int | None) -> None:
         """Grant every slot that is free and waited for, and take out what counts for nothing."""
@@ -181,7 +181,7 @@ class PoolStore:
                 await raw.execute(_SWEEP, prepare=True)
                 waited_for = await raw.execute(_WAITED_FOR, prepare=True)
                 own = await raw.execute(_LIMITS, prepare=True)
-            limits = records.PoolLimits(default_limit, dict(await own.fetchall()))
+            limits = queue_records.PoolLimits(default_limit, dict(await own.fetchall()))
             slots = _slots_of(limits, {pool for (pool,) in await waited_for.fetchall()})
             granted = await raw.execute(_GRANT, [slots, slots], prepare=True)
             if await granted.fetchall():
@@ -194,10 +194,10 @@ class PoolStore:
         rows = await connections.fetch(self._engine, "reading slots", _GRANTED_OF, [asked])
         return {(run_id, step_key) for run_id, step_key in rows}
 
-    async def limits(self, default_limit: int | None) -> records.PoolLimits:
+    async def limits(self, default_limit: int | None) -> queue_records.PoolLimits:
         """Return the limits of all pools."""
         rows = await connections.fetch(self._engine, "reading pools", _LIMITS)
-        return records.PoolLimits(default_limit, dict(rows))
+        return queue_records.PoolLimits(default_limit, dict(rows))
 
     async def set_limit(self, pool: str, limit: int) -> None:
         """Give a pool a limit of its own."""
@@ -213,11 +213,13 @@ class PoolStore:
         rows = await connections.fetch(self._engine, "reading slots", statement)
         return {row[0]: (row[1], row[2]) for row in rows}
 
-    async def slots(self, pool: str, *, of_runs: bool, limit: int) -> list[records.SlotRecord]:
+    async def slots(
+        self, pool: str, *, of_runs: bool, limit: int
+    ) -> list[queue_records.SlotRecord]:
         """Return who has a slot of a pool, then who waits for one, in order."""
         statement: connections.Statement = _SLOTS_OF_RUNS if of_runs else _SLOTS
         rows = await connections.fetch(self._engine, "reading slots", statement, [pool, limit])
-        return [records.SlotRecord(*row) for row in rows]
+        return [queue_records.SlotRecord(*row) for row in rows]
 
     async def _change(
         self, statement: connections.Statement, values: Sequence[object]
@@ -243,7 +245,7 @@ def free_of_runs(run_ids: Sequence[str]) -> AlsoStatement:
     return _FREE_RUNS, [psycopg_json.Jsonb(list(run_ids)), notifications.POOLS]
 
 
-def _slots_of(limits: records.PoolLimits, pools: Collection[str]) -> psycopg_json.Jsonb:
+def _slots_of(limits: queue_records.PoolLimits, pools: Collection[str]) -> psycopg_json.Jsonb:
     found: Mapping[str, int | None] = {pool: limits.of(pool) for pool in pools}
     return psycopg_json.Jsonb(
         [

@@ -20,6 +20,7 @@ from atoll_storage import (
     connections,
     locks,
     log_writer,
+    queue_records,
     records,
     run_rows,
 )
@@ -121,7 +122,7 @@ class Claims:
         self._passed_over_max = passed_over_max
 
     async def claim(
-        self, servers: Mapping[str, str], limits: records.ClaimLimits, *, batch_max: int
+        self, servers: Mapping[str, str], limits: queue_records.ClaimLimits, *, batch_max: int
     ) -> list[records.RunRecord]:
         """Hand queued runs to code servers under the limits; see `RunStore.claim`."""
         if not servers or batch_max <= 0:
@@ -146,7 +147,7 @@ class Claims:
         self,
         raw: connections.RawConnection,
         servers: Mapping[str, str],
-        limits: records.ClaimLimits,
+        limits: queue_records.ClaimLimits,
         batch_max: int,
     ) -> tuple[list[records.RunRecord], claiming.Choice]:
         """Claim once."""
@@ -186,7 +187,7 @@ class Claims:
         self,
         raw: connections.RawConnection,
         servers: Mapping[str, str],
-        limits: records.ClaimLimits,
+        limits: queue_records.ClaimLimits,
         active: Sequence[claiming.Active],
         batch_max: int,
     ) -> claiming.Choice:
@@ -207,8 +208,8 @@ class Claims:
 
 
 async def _begin(
-    raw: connections.RawConnection, limits: records.ClaimLimits
-) -> tuple[records.ClaimLimits, list[claiming.Active]]:
+    raw: connections.RawConnection, limits: queue_records.ClaimLimits
+) -> tuple[queue_records.ClaimLimits, list[claiming.Active]]:
     """Take the lock and read what is active, and what limits pools have."""
     keys = _tag_keys(limits)
     async with raw.pipeline():
@@ -219,7 +220,9 @@ async def _begin(
     return limits if own is None else _with_pools(limits, await own.fetchall()), active
 
 
-async def read(engine: sa_asyncio.AsyncEngine, limits: records.ClaimLimits) -> claiming.Counts:
+async def read(
+    engine: sa_asyncio.AsyncEngine, limits: queue_records.ClaimLimits
+) -> claiming.Counts:
     """Return what a claim would count now, without claiming anything."""
     keys = _tag_keys(limits)
     groups, own = await connections.fetch_each(
@@ -230,11 +233,11 @@ async def read(engine: sa_asyncio.AsyncEngine, limits: records.ClaimLimits) -> c
 
 
 def _with_pools(
-    limits: records.ClaimLimits, rows: Sequence[tuple[Any, ...]]
-) -> records.ClaimLimits:
+    limits: queue_records.ClaimLimits, rows: Sequence[tuple[Any, ...]]
+) -> queue_records.ClaimLimits:
     """Return limits with those that pools have of their own."""
     default = None if limits.pools is None else limits.pools.default
-    return dataclasses.replace(limits, pools=records.PoolLimits(default, dict(rows)))
+    return dataclasses.replace(limits, pools=queue_records.PoolLimits(default, dict(rows)))
 
 
 def _active_of(rows: Sequence[tuple[Any, ...]], keys: Sequence[str]) -> list[claiming.Active]:
@@ -282,7 +285,7 @@ async def _lanes(
     ]
 
 
-def _tag_keys(limits: records.ClaimLimits) -> list[str]:
+def _tag_keys(limits: queue_records.ClaimLimits) -> list[str]:
     return sorted({rule.key for rule in limits.tags})
 
 

@@ -21,8 +21,10 @@ from atoll_storage import (
     announcing,
     claiming,
     connections,
+    left_out,
     log_writer,
     pool_store,
+    queue_records,
     records,
     run_claims,
     run_queries,
@@ -130,7 +132,7 @@ class RunStore:
             return (await connection.execute(statement)).scalar_one()
 
     async def claim(
-        self, servers: Mapping[str, str], limits: records.ClaimLimits, *, batch_max: int
+        self, servers: Mapping[str, str], limits: queue_records.ClaimLimits, *, batch_max: int
     ) -> builtins.list[records.RunRecord]:
         """Hand queued runs to code servers under the limits: QUEUED -> STARTING. See `claiming`.
 
@@ -162,6 +164,7 @@ class RunStore:
         async with self._changing(run_id, "failing a run", expected) as change:
             if change is None:
                 return False
+            await change.tell_left_out()
             change.end(_STATUS.FAILURE, failure)
             change.tell(failure.message, lambda e: e.run_failed.failure.CopyFrom(failure))
             return True
@@ -180,6 +183,7 @@ class RunStore:
                     lambda e: e.run_canceling.CopyFrom(events_pb2.RunCanceling(reason=reason)),
                 )
                 if change.run.status is _STATUS.QUEUED:
+                    await change.tell_left_out(canceled=True)
                     change.cancel("The run was canceled before it began.")
                 else:
                     change.set(_STATUS.CANCELING)
@@ -204,6 +208,7 @@ class RunStore:
             if change is None:
                 return False
             pending = change.run.pending_failure
+            await change.tell_left_out(canceled=pending is None)
             if pending is not None:
                 change.end(_STATUS.FAILURE, pending)
                 change.tell(pending.message, lambda e: e.run_failed.failure.CopyFrom(pending))
@@ -219,7 +224,7 @@ class RunStore:
         """Return how many runs wait, by location."""
         return dict(await connections.fetch(self._engine, "counting runs", _COUNT_QUEUED))
 
-    async def claim_counts(self, limits: records.ClaimLimits) -> claiming.Counts:
+    async def claim_counts(self, limits: queue_records.ClaimLimits) -> claiming.Counts:
         """Return what a claim would count now: it tells which limits are full."""
         return await run_claims.read(self._engine, limits)
 
@@ -258,7 +263,7 @@ class RunStore:
             if row is None or run is None or run.status not in expected:
                 yield None
                 return
-            change = _Change(await log_writer.LogWriter.of(raw, head), run, row[0])
+            change = _Change(raw, await log_writer.LogWriter.of(raw, head), run, row[0])
             yield change
             if change.made:
                 await change.writer.commit(self._announcer)
@@ -275,8 +280,13 @@ class _Change:
     """
 
     def __init__(
-        self, writer: log_writer.LogWriter, run: records.RunRecord, high_water: int
+        self,
+        raw: connections.RawConnection,
+        writer: log_writer.LogWriter,
+        run: records.RunRecord,
+        high_water: int,
     ) -> None:
+        self._raw = raw
         self.writer = writer
         self.run = run
         self.high_water = high_water
@@ -300,6 +310,12 @@ class _Change:
         event = run_rows.event_about(self.run.run_id, self.run.job_name, message, self.writer.now)
         fill(event)
         self.writer.add(event, self.run.location_name)
+
+    async def tell_left_out(self, *, canceled: bool = False) -> None:
+        """Write events about what the run was to materialize and did not."""
+        accounts = await left_out.accounts(self._raw, [self.run.run_id])
+        told = accounts[self.run.run_id].events(canceled=canceled, now=self.writer.now)
+        self.writer.add_all(told, self.run.location_name)
 
     def end(self, status: records.RunStatus, failure: values_pb2.Failure | None = None) -> None:
         """Give the run its last status."""

@@ -12,20 +12,31 @@ contracts are stored as their numbers, statuses of runs as their names.
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-metadata = sa.MetaData(
-    naming_convention={
-        "pk": "%(table_name)s_pkey",
-        "uq": "%(table_name)s_%(column_0_N_name)s_key",
-        "ck": "%(table_name)s_%(constraint_name)s_check",
-        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
-    }
+from atoll_storage import (
+    alert_schema,
+    backfill_schema,
+    columns,
+    condition_schema,
+    pool_schema,
+    webhook_schema,
 )
 
-Name = sa.Text(collation="C")
-_TIME = sa.DateTime(timezone=True)
+metadata = columns.metadata
+Name = columns.Name
+_TIME = columns.TIME
+
+OTHERS = (
+    *alert_schema.TABLES,
+    *backfill_schema.TABLES,
+    *condition_schema.TABLES,
+    *pool_schema.TABLES,
+    *webhook_schema.TABLES,
+)
+"""The tables that modules of their own describe."""
 
 # The kinds that tell of a run as a whole.
 KIND_RUN_FIRST, KIND_RUN_LAST = 20, 26
+KIND_PLANNED = 40
 KIND_MATERIALIZATION = 41
 KIND_OBSERVATION = 42
 KIND_CHECK_EVALUATION = 45
@@ -34,6 +45,8 @@ QUEUE_RANK = (
     "CASE WHEN tags ->> 'atoll/priority' ~ '^[+-]?[0-9]{1,9}$' "
     "THEN - (tags ->> 'atoll/priority')::integer ELSE 0 END"
 )
+OF_RUNS = f"{KIND_PLANNED}, {KIND_MATERIALIZATION}, {KIND_OBSERVATION}, {KIND_CHECK_EVALUATION}"
+"""The kinds that tell what a run does with assets and checks, as the index has them."""
 
 log_head = sa.Table(
     "log_head",
@@ -83,6 +96,12 @@ sa.Index(
     events.c.kind,
     events.c.id,
     postgresql_where=events.c.asset_key.is_not(None),
+)
+sa.Index(
+    "events_run_assets",
+    events.c.run_id,
+    events.c.id,
+    postgresql_where=sa.text(f"kind IN ({OF_RUNS})"),
 )
 sa.Index(
     "events_materialization",
@@ -145,6 +164,21 @@ asset_entries = sa.Table(
     sa.Column("observation_id", sa.BigInteger, nullable=False, comment="0: none."),
     sa.Column("planned_id", sa.BigInteger, nullable=False, comment="0: none."),
     sa.Column("planned_run_id", Name, nullable=False),
+    sa.Column(
+        "failed_id",
+        sa.BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="Of the newest plan that a failed run left out; 0: none.",
+    ),
+    sa.Column(
+        "failed_range_start",
+        Name,
+        nullable=False,
+        server_default="",
+        comment="Of the partitions that it was for.",
+    ),
+    sa.Column("failed_range_end", Name, nullable=False, server_default=""),
     comment="The newest observation and plan of each asset. Survives pruning.",
     postgresql_with={"fillfactor": "50"},
 )
@@ -166,6 +200,13 @@ asset_partitions = sa.Table(
         sa.LargeBinary,
         nullable=False,
         comment="atoll.events.v1.Event: the materialization; empty where there is none.",
+    ),
+    sa.Column(
+        "failed_id",
+        sa.BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="Of the newest plan that a failed run left out; 0: none.",
     ),
     comment="The newest events of each partition of each asset. Survives pruning.",
     postgresql_with={"fillfactor": "70"},
@@ -316,33 +357,6 @@ sa.Index(
     postgresql_where=sa.text("status IN ('STARTING', 'STARTED', 'CANCELING')"),
 )
 
-pools = sa.Table(
-    "pools",
-    metadata,
-    sa.Column("pool", Name, primary_key=True),
-    sa.Column("slot_limit", sa.Integer, nullable=False),
-    sa.Column("update_time", _TIME, nullable=False, server_default=sa.func.now()),
-    comment="Pools that have a limit of their own.",
-)
-
-pool_slots = sa.Table(
-    "pool_slots",
-    metadata,
-    sa.Column("run_id", Name, primary_key=True),
-    sa.Column("step_key", Name, primary_key=True),
-    sa.Column("attempt", sa.Integer, nullable=False),
-    sa.Column("pool", Name, nullable=False),
-    sa.Column(
-        "rank", sa.Integer, nullable=False, comment="Minus the priority: the least goes first."
-    ),
-    sa.Column("position", sa.BigInteger, sa.Identity(always=True), nullable=False),
-    sa.Column("request_time", _TIME, nullable=False, server_default=sa.func.now()),
-    sa.Column("grant_time", _TIME, comment="NULL: the step waits."),
-    comment="Steps that have a slot of a pool or wait for one. Counts only while the run is "
-    "active.",
-)
-sa.Index("pool_slots_pool", pool_slots.c.pool, pool_slots.c.rank, pool_slots.c.position)
-
 producers = sa.Table(
     "producers",
     metadata,
@@ -464,53 +478,6 @@ sa.Index(
     postgresql_where=sa.text("event_id IS NOT NULL AND status <> 3"),
 )
 
-webhooks = sa.Table(
-    "webhooks",
-    metadata,
-    sa.Column("location_name", Name, primary_key=True),
-    sa.Column("sensor_name", Name, primary_key=True),
-    sa.Column("secret", sa.LargeBinary, nullable=False, comment="What deliveries are signed with."),
-    sa.Column("create_time", _TIME, nullable=False, server_default=sa.func.now()),
-    sa.Column(
-        "newest",
-        sa.BigInteger,
-        nullable=False,
-        server_default="0",
-        comment="The number of the newest delivery.",
-    ),
-    sa.Column(
-        "waiting",
-        sa.BigInteger,
-        nullable=False,
-        server_default="0",
-        comment="How many deliveries were not decided on yet.",
-    ),
-    comment="Webhook sensors that take deliveries.",
-    postgresql_with={"fillfactor": "50"},
-)
-
-webhook_deliveries = sa.Table(
-    "webhook_deliveries",
-    metadata,
-    sa.Column("location_name", Name, primary_key=True),
-    sa.Column("sensor_name", Name, primary_key=True),
-    sa.Column(
-        "number",
-        sa.BigInteger,
-        primary_key=True,
-        autoincrement=False,
-        comment="Follows the order of commits.",
-    ),
-    sa.Column("delivery_id", Name, nullable=False),
-    sa.Column("receive_time", _TIME, nullable=False, server_default=sa.func.now()),
-    sa.Column("headers", postgresql.JSONB, comment="NULL once decided on."),
-    sa.Column("body", sa.LargeBinary, comment="NULL once decided on."),
-    sa.UniqueConstraint(
-        "location_name", "sensor_name", "delivery_id", name="webhook_deliveries_once"
-    ),
-    comment="Deliveries to webhook sensors; those decided on stay for a while, without content.",
-)
-
 registrations = sa.Sequence("registrations", metadata=metadata)
 
 servers = sa.Table(
@@ -571,48 +538,6 @@ run_output = sa.Table(
     comment="Captured output of steps, in pieces without gaps.",
 )
 
-backfills = sa.Table(
-    "backfills",
-    metadata,
-    sa.Column("backfill_id", Name, primary_key=True),
-    sa.Column("status", Name, nullable=False),
-    sa.Column(
-        "version", sa.BigInteger, nullable=False, server_default="0", comment="Raised by commits."
-    ),
-    sa.Column("title", sa.Text, nullable=False),
-    sa.Column("tags", postgresql.JSONB, nullable=False),
-    sa.Column("target", sa.LargeBinary, nullable=False, comment="atoll.api.v1.BackfillTarget"),
-    sa.Column("progress", sa.LargeBinary, nullable=False, comment="atoll.api.v1.BackfillProgress"),
-    sa.Column("failure", sa.LargeBinary, comment="atoll.definitions.v1.Failure"),
-    sa.Column("run_count", sa.BigInteger, nullable=False, server_default="0"),
-    sa.Column("request_id", Name),
-    sa.Column("create_time", _TIME, nullable=False, server_default=sa.func.now()),
-    sa.Column("update_time", _TIME, nullable=False, server_default=sa.func.now()),
-    sa.Column("end_time", _TIME),
-    sa.CheckConstraint(
-        "status IN ('REQUESTED', 'PAUSED', 'CANCELING', 'CANCELED', 'COMPLETED_SUCCESS', "
-        "'COMPLETED_FAILED', 'FAILED')",
-        name="status",
-    ),
-    sa.UniqueConstraint("request_id", name="backfills_request"),
-    comment="Backfills: what each is to request, and what became of it.",
-    postgresql_with={"fillfactor": "70"},
-)
-sa.Index("backfills_newest", backfills.c.create_time, backfills.c.backfill_id)
-sa.Index(
-    "backfills_active",
-    backfills.c.create_time,
-    postgresql_where=sa.text("status IN ('REQUESTED', 'PAUSED', 'CANCELING')"),
-)
-
-backfill_runs = sa.Table(
-    "backfill_runs",
-    metadata,
-    sa.Column("run_id", Name, primary_key=True),
-    sa.Column("backfill_id", Name, nullable=False),
-    comment="The runs of backfills whose outcome the progress does not hold yet.",
-)
-sa.Index("backfill_runs_backfill", backfill_runs.c.backfill_id)
 freshness_states = sa.Table(
     "freshness_states",
     metadata,
@@ -646,66 +571,6 @@ retention_sweeps = sa.Table(
     sa.Column("start_time", _TIME, nullable=False),
     sa.Column("payload", sa.LargeBinary, nullable=False, comment="atoll.api.v1.RetentionSweep"),
     comment="What sweeps removed; the newest only.",
-)
-
-alert_positions = sa.Table(
-    "alert_positions",
-    metadata,
-    sa.Column("follower", Name, primary_key=True),
-    sa.Column("position", sa.BigInteger, nullable=False, comment="The newest event decided on."),
-    sa.Column("version", sa.BigInteger, nullable=False),
-    comment="How far the log was looked at for alerts.",
-)
-
-alert_subjects = sa.Table(
-    "alert_subjects",
-    metadata,
-    sa.Column("rule", Name, primary_key=True),
-    sa.Column("subject", Name, primary_key=True, comment="sha256:<digest> of a long one."),
-    sa.Column("alert_time", _TIME, comment="When the newest alert was made; NULL: never."),
-    sa.Column("suppressed_count", sa.BigInteger, nullable=False),
-    sa.Column("update_time", _TIME, nullable=False),
-    comment="What is remembered of each rule and subject, so that one trouble is told once.",
-    postgresql_with={"fillfactor": "70"},
-)
-sa.Index("alert_subjects_oldest", alert_subjects.c.update_time)
-
-alerts = sa.Table(
-    "alerts",
-    metadata,
-    sa.Column("alert_id", Name, primary_key=True),
-    sa.Column("rule", Name, nullable=False),
-    sa.Column("create_time", _TIME, nullable=False),
-    sa.Column("payload", sa.LargeBinary, nullable=False, comment="atoll.api.v1.Alert"),
-    comment="What the rules for alerts found.",
-)
-sa.Index("alerts_newest", alerts.c.create_time, alerts.c.alert_id)
-
-alert_deliveries = sa.Table(
-    "alert_deliveries",
-    metadata,
-    sa.Column("delivery_id", Name, primary_key=True),
-    sa.Column(
-        "alert_id", Name, sa.ForeignKey("alerts.alert_id", ondelete="CASCADE"), nullable=False
-    ),
-    sa.Column("rule", Name, nullable=False),
-    sa.Column("target", sa.Integer, nullable=False, comment="Its place among those of the rule."),
-    sa.Column("target_name", sa.Text, nullable=False, comment="For people, without secrets."),
-    sa.Column("status", sa.SmallInteger, nullable=False, comment="atoll.api.v1.DeliveryStatus"),
-    sa.Column("attempts", sa.Integer, nullable=False),
-    sa.Column("error", sa.Text, nullable=False),
-    sa.Column("create_time", _TIME, nullable=False),
-    sa.Column("next_attempt_time", _TIME),
-    sa.Column("end_time", _TIME),
-    comment="Alerts on their way to those who are told.",
-    postgresql_with={"fillfactor": "70"},
-)
-sa.Index("alert_deliveries_alert", alert_deliveries.c.alert_id)
-sa.Index("alert_deliveries_newest", alert_deliveries.c.create_time, alert_deliveries.c.delivery_id)
-sa.Index(
-    "alert_deliveries_due",
-    alert_deliveries.c.next_attempt_time,
-    postgresql_where=sa.text("status = 1"),
 )
 
 sa.Index("ticks_oldest", ticks.c.start_time)

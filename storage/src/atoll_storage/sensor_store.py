@@ -252,7 +252,7 @@ class SensorStore:
     async def _commit_tick(
         self, raw: connections.RawConnection, commit: records.TickCommit
     ) -> automation_pb2.Tick:
-        writes = bool(commit.runs or commit.asset_events)
+        writes = bool(commit.runs or commit.asset_events or commit.dynamic_partitions)
         async with raw.pipeline():
             advanced = await _advance(raw, commit)
             inserted = [
@@ -263,7 +263,7 @@ class SensorStore:
                 )
                 for run in commit.runs
             ]
-            await partition_store.apply_all(raw, commit.dynamic_partitions)
+            changed = await partition_store.apply_all(raw, commit.dynamic_partitions)
             if commit.delivery:
                 await webhook_rows.consume(raw, commit.key, commit.delivery)
             # Last of all: the append lock is held to the commit.
@@ -284,6 +284,7 @@ class SensorStore:
             return tick
         writer = await log_writer.LogWriter.of(raw, head)
         writer.also(_INSERT_TICK, _tick_values(tick, commit))
+        writer.add_all(await changed.events(), "")
         for run in created:
             writer.add(run_rows.enqueued(run.run_id, run.job_name, writer.now), run.location_name)
             writer.tell_status(records.RunStatus.QUEUED)

@@ -17,6 +17,8 @@ from atoll.api.v1 import (
     backfills_pb2_grpc,
     checks_pb2,
     checks_pb2_grpc,
+    conditions_pb2,
+    conditions_pb2_grpc,
     events_pb2_grpc,
     locations_pb2,
     locations_pb2_grpc,
@@ -47,6 +49,7 @@ class ScriptedHost(
     runs_pb2_grpc.RunsServiceServicer,
     events_pb2_grpc.EventsServiceServicer,
     partitions_pb2_grpc.PartitionsServiceServicer,
+    conditions_pb2_grpc.ConditionsServiceServicer,
 ):
     """Answers from its attributes."""
 
@@ -56,6 +59,9 @@ class ScriptedHost(
         self.checks: list[checks_pb2.AssetCheck] = []
         self.asset_definition = snapshot_pb2.AssetDefinition()
         self.job = locations_pb2.GetJobResponse()
+        self.conditions: list[conditions_pb2.ConditionTarget] = []
+        self.evaluations: list[conditions_pb2.ConditionEvaluation] = []
+        self.asked_entities: list[str] = []
         self.sensors: list[automation_pb2.Sensor] = []
         self.ticks: list[automation_pb2.Tick] = []
         self.schedules: list[schedules_pb2.Schedule] = []
@@ -243,6 +249,34 @@ class ScriptedHost(
             )
         return runs_pb2.GetRunResponse(run=self.runs[request.run_id])
 
+    async def ListConditions(self, request, context):
+        return conditions_pb2.ListConditionsResponse(targets=self.conditions)
+
+    async def GetCondition(self, request, context):
+        self.asked_entities.append(str(request.entity))
+        found = [each for each in self.conditions if each.entity == request.entity]
+        if not found:
+            raise errors.NotFoundError(
+                "No location gives it a condition.", reason=reasons.UNKNOWN_CONDITION
+            )
+        return conditions_pb2.GetConditionResponse(target=found[0])
+
+    async def ListEvaluations(self, request, context):
+        found = [each for each in self.evaluations if each.entity == request.entity]
+        return conditions_pb2.ListEvaluationsResponse(
+            evaluations=[
+                each for each in found if each.requested.count or not request.requested_only
+            ]
+        )
+
+    async def GetEvaluation(self, request, context):
+        found = [
+            each
+            for each in self.evaluations
+            if request.evaluation_id in {0, each.evaluation_id} and each.entity == request.entity
+        ]
+        return conditions_pb2.GetEvaluationResponse(evaluation=found[0])
+
     async def ListRuns(self, request, context):
         return runs_pb2.ListRunsResponse(runs=self.runs.values())
 
@@ -278,6 +312,7 @@ _SERVICES = {
     "RunsService": runs_pb2_grpc.add_RunsServiceServicer_to_server,
     "EventsService": events_pb2_grpc.add_EventsServiceServicer_to_server,
     "PartitionsService": partitions_pb2_grpc.add_PartitionsServiceServicer_to_server,
+    "ConditionsService": conditions_pb2_grpc.add_ConditionsServiceServicer_to_server,
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 from atoll_host import services
 from atoll_host.runs import launching
 from atoll_storage import database as databases
-from atoll_storage import records
+from atoll_storage import queue_records, records
 from tests.host.runs import simulated
 
 pytestmark = [pytest.mark.postgres]
@@ -26,7 +26,8 @@ def launcher_of(
     mesh: simulated.Mesh, *, active_max: int = 100, per_location: int = 100, handovers: int = 10
 ) -> launching.Launcher:
     limits = launching.Limits(
-        records.ClaimLimits(active_max=active_max, active_per_location_max=per_location), handovers
+        queue_records.ClaimLimits(active_max=active_max, active_per_location_max=per_location),
+        handovers,
     )
     return launching.Launcher(mesh.store.runs, mesh.locations, mesh.changes, mesh.clock, limits)
 

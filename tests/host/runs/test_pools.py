@@ -8,13 +8,13 @@ import pytest
 from atoll.definitions.v1 import values_pb2
 from atoll_host.runs import pool_settings, pools
 from atoll_storage import database as databases
-from atoll_storage import errors, records
+from atoll_storage import errors, queue_records, records
 from tests.host.runs import simulated
 
 pytestmark = [pytest.mark.postgres]
 
 EVERY = frozenset(records.RunStatus)
-LIMITS = records.ClaimLimits(100, 100)
+LIMITS = queue_records.ClaimLimits(100, 100)
 ONE = pool_settings.PoolSettings(default_limit=1)
 
 
@@ -37,8 +37,8 @@ def pools_of(mesh: simulated.Mesh, settings: pool_settings.PoolSettings = ONE) -
     return pools.Pools(mesh.store.pools, mesh.changes, settings)
 
 
-def wants(run: records.RunRecord, *steps: str) -> records.SlotRequest:
-    return records.SlotRequest(run.run_id, run.attempt, dict.fromkeys(steps, "p"))
+def wants(run: records.RunRecord, *steps: str) -> queue_records.SlotRequest:
+    return queue_records.SlotRequest(run.run_id, run.attempt, dict.fromkeys(steps, "p"))
 
 
 @pytest.mark.parametrize("how", ["the run ends", "the step ends", "the limit is raised"])
@@ -89,7 +89,7 @@ async def test_a_step_that_withdraws_gives_its_slot_back(mesh: simulated.Mesh) -
     here = pools_of(mesh)
     one, other = await active(mesh), await active(mesh)
     assert (await here.acquire(wants(one, "a"), 0)).granted == {"a"}
-    await here.acquire(records.SlotRequest(one.run_id, one.attempt, {}, ("a",)), 0)
+    await here.acquire(queue_records.SlotRequest(one.run_id, one.attempt, {}, ("a",)), 0)
     assert (await here.acquire(wants(other, "b"), 0)).granted == {"b"}
 
 

@@ -8,16 +8,19 @@ import pytest
 from atoll.events.v1 import events_pb2
 from atoll_host.locations import registry as registries
 from atoll_host.runs import waiting
-from atoll_storage import claiming, records
+from atoll_storage import claiming, queue_records, records
 
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-LIMITS = records.ClaimLimits(
+LIMITS = queue_records.ClaimLimits(
     active_max=5,
     active_per_location_max=2,
     locations={"small": 1},
     jobs={"east/other": 1},
-    tags=(records.TagLimit("db", None, 1, per_unique_value=True), records.TagLimit("x", "y", 0)),
-    pools=records.PoolLimits(None, {"p": 1}),
+    tags=(
+        queue_records.TagLimit("db", None, 1, per_unique_value=True),
+        queue_records.TagLimit("x", "y", 0),
+    ),
+    pools=queue_records.PoolLimits(None, {"p": 1}),
 )
 RUN = records.RunRecord(
     run_id="r",

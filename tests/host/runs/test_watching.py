@@ -7,13 +7,13 @@ import pytest
 from atoll.location.v1 import location_pb2
 from atoll_host.runs import launching, watching
 from atoll_storage import database as databases
-from atoll_storage import records
+from atoll_storage import queue_records, records
 from tests.host.runs import simulated
 
 pytestmark = [pytest.mark.postgres]
 
 STATUS = records.RunStatus
-LIMITS = launching.Limits(records.ClaimLimits(active_max=100, active_per_location_max=100))
+LIMITS = launching.Limits(queue_records.ClaimLimits(active_max=100, active_per_location_max=100))
 
 
 @pytest.fixture

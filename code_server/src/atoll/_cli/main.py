@@ -34,6 +34,9 @@ COMMANDS: Mapping[str, Lazy] = {
     "freshness": Lazy("atoll._cli.freshness", "freshness", "See how fresh assets are."),
     "jobs": Lazy("atoll._cli.jobs", "jobs", "Look at jobs and what they are made of."),
     "sensors": Lazy("atoll._cli.sensors", "sensors", "Look at, start and stop sensors."),
+    "conditions": Lazy(
+        "atoll._cli.conditions", "conditions", "Look at automation conditions, and why or why not."
+    ),
     "retention": Lazy(
         "atoll._cli.retention", "retention", "See and remove what is old and not needed."
     ),

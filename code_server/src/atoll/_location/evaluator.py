@@ -1,7 +1,7 @@
 """The process that evaluates ticks, one after the other.
 
 It ends when the code server closes its connection. Forked from the definitions process, or
-spawned. What the sensor or the schedule raises, logs and writes is part of the answer. It keeps no
+spawned. What user code raises, logs and writes is part of the answer. It keeps no
 time limit of its own: user code may hang anywhere, so the code server keeps it, and kills.
 """
 
@@ -18,7 +18,16 @@ from google.protobuf import duration_pb2
 from atoll._definitions import definitions as definitions_module
 from atoll._execution import ticks
 from atoll._instance import instance as instance_module
-from atoll._location import capture, errors, loading, priority, relay, relay_backend, tick_log
+from atoll._location import (
+    capture,
+    condition_answers,
+    errors,
+    loading,
+    priority,
+    relay,
+    relay_backend,
+    tick_log,
+)
 from atoll._wire import failures
 from atoll._wire import schedules as schedule_messages
 from atoll._wire import ticks as tick_messages
@@ -31,10 +40,16 @@ EXIT_UNREACHABLE = 3
 _OUTPUT_BYTES_MAX = 128 * 1024
 
 _Request = TypeVar(
-    "_Request", location_pb2.EvaluateSensorRequest, location_pb2.EvaluateScheduleRequest
+    "_Request",
+    location_pb2.EvaluateSensorRequest,
+    location_pb2.EvaluateScheduleRequest,
+    location_pb2.EvaluateConditionsRequest,
 )
 _Response = TypeVar(
-    "_Response", location_pb2.EvaluateSensorResponse, location_pb2.EvaluateScheduleResponse
+    "_Response",
+    location_pb2.EvaluateSensorResponse,
+    location_pb2.EvaluateScheduleResponse,
+    location_pb2.EvaluateConditionsResponse,
 )
 
 
@@ -69,7 +84,7 @@ def serve(introduction: relay.Introduction, load: loading.Load) -> int:
 
 
 class Evaluator:
-    """Evaluates sensors and schedules of one location.
+    """Evaluates sensors, schedules and conditions of one location.
 
     Args:
         definitions: What the location defines.
@@ -83,7 +98,7 @@ class Evaluator:
         self._capture = capture.TickCapture()
 
     def evaluate(self, asked: process_pb2.Evaluate) -> process_pb2.Evaluated:
-        """Evaluate one sensor or schedule once.
+        """Evaluate one sensor or schedule, or some conditions, once.
 
         Args:
             asked: Which, and what it is due for.
@@ -93,6 +108,11 @@ class Evaluator:
                 asked.schedule, self._decide_schedule, location_pb2.EvaluateScheduleResponse
             )
             return process_pb2.Evaluated(tick_id=asked.schedule.tick_id, schedule=decided)
+        if asked.HasField("conditions"):
+            answered = self._recorded(
+                asked.conditions, self._answer, location_pb2.EvaluateConditionsResponse
+            )
+            return process_pb2.Evaluated(tick_id=asked.conditions.question_id, conditions=answered)
         response = self._recorded(
             asked.request, self._decide_sensor, location_pb2.EvaluateSensorResponse
         )
@@ -131,6 +151,11 @@ class Evaluator:
             log_handler=log,
         )
         return schedule_messages.to_response(result)
+
+    def _answer(
+        self, request: location_pb2.EvaluateConditionsRequest, log: tick_log.TickLog
+    ) -> location_pb2.EvaluateConditionsResponse:
+        return condition_answers.answer(self._definitions, request, self._instance, log)
 
     def _decide_sensor(
         self, request: location_pb2.EvaluateSensorRequest, log: tick_log.TickLog

@@ -38,6 +38,7 @@ DEADLINES_S: Mapping[str, float | None] = {
     # These wait for user code, which has its own bounds.
     "/atoll.location.v1.CodeLocationService/Reload": 300.0,
     "/atoll.location.v1.CodeLocationService/EvaluateSensor": 600.0,
+    "/atoll.location.v1.CodeLocationService/EvaluateConditions": 600.0,
     "/atoll.location.v1.CodeLocationService/EvaluateSchedule": 600.0,
     "/atoll.api.v1.LocationsService/ReloadLocation": 300.0,
 }

@@ -182,7 +182,7 @@ class Builds(services.Service):
     async def evaluate(
         self, evaluation: evaluations.Evaluation, timeout_s: float
     ) -> process_pb2.Evaluated:
-        """Evaluate a sensor or a schedule of the current build.
+        """Evaluate a sensor, a schedule or conditions of the current build.
 
         Raises:
             CodeServerError: There is no build, or it has no such thing, or no process for it.
@@ -203,10 +203,11 @@ class Builds(services.Service):
         self, evaluation: evaluations.Evaluation, timeout_s: float
     ) -> process_pb2.Evaluated:
         build = await self.usable()
+        # Whether the build has a condition is found where it is: there may be tens of thousands.
         if evaluation.kind == evaluations.SCHEDULE:
             if evaluation.name not in build.schedule_names:
                 raise errors.UnknownScheduleError(evaluation.name, build.build_id)
-        elif evaluation.name not in build.sensor_names:
+        elif evaluation.kind == evaluations.SENSOR and evaluation.name not in build.sensor_names:
             raise errors.UnknownSensorError(evaluation.name, build.build_id)
         if build.pool is None:
             raise errors.ProcessUnavailableError("An evaluator", "the build is closing")

@@ -1,4 +1,4 @@
-"""What evaluators are asked: one evaluation of a sensor or of a schedule, and the answers to it.
+"""What evaluators are asked: one evaluation of a sensor, a schedule or conditions, and the answer.
 
 Called by the servicer, which makes evaluations of requests, and by builds and evaluators, which
 treat all kinds alike. How an evaluation is carried out stays out.
@@ -14,6 +14,13 @@ from atoll.process.v1 import process_pb2
 
 SENSOR = "sensor"
 SCHEDULE = "schedule"
+CONDITIONS = "condition"
+
+_Outcome = (
+    location_pb2.EvaluateSensorResponse
+    | location_pb2.EvaluateScheduleResponse
+    | location_pb2.EvaluateConditionsResponse
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +28,7 @@ class Evaluation:
     """One evaluation.
 
     Attributes:
-        kind: What is evaluated: `SENSOR` or `SCHEDULE`.
+        kind: What is evaluated: `SENSOR`, `SCHEDULE` or `CONDITIONS`.
         name: Its name.
         tick_id: The tick that is decided.
         message: What to tell an evaluator.
@@ -48,7 +55,11 @@ class Evaluation:
             duration_s: How long it took.
         """
         evaluated = process_pb2.Evaluated(tick_id=self.tick_id)
-        outcome = evaluated.schedule if self.kind == SCHEDULE else evaluated.response
+        outcome: _Outcome = evaluated.response
+        if self.kind == SCHEDULE:
+            outcome = evaluated.schedule
+        elif self.kind == CONDITIONS:
+            outcome = evaluated.conditions
         outcome.build_id = build_id
         outcome.failure.CopyFrom(failure)
         if duration_s:
@@ -68,6 +79,13 @@ def of_schedule(request: location_pb2.EvaluateScheduleRequest) -> Evaluation:
     return Evaluation(SCHEDULE, request.schedule_name, request.tick_id, message)
 
 
+def of_conditions(request: location_pb2.EvaluateConditionsRequest) -> Evaluation:
+    """Return the evaluation that a request asks for."""
+    message = process_pb2.Evaluate(conditions=request)
+    names = ", ".join(sorted({call.name for call in request.calls}))
+    return Evaluation(CONDITIONS, names, request.question_id, message)
+
+
 def note_build(evaluated: process_pb2.Evaluated, build_id: str) -> None:
     """Write into an outcome which build it is of.
 
@@ -77,5 +95,7 @@ def note_build(evaluated: process_pb2.Evaluated, build_id: str) -> None:
     """
     if evaluated.HasField("schedule"):
         evaluated.schedule.build_id = build_id
+    elif evaluated.HasField("conditions"):
+        evaluated.conditions.build_id = build_id
     else:
         evaluated.response.build_id = build_id

@@ -14,6 +14,7 @@ from atoll.client import (
     backfills,
     calls,
     checks,
+    conditions,
     errors,
     events,
     freshness,
@@ -45,6 +46,7 @@ class Client:
         runs: Runs.
         events: The event log.
         partitions: Dynamic partitions.
+        conditions: Automation conditions and their evaluations.
         backfills: Backfills.
         freshness: How fresh assets are.
         retention: For how long things are kept.
@@ -62,6 +64,7 @@ class Client:
     runs: runs.Runs
     events: events.Events
     partitions: partitions.Partitions
+    conditions: conditions.Conditions
     backfills: backfills.Backfills
     freshness: freshness.Freshness
     retention: retention.Retention
@@ -108,6 +111,7 @@ async def connect(
             runs=runs.Runs(channel, caller, event_log),
             events=event_log,
             partitions=partitions.Partitions(channel, caller),
+            conditions=conditions.Conditions(channel, caller),
             backfills=backfills.Backfills(channel, caller),
             freshness=freshness.Freshness(channel, caller),
             retention=retention.Retention(channel, caller),

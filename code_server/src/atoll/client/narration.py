@@ -311,4 +311,8 @@ _WORDS: Final[Mapping[str, Callable[[Any], str]]] = {
     "freshness_state_change": _freshness_changed,
     "backfill_ended": lambda body: f"Backfill {body.title} ended: {body.status}",
     "location_changed": _location_changed,
+    "dynamic_partitions_changed": lambda body: (
+        f"Partitions of {body.partitions_def_name}: {body.added_count} added, "
+        f"{body.deleted_count} taken out"
+    ),
 }

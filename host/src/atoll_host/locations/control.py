@@ -84,6 +84,18 @@ class ControlClient:
         with self._mapped():
             return await self._stub.EvaluateSensor(request, timeout=timeout_s)
 
+    async def evaluate_conditions(
+        self, request: location_pb2.EvaluateConditionsRequest
+    ) -> location_pb2.EvaluateConditionsResponse:
+        """Evaluate custom conditions once, within the request's `timeout` and a margin.
+
+        Raises:
+            errors.LocationError: It does not answer, or refused.
+        """
+        timeout_s = request.timeout.ToNanoseconds() / 1e9 + _EVALUATION_MARGIN_S
+        with self._mapped():
+            return await self._stub.EvaluateConditions(request, timeout=timeout_s)
+
     async def evaluate_schedule(
         self, request: location_pb2.EvaluateScheduleRequest
     ) -> location_pb2.EvaluateScheduleResponse:

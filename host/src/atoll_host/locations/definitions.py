@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from atoll.definitions.v1 import nodes_pb2, snapshot_pb2
-from atoll_host.locations import partitioned
+from atoll_host.locations import default_sensors, partitioned
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -22,7 +22,7 @@ class Definitions:
         executable: The assets that the location can materialize.
         dependencies: The upstream assets of each asset.
         jobs: The jobs by name.
-        sensors: The sensors by name.
+        sensors: The sensors by name, with the one that each location has for its conditions.
         schedules: The schedules by name.
         checks: The checks of assets, of this location and of others, by asset and name.
         implicit_job: The job that materializes any selection of assets; None where there is none.
@@ -94,7 +94,7 @@ def decode(digest: str, encoded: bytes) -> Definitions:
         executable=frozenset(executable),
         dependencies=dependencies,
         jobs={job.name: job for job in message.jobs},
-        sensors={sensor.name: sensor for sensor in message.sensors},
+        sensors=_sensors(message),
         schedules={schedule.name: schedule for schedule in message.schedules},
         checks={
             (tuple(check.key.asset_key.path), check.key.name): check for check in message.checks
@@ -115,3 +115,13 @@ def _pools(message: snapshot_pb2.LocationSnapshot) -> frozenset[str]:
     found.update(pool for asset in message.assets for pool in asset.pools)
     found.update(pool for check in message.checks for pool in check.pools)
     return frozenset(found - {""})
+
+
+def _sensors(
+    message: snapshot_pb2.LocationSnapshot,
+) -> dict[str, snapshot_pb2.SensorDefinition]:
+    sensors = {sensor.name: sensor for sensor in message.sensors}
+    default = default_sensors.default_sensor(message)
+    if default is not None:
+        sensors[default.name] = default
+    return sensors

@@ -167,10 +167,9 @@ class _Sweep:
         waiting: list[tuple[records.AssetPath, int]] = []
         for definition, position in self._running(await self._store.sensors.states()):
             waiting += [(tuple(key.path), position) for key in definition.monitored_assets]
-            if definition.kind not in _ASSETS_OR_CLOCK:
-                # Of another kind: whatever it follows, it has seen what its position says.
-                for group in (log_groups.RUN_EVENTS, log_groups.OTHER_EVENTS):
-                    needed[group] = min(needed.get(group, position + 1), position + 1)
+            if definition.kind in _BY_POSITION:
+                group = log_groups.RUN_EVENTS
+                needed[group] = min(needed.get(group, position + 1), position + 1)
         unconsumed = await self._retention.first_unconsumed(waiting)
         if unconsumed is not None:
             group = log_groups.ASSET_EVENTS
@@ -296,13 +295,8 @@ class _Sweep:
         return True
 
 
-_ASSETS_OR_CLOCK = frozenset(
-    {
-        snapshot_pb2.SENSOR_KIND_POLLING,
-        snapshot_pb2.SENSOR_KIND_ASSET,
-        snapshot_pb2.SENSOR_KIND_MULTI_ASSET,
-    }
-)
+# The others follow the clock, assets, deliveries of their own, or what conditions remember.
+_BY_POSITION = frozenset({snapshot_pb2.SENSOR_KIND_RUN_STATUS})
 
 
 def _runs(definition: snapshot_pb2.SensorDefinition, state: records.SensorState) -> bool:

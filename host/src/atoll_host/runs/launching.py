@@ -24,7 +24,7 @@ from atoll_host import clock as clocks
 from atoll_host import errors, services
 from atoll_host.runs import handover, known_assets, places
 from atoll_storage import errors as storage_errors
-from atoll_storage import records, run_store
+from atoll_storage import queue_records, records, run_store
 
 _log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class Limits:
         handovers_per_location: How many hand-overs to one location may be under way.
     """
 
-    claims: records.ClaimLimits
+    claims: queue_records.ClaimLimits
     handovers_per_location: int = 10
 
 
@@ -116,7 +116,7 @@ class Launcher(services.Loop):
         self._poke = servers.subscribe(changes.runs.subscribe())
 
     @property
-    def claim_limits(self) -> records.ClaimLimits:
+    def claim_limits(self) -> queue_records.ClaimLimits:
         """How many runs may be active at once."""
         return self._limits.claims
 

@@ -14,7 +14,7 @@ from atoll_host import changes as host_changes
 from atoll_host import services
 from atoll_host.runs import pool_settings
 from atoll_storage import errors as storage_errors
-from atoll_storage import pool_store, records
+from atoll_storage import pool_store, queue_records
 
 WAIT_MAX_S = 5.0
 """Well below the deadline of a call and the patience of the processes that ask."""
@@ -46,7 +46,9 @@ class Pools(services.Loop):
         """How pools work."""
         return self._settings
 
-    async def acquire(self, request: records.SlotRequest, wait_s: float) -> records.SlotAnswer:
+    async def acquire(
+        self, request: queue_records.SlotRequest, wait_s: float
+    ) -> queue_records.SlotAnswer:
         """Ask for slots for steps of a run, and wait until one is granted.
 
         Args:
@@ -58,7 +60,7 @@ class Pools(services.Loop):
         """
         if self._settings.granularity == "run":
             # The run has the slots of all its pools since it left the queue.
-            return records.SlotAnswer(frozenset(request.wanted), {})
+            return queue_records.SlotAnswer(frozenset(request.wanted), {})
         # Before the first look: a slot that is granted right after it is not missed.
         waiter = _Waiter(request)
         self._waiters.add(waiter)
@@ -75,7 +77,7 @@ class Pools(services.Loop):
         found = await self._store.granted_among([request.run_id])
         granted = {step_key for _, step_key in found} & request.wanted.keys()
         left = {step: limit for step, limit in answer.waiting.items() if step not in granted}
-        return records.SlotAnswer(frozenset(granted), left)
+        return queue_records.SlotAnswer(frozenset(granted), left)
 
     async def run(self) -> None:
         """Grant what is free whenever something may be, as long as somebody waits here."""
@@ -94,7 +96,7 @@ class Pools(services.Loop):
 class _Waiter:
     """One call that waits for a slot."""
 
-    def __init__(self, request: records.SlotRequest) -> None:
+    def __init__(self, request: queue_records.SlotRequest) -> None:
         self.request = request
         self.steps = frozenset((request.run_id, step_key) for step_key in request.wanted)
         self.granted = asyncio.Event()

@@ -455,7 +455,8 @@ def _check_assets(
     selection: tuple[AssetPath, ...],
     checks: tuple[CheckKey, ...],
 ) -> None:
-    of_job = _paths(job.asset_keys)
+    # The job that holds all assets of a location may hold tens of thousands.
+    of_job = () if job.implicit and (selection or checks) else _paths(job.asset_keys)
     executable = place.definitions.executable if job.implicit else frozenset(of_job)
     for path in selection:
         if path not in executable:

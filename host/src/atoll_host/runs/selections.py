@@ -122,8 +122,11 @@ def check_checks(
         errors.UnknownCheck: It has no such check, or the job does not hold it.
         errors.PolicyForbids: Another location evaluates it.
     """
+    wanted = tuple(selected)
+    if not wanted:
+        return
     of_job = {(tuple(key.asset_key.path), key.name) for key in job.check_keys}
-    for key in selected:
+    for key in wanted:
         check = defined.checks.get(key)
         owner = owner_of(key)
         if owner and owner != location_name:
@@ -163,8 +166,11 @@ def check_ops(
     Raises:
         errors.InvalidRequest: A clause cannot be read, or names an op that is not there.
     """
+    clauses = tuple(selection)
+    if not clauses:
+        return
     known = {**steps_of(defined, job), **top_level(defined, job)}
-    for clause in selection:
+    for clause in clauses:
         if clause.strip() == _EVERYTHING or not known:
             continue
         match = _CLAUSE.fullmatch(clause.strip())
@@ -196,8 +202,11 @@ def check_steps(
     Raises:
         errors.InvalidRequest: It has not.
     """
+    wanted = tuple(step_keys)
+    if not wanted:
+        return
     known = steps_of(defined, job)
-    for key in step_keys:
+    for key in wanted:
         if known and key.partition("[")[0] not in known:
             raise errors.InvalidRequest(
                 f"Job {job.name!r} has no step {key!r}; it has {some(known)}.",

@@ -15,7 +15,7 @@ from atoll_host.instance import (
 )
 from atoll_host.runs import pools
 from atoll_host.servicers import contexts
-from atoll_storage import records
+from atoll_storage import queue_records
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -174,7 +174,7 @@ class InstanceServicer(mesh_pb2_grpc.InstanceServiceServicer):
                 field="wanted",
             )
         answer = await self._pools.acquire(
-            records.SlotRequest(request.run_id, request.attempt, wanted, withdrawn),
+            queue_records.SlotRequest(request.run_id, request.attempt, wanted, withdrawn),
             request.wait.ToTimedelta().total_seconds(),
         )
         return slots_pb2.AcquireSlotsResponse(

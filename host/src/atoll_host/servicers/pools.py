@@ -6,7 +6,7 @@ from atoll_host.api import pages, rendering
 from atoll_host.locations import registry as registries
 from atoll_host.runs import pool_settings
 from atoll_host.servicers import contexts
-from atoll_storage import pool_store, records
+from atoll_storage import pool_store, queue_records
 
 _SLOTS_MAX = 1000
 _NAME_LENGTH_MAX = 200
@@ -113,7 +113,7 @@ class PoolsServicer(pools_pb2_grpc.PoolsServiceServicer):
         return found
 
 
-def _slot(record: records.SlotRecord) -> pools_pb2.PoolSlot:
+def _slot(record: queue_records.SlotRecord) -> pools_pb2.PoolSlot:
     return pools_pb2.PoolSlot(
         run_id=record.run_id,
         step_key=record.step_key,

@@ -13,6 +13,7 @@ from atoll.api.v1 import (
     automation_pb2_grpc,
     backfills_pb2_grpc,
     checks_pb2_grpc,
+    conditions_pb2_grpc,
     events_pb2_grpc,
     freshness_pb2_grpc,
     locations_pb2_grpc,
@@ -30,6 +31,7 @@ from atoll_host.servicers import (
     assets,
     backfills,
     checks,
+    conditions,
     events,
     freshness,
     instance,
@@ -48,6 +50,7 @@ FEATURES = (
     "mesh",
     "sensors",
     "schedules",
+    "conditions",
     "backfills",
     "runs",
     "events",
@@ -75,6 +78,8 @@ ERROR_TABLE = rpc_errors.ErrorTable(
         errors.UnknownSchedule: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_SCHEDULE),
         errors.UnknownTick: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_TICK),
         errors.UnknownRun: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_RUN),
+        errors.UnknownCondition: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_CONDITION),
+        errors.UnknownEvaluation: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_EVALUATION),
         errors.UnknownBackfill: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_BACKFILL),
         errors.UnknownPool: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_POOL),
         errors.RequestIdReused: _Mapped(_Code.ALREADY_EXISTS, reasons.REQUEST_ID_REUSED),
@@ -106,6 +111,7 @@ class Servicers:
     schedules: schedules.SchedulesServicer
     events: events.EventsServicer
     partitions: partitions.PartitionsServicer
+    conditions: conditions.ConditionsServicer
     backfills: backfills.BackfillsServicer
     freshness: freshness.FreshnessServicer
     retention: retention.RetentionServicer
@@ -129,12 +135,17 @@ def server(
             instance_id=instance_id,
             features=FEATURES,
         ),
-        services=_services(servicers),
+        services=(
+            *_of_locations(servicers),
+            *_of_everyone(servicers),
+            *_of_automation(servicers),
+        ),
         table=ERROR_TABLE,
     )
 
 
-def _services(servicers: Servicers) -> tuple[rpc_serving.Service, ...]:
+def _of_locations(servicers: Servicers) -> tuple[rpc_serving.Service, ...]:
+    """Return what code servers speak to."""
     served = rpc_serving.Service
     return (
         served(
@@ -147,6 +158,13 @@ def _services(servicers: Servicers) -> tuple[rpc_serving.Service, ...]:
             mesh_pb2_grpc.add_InstanceServiceServicer_to_server,
             servicers.instance,
         ),
+    )
+
+
+def _of_everyone(servicers: Servicers) -> tuple[rpc_serving.Service, ...]:
+    """Return the API, but for what the host does by itself."""
+    served = rpc_serving.Service
+    return (
         served(
             "atoll.api.v1.LocationsService",
             locations_pb2_grpc.add_LocationsServiceServicer_to_server,
@@ -168,16 +186,6 @@ def _services(servicers: Servicers) -> tuple[rpc_serving.Service, ...]:
             servicers.runs,
         ),
         served(
-            "atoll.api.v1.SensorsService",
-            automation_pb2_grpc.add_SensorsServiceServicer_to_server,
-            servicers.sensors,
-        ),
-        served(
-            "atoll.api.v1.SchedulesService",
-            schedules_pb2_grpc.add_SchedulesServiceServicer_to_server,
-            servicers.schedules,
-        ),
-        served(
             "atoll.api.v1.EventsService",
             events_pb2_grpc.add_EventsServiceServicer_to_server,
             servicers.events,
@@ -192,6 +200,28 @@ def _services(servicers: Servicers) -> tuple[rpc_serving.Service, ...]:
             pools_pb2_grpc.add_PoolsServiceServicer_to_server,
             servicers.pools,
         ),
+    )
+
+
+def _of_automation(servicers: Servicers) -> tuple[rpc_serving.Service, ...]:
+    """Return the API to what the host does by itself."""
+    served = rpc_serving.Service
+    return (
+        served(
+            "atoll.api.v1.SensorsService",
+            automation_pb2_grpc.add_SensorsServiceServicer_to_server,
+            servicers.sensors,
+        ),
+        served(
+            "atoll.api.v1.SchedulesService",
+            schedules_pb2_grpc.add_SchedulesServiceServicer_to_server,
+            servicers.schedules,
+        ),
+        served(
+            "atoll.api.v1.ConditionsService",
+            conditions_pb2_grpc.add_ConditionsServiceServicer_to_server,
+            servicers.conditions,
+        ),
         served(
             "atoll.api.v1.BackfillsService",
             backfills_pb2_grpc.add_BackfillsServiceServicer_to_server,
@@ -203,13 +233,13 @@ def _services(servicers: Servicers) -> tuple[rpc_serving.Service, ...]:
             servicers.freshness,
         ),
         served(
-            "atoll.api.v1.RetentionService",
-            retention_pb2_grpc.add_RetentionServiceServicer_to_server,
-            servicers.retention,
-        ),
-        served(
             "atoll.api.v1.AlertsService",
             alerts_pb2_grpc.add_AlertsServiceServicer_to_server,
             servicers.alerts,
+        ),
+        served(
+            "atoll.api.v1.RetentionService",
+            retention_pb2_grpc.add_RetentionServiceServicer_to_server,
+            servicers.retention,
         ),
     )

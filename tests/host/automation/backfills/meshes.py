@@ -13,12 +13,12 @@ from atoll.events.v1 import events_pb2
 from atoll_host.api import backfilling
 from atoll_host.automation.backfills import leading, targets
 from atoll_host.automation.backfills import settings as backfill_settings
-from atoll_storage import backfill_records, database, records
+from atoll_storage import backfill_records, database, queue_records, records
 from tests.host.runs import simulated
 
 Path = tuple[str, ...]
 IMPLICIT = "__ASSET_JOB"
-LIMITS = records.ClaimLimits(active_max=100_000, active_per_location_max=100_000)
+LIMITS = queue_records.ClaimLimits(active_max=100_000, active_per_location_max=100_000)
 
 
 def asset(

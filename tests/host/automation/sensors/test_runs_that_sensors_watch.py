@@ -7,13 +7,13 @@ import pytest
 from atoll.definitions.v1 import snapshot_pb2
 from atoll.location.v1 import location_pb2
 from atoll_storage import database as databases
-from atoll_storage import records
+from atoll_storage import queue_records, records
 from tests.host.automation.sensors import test_dispatching as dispatchers
 from tests.host.runs import simulated
 
 pytestmark = [pytest.mark.postgres]
 
-LIMITS = records.ClaimLimits(100, 100)
+LIMITS = queue_records.ClaimLimits(100, 100)
 
 
 @pytest.fixture

@@ -87,10 +87,20 @@ class CodeLocationServicer(location_pb2_grpc.CodeLocationServiceServicer):
         evaluated = await self._evaluate(evaluations.of_schedule(request), request)
         return evaluated.schedule
 
+    async def EvaluateConditions(
+        self, request: location_pb2.EvaluateConditionsRequest, context: _Context
+    ) -> location_pb2.EvaluateConditionsResponse:
+        """Evaluate custom conditions once."""
+        del context
+        evaluated = await self._evaluate(evaluations.of_conditions(request), request)
+        return evaluated.conditions
+
     async def _evaluate(
         self,
         evaluation: evaluations.Evaluation,
-        request: location_pb2.EvaluateSensorRequest | location_pb2.EvaluateScheduleRequest,
+        request: location_pb2.EvaluateSensorRequest
+        | location_pb2.EvaluateScheduleRequest
+        | location_pb2.EvaluateConditionsRequest,
     ) -> process_pb2.Evaluated:
         timeout_s = _EVALUATION_TIMEOUT_DEFAULT_S
         if request.HasField("timeout"):

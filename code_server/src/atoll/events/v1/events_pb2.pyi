@@ -199,6 +199,7 @@ class Event(google.protobuf.message.Message):
     HOOK_SKIPPED_FIELD_NUMBER: builtins.int
     FRESHNESS_STATE_CHANGE_FIELD_NUMBER: builtins.int
     BACKFILL_ENDED_FIELD_NUMBER: builtins.int
+    DYNAMIC_PARTITIONS_CHANGED_FIELD_NUMBER: builtins.int
     run_id: builtins.str
     """The run that the event belongs to; empty for events outside a run."""
     seq: builtins.int
@@ -365,6 +366,10 @@ class Event(google.protobuf.message.Message):
     def backfill_ended(self) -> global___BackfillEnded:
         """A backfill came to its end."""
 
+    @property
+    def dynamic_partitions_changed(self) -> global___DynamicPartitionsChanged:
+        """Keys of a dynamic partitions definition were added or taken out."""
+
     def __init__(
         self,
         *,
@@ -412,10 +417,11 @@ class Event(google.protobuf.message.Message):
         hook_skipped: global___HookCalled | None = ...,
         freshness_state_change: global___FreshnessStateChange | None = ...,
         backfill_ended: global___BackfillEnded | None = ...,
+        dynamic_partitions_changed: global___DynamicPartitionsChanged | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["asset_check_evaluation", b"asset_check_evaluation", "asset_check_evaluation_planned", b"asset_check_evaluation_planned", "asset_failed_to_materialize", b"asset_failed_to_materialize", "asset_materialization", b"asset_materialization", "asset_materialization_planned", b"asset_materialization_planned", "asset_observation", b"asset_observation", "backfill_ended", b"backfill_ended", "body", b"body", "engine_event", b"engine_event", "freshness_state_change", b"freshness_state_change", "handled_output", b"handled_output", "hook_completed", b"hook_completed", "hook_errored", b"hook_errored", "hook_skipped", b"hook_skipped", "loaded_input", b"loaded_input", "location_changed", b"location_changed", "log_message", b"log_message", "logs_captured", b"logs_captured", "resource_init_failed", b"resource_init_failed", "resource_init_started", b"resource_init_started", "resource_init_succeeded", b"resource_init_succeeded", "run_canceled", b"run_canceled", "run_canceling", b"run_canceling", "run_enqueued", b"run_enqueued", "run_failed", b"run_failed", "run_started", b"run_started", "run_starting", b"run_starting", "run_succeeded", b"run_succeeded", "step_expectation_result", b"step_expectation_result", "step_failed", b"step_failed", "step_input", b"step_input", "step_output", b"step_output", "step_restarted", b"step_restarted", "step_skipped", b"step_skipped", "step_started", b"step_started", "step_succeeded", b"step_succeeded", "step_up_for_retry", b"step_up_for_retry", "step_worker_started", b"step_worker_started", "step_worker_starting", b"step_worker_starting", "timestamp", b"timestamp"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["asset_check_evaluation", b"asset_check_evaluation", "asset_check_evaluation_planned", b"asset_check_evaluation_planned", "asset_failed_to_materialize", b"asset_failed_to_materialize", "asset_materialization", b"asset_materialization", "asset_materialization_planned", b"asset_materialization_planned", "asset_observation", b"asset_observation", "backfill_ended", b"backfill_ended", "body", b"body", "engine_event", b"engine_event", "freshness_state_change", b"freshness_state_change", "handled_output", b"handled_output", "hook_completed", b"hook_completed", "hook_errored", b"hook_errored", "hook_skipped", b"hook_skipped", "job_name", b"job_name", "loaded_input", b"loaded_input", "location_changed", b"location_changed", "log_message", b"log_message", "logs_captured", b"logs_captured", "message", b"message", "resource_init_failed", b"resource_init_failed", "resource_init_started", b"resource_init_started", "resource_init_succeeded", b"resource_init_succeeded", "run_canceled", b"run_canceled", "run_canceling", b"run_canceling", "run_enqueued", b"run_enqueued", "run_failed", b"run_failed", "run_id", b"run_id", "run_started", b"run_started", "run_starting", b"run_starting", "run_succeeded", b"run_succeeded", "seq", b"seq", "step_expectation_result", b"step_expectation_result", "step_failed", b"step_failed", "step_input", b"step_input", "step_key", b"step_key", "step_output", b"step_output", "step_restarted", b"step_restarted", "step_skipped", b"step_skipped", "step_started", b"step_started", "step_succeeded", b"step_succeeded", "step_up_for_retry", b"step_up_for_retry", "step_worker_started", b"step_worker_started", "step_worker_starting", b"step_worker_starting", "timestamp", b"timestamp"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["body", b"body"]) -> typing.Literal["run_enqueued", "run_starting", "run_started", "run_succeeded", "run_failed", "run_canceling", "run_canceled", "step_started", "step_output", "step_succeeded", "step_failed", "step_skipped", "handled_output", "loaded_input", "logs_captured", "step_input", "step_up_for_retry", "asset_materialization_planned", "asset_materialization", "asset_observation", "asset_failed_to_materialize", "asset_check_evaluation_planned", "asset_check_evaluation", "log_message", "engine_event", "location_changed", "step_restarted", "step_worker_starting", "step_worker_started", "step_expectation_result", "resource_init_started", "resource_init_succeeded", "resource_init_failed", "hook_completed", "hook_errored", "hook_skipped", "freshness_state_change", "backfill_ended"] | None: ...
+    def HasField(self, field_name: typing.Literal["asset_check_evaluation", b"asset_check_evaluation", "asset_check_evaluation_planned", b"asset_check_evaluation_planned", "asset_failed_to_materialize", b"asset_failed_to_materialize", "asset_materialization", b"asset_materialization", "asset_materialization_planned", b"asset_materialization_planned", "asset_observation", b"asset_observation", "backfill_ended", b"backfill_ended", "body", b"body", "dynamic_partitions_changed", b"dynamic_partitions_changed", "engine_event", b"engine_event", "freshness_state_change", b"freshness_state_change", "handled_output", b"handled_output", "hook_completed", b"hook_completed", "hook_errored", b"hook_errored", "hook_skipped", b"hook_skipped", "loaded_input", b"loaded_input", "location_changed", b"location_changed", "log_message", b"log_message", "logs_captured", b"logs_captured", "resource_init_failed", b"resource_init_failed", "resource_init_started", b"resource_init_started", "resource_init_succeeded", b"resource_init_succeeded", "run_canceled", b"run_canceled", "run_canceling", b"run_canceling", "run_enqueued", b"run_enqueued", "run_failed", b"run_failed", "run_started", b"run_started", "run_starting", b"run_starting", "run_succeeded", b"run_succeeded", "step_expectation_result", b"step_expectation_result", "step_failed", b"step_failed", "step_input", b"step_input", "step_output", b"step_output", "step_restarted", b"step_restarted", "step_skipped", b"step_skipped", "step_started", b"step_started", "step_succeeded", b"step_succeeded", "step_up_for_retry", b"step_up_for_retry", "step_worker_started", b"step_worker_started", "step_worker_starting", b"step_worker_starting", "timestamp", b"timestamp"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["asset_check_evaluation", b"asset_check_evaluation", "asset_check_evaluation_planned", b"asset_check_evaluation_planned", "asset_failed_to_materialize", b"asset_failed_to_materialize", "asset_materialization", b"asset_materialization", "asset_materialization_planned", b"asset_materialization_planned", "asset_observation", b"asset_observation", "backfill_ended", b"backfill_ended", "body", b"body", "dynamic_partitions_changed", b"dynamic_partitions_changed", "engine_event", b"engine_event", "freshness_state_change", b"freshness_state_change", "handled_output", b"handled_output", "hook_completed", b"hook_completed", "hook_errored", b"hook_errored", "hook_skipped", b"hook_skipped", "job_name", b"job_name", "loaded_input", b"loaded_input", "location_changed", b"location_changed", "log_message", b"log_message", "logs_captured", b"logs_captured", "message", b"message", "resource_init_failed", b"resource_init_failed", "resource_init_started", b"resource_init_started", "resource_init_succeeded", b"resource_init_succeeded", "run_canceled", b"run_canceled", "run_canceling", b"run_canceling", "run_enqueued", b"run_enqueued", "run_failed", b"run_failed", "run_id", b"run_id", "run_started", b"run_started", "run_starting", b"run_starting", "run_succeeded", b"run_succeeded", "seq", b"seq", "step_expectation_result", b"step_expectation_result", "step_failed", b"step_failed", "step_input", b"step_input", "step_key", b"step_key", "step_output", b"step_output", "step_restarted", b"step_restarted", "step_skipped", b"step_skipped", "step_started", b"step_started", "step_succeeded", b"step_succeeded", "step_up_for_retry", b"step_up_for_retry", "step_worker_started", b"step_worker_started", "step_worker_starting", b"step_worker_starting", "timestamp", b"timestamp"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["body", b"body"]) -> typing.Literal["run_enqueued", "run_starting", "run_started", "run_succeeded", "run_failed", "run_canceling", "run_canceled", "step_started", "step_output", "step_succeeded", "step_failed", "step_skipped", "handled_output", "loaded_input", "logs_captured", "step_input", "step_up_for_retry", "asset_materialization_planned", "asset_materialization", "asset_observation", "asset_failed_to_materialize", "asset_check_evaluation_planned", "asset_check_evaluation", "log_message", "engine_event", "location_changed", "step_restarted", "step_worker_starting", "step_worker_started", "step_expectation_result", "resource_init_started", "resource_init_succeeded", "resource_init_failed", "hook_completed", "hook_errored", "hook_skipped", "freshness_state_change", "backfill_ended", "dynamic_partitions_changed"] | None: ...
 
 global___Event = Event
 
@@ -1287,10 +1293,22 @@ class AssetFailedToMaterialize(google.protobuf.message.Message):
     ASSET_KEY_FIELD_NUMBER: builtins.int
     PARTITION_FIELD_NUMBER: builtins.int
     REASON_FIELD_NUMBER: builtins.int
+    PARTITION_RANGE_START_FIELD_NUMBER: builtins.int
+    PARTITION_RANGE_END_FIELD_NUMBER: builtins.int
+    CANCELED_FIELD_NUMBER: builtins.int
+    PLANNED_EVENT_ID_FIELD_NUMBER: builtins.int
     partition: builtins.str
     """The partition; empty means none."""
     reason: builtins.str
     """Why, in words."""
+    partition_range_start: builtins.str
+    """The first partition of the range that the run was for; empty means none."""
+    partition_range_end: builtins.str
+    """The last partition of the range that the run was for, itself included; empty means none."""
+    canceled: builtins.bool
+    """Whether the run was canceled, and did not fail."""
+    planned_event_id: builtins.int
+    """The position in the log of the plan that was not carried out; zero where the run ended before it planned anything."""
     @property
     def asset_key(self) -> atoll.definitions.v1.values_pb2.AssetKey:
         """The asset."""
@@ -1301,9 +1319,13 @@ class AssetFailedToMaterialize(google.protobuf.message.Message):
         asset_key: atoll.definitions.v1.values_pb2.AssetKey | None = ...,
         partition: builtins.str = ...,
         reason: builtins.str = ...,
+        partition_range_start: builtins.str = ...,
+        partition_range_end: builtins.str = ...,
+        canceled: builtins.bool = ...,
+        planned_event_id: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["asset_key", b"asset_key"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["asset_key", b"asset_key", "partition", b"partition", "reason", b"reason"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["asset_key", b"asset_key", "canceled", b"canceled", "partition", b"partition", "partition_range_end", b"partition_range_end", "partition_range_start", b"partition_range_start", "planned_event_id", b"planned_event_id", "reason", b"reason"]) -> None: ...
 
 global___AssetFailedToMaterialize = AssetFailedToMaterialize
 
@@ -1439,6 +1461,32 @@ class CheckedMaterialization(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["event_id", b"event_id", "run_id", b"run_id", "timestamp", b"timestamp"]) -> None: ...
 
 global___CheckedMaterialization = CheckedMaterialization
+
+@typing.final
+class DynamicPartitionsChanged(google.protobuf.message.Message):
+    """DynamicPartitionsChanged tells that keys of a dynamic partitions definition were added or taken out."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PARTITIONS_DEF_NAME_FIELD_NUMBER: builtins.int
+    ADDED_COUNT_FIELD_NUMBER: builtins.int
+    DELETED_COUNT_FIELD_NUMBER: builtins.int
+    partitions_def_name: builtins.str
+    """The definition; its name means the same keys in every location."""
+    added_count: builtins.int
+    """How many keys were added."""
+    deleted_count: builtins.int
+    """How many keys were taken out."""
+    def __init__(
+        self,
+        *,
+        partitions_def_name: builtins.str = ...,
+        added_count: builtins.int = ...,
+        deleted_count: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["added_count", b"added_count", "deleted_count", b"deleted_count", "partitions_def_name", b"partitions_def_name"]) -> None: ...
+
+global___DynamicPartitionsChanged = DynamicPartitionsChanged
 
 @typing.final
 class LogMessage(google.protobuf.message.Message):

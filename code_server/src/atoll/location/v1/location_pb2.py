@@ -22,6 +22,8 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from atoll.definitions.v1 import conditions_pb2 as atoll_dot_definitions_dot_v1_dot_conditions__pb2
+from atoll.definitions.v1 import partitions_pb2 as atoll_dot_definitions_dot_v1_dot_partitions__pb2
 from atoll.definitions.v1 import snapshot_pb2 as atoll_dot_definitions_dot_v1_dot_snapshot__pb2
 from atoll.definitions.v1 import values_pb2 as atoll_dot_definitions_dot_v1_dot_values__pb2
 from atoll.events.v1 import events_pb2 as atoll_dot_events_dot_v1_dot_events__pb2
@@ -29,7 +31,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n atoll/location/v1/location.proto\x12\x11\x61toll.location.v1\x1a#atoll/definitions/v1/snapshot.proto\x1a!atoll/definitions/v1/values.proto\x1a\x1c\x61toll/events/v1/events.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x89\x02\n\x05\x42uild\x12\x10\n\x08\x62uild_id\x18\x01 \x01(\t\x12\x1a\n\x12\x64\x65\x66initions_digest\x18\x02 \x01(\t\x12\x1e\n\x16\x64\x65\x66initions_size_bytes\x18\x03 \x01(\x03\x12\x34\n\x0cstart_method\x18\x04 \x01(\x0e\x32\x1e.atoll.location.v1.StartMethod\x12\x1b\n\x13start_method_reason\x18\x05 \x01(\t\x12-\n\tload_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\rload_duration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x11\n\x0f\x44\x65scribeRequest\"\xff\x01\n\x10\x44\x65scribeResponse\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x11\n\tserver_id\x18\x02 \x01(\t\x12/\n\rcurrent_build\x18\x03 \x01(\x0b\x32\x18.atoll.location.v1.Build\x12\x33\n\x0cload_failure\x18\x04 \x01(\x0b\x32\x1d.atoll.definitions.v1.Failure\x12\x31\n\x0f\x64raining_builds\x18\x05 \x03(\x0b\x32\x18.atoll.location.v1.Build\x12\x10\n\x08\x64raining\x18\x06 \x01(\x08\x12\x16\n\x0elive_run_count\x18\x07 \x01(\x05\",\n\x18StreamDefinitionsRequest\x12\x10\n\x08\x62uild_id\x18\x01 \x01(\t\"*\n\x19StreamDefinitionsResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"\xa8\x03\n\x15\x45valuateSensorRequest\x12\x13\n\x0bsensor_name\x18\x01 \x01(\t\x12\x0f\n\x07tick_id\x18\x02 \x01(\t\x12\x13\n\x06\x63ursor\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x36\n\x10triggering_event\x18\x04 \x01(\x0b\x32\x1c.atoll.events.v1.StoredEvent\x12=\n\x19last_tick_completion_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0clast_run_key\x18\x06 \x01(\t\x12:\n\x16last_sensor_start_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x07timeout\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0estart_event_id\x18\t \x01(\x03\x12<\n\x10webhook_delivery\x18\n \x01(\x0b\x32\".atoll.location.v1.WebhookDeliveryB\t\n\x07_cursor\"\xd8\x01\n\x0fWebhookDelivery\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\x12\x30\n\x0creceive_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12@\n\x07headers\x18\x03 \x03(\x0b\x32/.atoll.location.v1.WebhookDelivery.HeadersEntry\x12\x0c\n\x04\x62ody\x18\x04 \x01(\x0c\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa0\x03\n\x16\x45valuateSensorResponse\x12\x10\n\x08\x62uild_id\x18\x01 \x01(\t\x12\x33\n\x0crun_requests\x18\x02 \x03(\x0b\x32\x1d.atoll.location.v1.RunRequest\x12\x13\n\x0bskip_reason\x18\x03 \x01(\t\x12\x13\n\x06\x63ursor\x18\x04 \x01(\tH\x00\x88\x01\x01\x12.\n\x07\x66\x61ilure\x18\x05 \x01(\x0b\x32\x1d.atoll.definitions.v1.Failure\x12-\n\tlog_lines\x18\x06 \x03(\x0b\x32\x1a.atoll.location.v1.LogLine\x12+\n\x08\x64uration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\x0c\x61sset_events\x18\x08 \x03(\x0b\x32\x16.atoll.events.v1.Event\x12P\n\x1b\x64ynamic_partitions_requests\x18\t \x03(\x0b\x32+.atoll.location.v1.DynamicPartitionsRequestB\t\n\x07_cursor\"\xa1\x01\n\x17\x45valuateScheduleRequest\x12\x15\n\rschedule_name\x18\x01 \x01(\t\x12\x0f\n\x07tick_id\x18\x02 \x01(\t\x12\x32\n\x0escheduled_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x07timeout\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xd4\x02\n\x18\x45valuateScheduleResponse\x12\x10\n\x08\x62uild_id\x18\x01 \x01(\t\x12\x33\n\x0crun_requests\x18\x02 \x03(\x0b\x32\x1d.atoll.location.v1.RunRequest\x12\x13\n\x0bskip_reason\x18\x03 \x01(\t\x12.\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x1d.atoll.definitions.v1.Failure\x12-\n\tlog_lines\x18\x05 \x03(\x0b\x32\x1a.atoll.location.v1.LogLine\x12+\n\x08\x64uration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12P\n\x1b\x64ynamic_partitions_requests\x18\x07 \x03(\x0b\x32+.atoll.location.v1.DynamicPartitionsRequest\"\x8b\x01\n\x18\x44ynamicPartitionsRequest\x12\x1b\n\x13partitions_def_name\x18\x01 \x01(\t\x12:\n\x06\x63hange\x18\x02 \x01(\x0e\x32*.atoll.location.v1.DynamicPartitionsChange\x12\x16\n\x0epartition_keys\x18\x03 \x03(\t\"\xd6\x02\n\nRunRequest\x12\x0f\n\x07run_key\x18\x01 \x01(\t\x12\x10\n\x08job_name\x18\x02 \x01(\t\x12\x32\n\nrun_config\x18\x03 \x01(\x0b\x32\x1e.atoll.definitions.v1.UserData\x12\x35\n\x04tags\x18\x04 \x03(\x0b\x32\'.atoll.location.v1.RunRequest.TagsEntry\x12\x37\n\x0f\x61sset_selection\x18\x05 \x03(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x15\n\rpartition_key\x18\x06 \x01(\t\x12=\n\x10\x61sset_check_keys\x18\x07 \x03(\x0b\x32#.atoll.definitions.v1.AssetCheckKey\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"s\n\x07LogLine\x12-\n\ttimestamp\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x05level\x18\x02 \x01(\x0e\x32\x19.atoll.events.v1.LogLevel\x12\x0f\n\x07message\x18\x03 \x01(\t\"\xab\x04\n\x07RunPlan\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x10\n\x08job_name\x18\x02 \x01(\t\x12\x32\n\nrun_config\x18\x03 \x01(\x0b\x32\x1e.atoll.definitions.v1.UserData\x12\x32\n\x04tags\x18\x04 \x03(\x0b\x32$.atoll.location.v1.RunPlan.TagsEntry\x12\x37\n\x0f\x61sset_selection\x18\x05 \x03(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x15\n\rpartition_key\x18\x06 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x07 \x01(\x05\x12\x1d\n\x15partition_range_start\x18\x08 \x01(\t\x12\x1b\n\x13partition_range_end\x18\t \x01(\t\x12\x14\n\x0cop_selection\x18\n \x03(\t\x12\x42\n\x15\x61sset_check_selection\x18\x0b \x03(\x0b\x32#.atoll.definitions.v1.AssetCheckKey\x12\x11\n\tstep_keys\x18\x0c \x03(\t\x12\x15\n\rparent_run_id\x18\r \x01(\t\x12\x13\n\x0broot_run_id\x18\x0e \x01(\t\x12\x33\n\x0cknown_assets\x18\x0f \x03(\x0b\x32\x1d.atoll.location.v1.KnownAsset\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc1\x02\n\nKnownAsset\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x39\n\ndefinition\x18\x02 \x01(\x0b\x32%.atoll.definitions.v1.AssetDefinition\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\x03\x12\x0e\n\x06run_id\x18\x04 \x01(\t\x12-\n\ttimestamp\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x04tags\x18\x06 \x03(\x0b\x32\'.atoll.location.v1.KnownAsset.TagsEntry\x12\x10\n\x08observed\x18\x07 \x01(\x08\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\";\n\x0fStartRunRequest\x12(\n\x04plan\x18\x01 \x01(\x0b\x32\x1a.atoll.location.v1.RunPlan\"$\n\x10StartRunResponse\x12\x10\n\x08\x62uild_id\x18\x01 \x01(\t\"S\n\x10\x43\x61ncelRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12/\n\x0cgrace_period\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\"\n\x11\x43\x61ncelRunResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\"\x11\n\x0fListRunsRequest\"<\n\x10ListRunsResponse\x12(\n\x04runs\x18\x01 \x03(\x0b\x32\x1a.atoll.location.v1.HeldRun\"K\n\x07HeldRun\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12\x10\n\x08\x62uild_id\x18\x03 \x01(\t\x12\r\n\x05\x61live\x18\x04 \x01(\x08\"!\n\rReloadRequest\x12\x10\n\x08\x62uild_id\x18\x01 \x01(\t\"v\n\x0eReloadResponse\x12/\n\rcurrent_build\x18\x01 \x01(\x0b\x32\x18.atoll.location.v1.Build\x12\x33\n\x0cload_failure\x18\x02 \x01(\x0b\x32\x1d.atoll.definitions.v1.Failure\"\x0e\n\x0c\x44rainRequest\"\'\n\rDrainResponse\x12\x16\n\x0elive_run_count\x18\x01 \x01(\x05*Z\n\x0bStartMethod\x12\x1c\n\x18START_METHOD_UNSPECIFIED\x10\x00\x12\x15\n\x11START_METHOD_FORK\x10\x01\x12\x16\n\x12START_METHOD_SPAWN\x10\x02*\x8d\x01\n\x17\x44ynamicPartitionsChange\x12)\n%DYNAMIC_PARTITIONS_CHANGE_UNSPECIFIED\x10\x00\x12!\n\x1d\x44YNAMIC_PARTITIONS_CHANGE_ADD\x10\x01\x12$\n DYNAMIC_PARTITIONS_CHANGE_DELETE\x10\x02\x32\xdf\x06\n\x13\x43odeLocationService\x12U\n\x08\x44\x65scribe\x12\".atoll.location.v1.DescribeRequest\x1a#.atoll.location.v1.DescribeResponse\"\x00\x12r\n\x11StreamDefinitions\x12+.atoll.location.v1.StreamDefinitionsRequest\x1a,.atoll.location.v1.StreamDefinitionsResponse\"\x00\x30\x01\x12g\n\x0e\x45valuateSensor\x12(.atoll.location.v1.EvaluateSensorRequest\x1a).atoll.location.v1.EvaluateSensorResponse\"\x00\x12m\n\x10\x45valuateSchedule\x12*.atoll.location.v1.EvaluateScheduleRequest\x1a+.atoll.location.v1.EvaluateScheduleResponse\"\x00\x12U\n\x08StartRun\x12\".atoll.location.v1.StartRunRequest\x1a#.atoll.location.v1.StartRunResponse\"\x00\x12X\n\tCancelRun\x12#.atoll.location.v1.CancelRunRequest\x1a$.atoll.location.v1.CancelRunResponse\"\x00\x12U\n\x08ListRuns\x12\".atoll.location.v1.ListRunsRequest\x1a#.atoll.location.v1.ListRunsResponse\"\x00\x12O\n\x06Reload\x12 .atoll.location.v1.ReloadRequest\x1a!.atoll.location.v1.ReloadResponse\"\x00\x12L\n\x05\x44rain\x12\x1f.atoll.location.v1.DrainRequest\x1a .atoll.location.v1.DrainResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n atoll/location/v1/location.proto\x12\x11\x61toll.location.v1\x1a%atoll/definitions/v1/conditions.proto\x1a%atoll/definitions/v1/partitions.proto\x1a#atoll/definitions/v1/snapshot.proto\x1a!atoll/definitions/v1/values.proto\x1a\x1c\x61toll/events/v1/events.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x89\x02\n\x05\x42uild\x12\x10\n\x08\x62uild_id\x18\x01 \x01(\t\x12\x1a\n\x12\x64\x65\x66initions_digest\x18\x02 \x01(\t\x12\x1e\n\x16\x64\x65\x66initions_size_bytes\x18\x03 \x01(\x03\x12\x34\n\x0cstart_method\x18\x04 \x01(\x0e\x32\x1e.atoll.location.v1.StartMethod\x12\x1b\n\x13start_method_reason\x18\x05 \x01(\t\x12-\n\tload_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\rload_duration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x11\n\x0f\x44\x65scribeRequest\"\xff\x01\n\x10\x44\x65scribeResponse\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x11\n\tserver_id\x18\x02 \x01(\t\x12/\n\rcurrent_build\x18\x03 \x01(\x0b\x32\x18.atoll.location.v1.Build\x12\x33\n\x0cload_failure\x18\x04 \x01(\x0b\x32\x1d.atoll.definitions.v1.Failure\x12\x31\n\x0f\x64raining_builds\x18\x05 \x03(\x0b\x32\x18.atoll.location.v1.Build\x12\x10\n\x08\x64raining\x18\x06 \x01(\x08\x12\x16\n\x0elive_run_count\x18\x07 \x01(\x05\",\n\x18StreamDefinitionsRequest\x12\x10\n\x08\x62uild_id\x18\x01 \x01(\t\"*\n\x19StreamDefinitionsResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"\xa8\x03\n\x15\x45valuateSensorRequest\x12\x13\n\x0bsensor_name\x18\x01 \x01(\t\x12\x0f\n\x07tick_id\x18\x02 \x01(\t\x12\x13\n\x06\x63ursor\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x36\n\x10triggering_event\x18\x04 \x01(\x0b\x32\x1c.atoll.events.v1.StoredEvent\x12=\n\x19last_tick_completion_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0clast_run_key\x18\x06 \x01(\t\x12:\n\x16last_sensor_start_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x07timeout\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0estart_event_id\x18\t \x01(\x03\x12<\n\x10webhook_delivery\x18\n \x01(\x0b\x32\".atoll.location.v1.WebhookDeliveryB\t\n\x07_cursor\"\xd8\x01\n\x0fWebhookDelivery\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\x12\x30\n\x0creceive_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12@\n\x07headers\x18\x03 \x03(\x0b\x32/.atoll.location.v1.WebhookDelivery.HeadersEntry\x12\x0c\n\x04\x62ody\x18\x04 \x01(\x0c\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa0\x03\n\x16\x45valuateSensorResponse\x12\x10\n\x08\x62uild_id\x18\x01 \x01(\t\x12\x33\n\x0crun_requests\x18\x02 \x03(\x0b\x32\x1d.atoll.location.v1.RunRequest\x12\x13\n\x0bskip_reason\x18\x03 \x01(\t\x12\x13\n\x06\x63ursor\x18\x04 \x01(\tH\x00\x88\x01\x01\x12.\n\x07\x66\x61ilure\x18\x05 \x01(\x0b\x32\x1d.atoll.definitions.v1.Failure\x12-\n\tlog_lines\x18\x06 \x03(\x0b\x32\x1a.atoll.location.v1.LogLine\x12+\n\x08\x64uration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\x0c\x61sset_events\x18\x08 \x03(\x0b\x32\x16.atoll.events.v1.Event\x12P\n\x1b\x64ynamic_partitions_requests\x18\t \x03(\x0b\x32+.atoll.location.v1.DynamicPartitionsRequestB\t\n\x07_cursor\"\xa1\x01\n\x17\x45valuateScheduleRequest\x12\x15\n\rschedule_name\x18\x01 \x01(\t\x12\x0f\n\x07tick_id\x18\x02 \x01(\t\x12\x32\n\x0escheduled_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x07timeout\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xd4\x02\n\x18\x45valuateScheduleResponse\x12\x10\n\x08\x62uild_id\x18\x01 \x01(\t\x12\x33\n\x0crun_requests\x18\x02 \x03(\x0b\x32\x1d.atoll.location.v1.RunRequest\x12\x13\n\x0bskip_reason\x18\x03 \x01(\t\x12.\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x1d.atoll.definitions.v1.Failure\x12-\n\tlog_lines\x18\x05 \x03(\x0b\x32\x1a.atoll.location.v1.LogLine\x12+\n\x08\x64uration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12P\n\x1b\x64ynamic_partitions_requests\x18\x07 \x03(\x0b\x32+.atoll.location.v1.DynamicPartitionsRequest\"\xc8\x01\n\x19\x45valuateConditionsRequest\x12\x13\n\x0bquestion_id\x18\x01 \x01(\t\x12\x35\n\x05\x63\x61lls\x18\x02 \x03(\x0b\x32&.atoll.location.v1.CustomConditionCall\x12*\n\x07timeout\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x33\n\x0f\x65valuation_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa4\x03\n\x13\x43ustomConditionCall\x12\x35\n\x06target\x18\x01 \x01(\x0b\x32%.atoll.definitions.v1.ConditionEntity\x12\x34\n\x05owner\x18\x02 \x01(\x0b\x32%.atoll.definitions.v1.ConditionEntity\x12\x0f\n\x07ordinal\x18\x03 \x01(\x05\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x35\n\x06\x65ntity\x18\x05 \x01(\x0b\x32%.atoll.definitions.v1.ConditionEntity\x12\x38\n\ncandidates\x18\x06 \x01(\x0b\x32$.atoll.definitions.v1.ConditionValue\x12\x13\n\x06\x63ursor\x18\x07 \x01(\tH\x00\x88\x01\x01\x12\x30\n\x0c\x65valuated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12>\n\npartitions\x18\t \x01(\x0b\x32*.atoll.definitions.v1.PartitionsDefinitionB\t\n\x07_cursor\"\xf5\x01\n\x1a\x45valuateConditionsResponse\x12\x10\n\x08\x62uild_id\x18\x01 \x01(\t\x12\x39\n\x07\x61nswers\x18\x02 \x03(\x0b\x32(.atoll.location.v1.CustomConditionAnswer\x12.\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x1d.atoll.definitions.v1.Failure\x12-\n\tlog_lines\x18\x04 \x03(\x0b\x32\x1a.atoll.location.v1.LogLine\x12+\n\x08\x64uration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x9c\x01\n\x15\x43ustomConditionAnswer\x12\x33\n\x05value\x18\x01 \x01(\x0b\x32$.atoll.definitions.v1.ConditionValue\x12\x13\n\x06\x63ursor\x18\x02 \x01(\tH\x00\x88\x01\x01\x12.\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x1d.atoll.definitions.v1.FailureB\t\n\x07_cursor\"\x8b\x01\n\x18\x44ynamicPartitionsRequest\x12\x1b\n\x13partitions_def_name\x18\x01 \x01(\t\x12:\n\x06\x63hange\x18\x02 \x01(\x0e\x32*.atoll.location.v1.DynamicPartitionsChange\x12\x16\n\x0epartition_keys\x18\x03 \x03(\t\"\xd6\x02\n\nRunRequest\x12\x0f\n\x07run_key\x18\x01 \x01(\t\x12\x10\n\x08job_name\x18\x02 \x01(\t\x12\x32\n\nrun_config\x18\x03 \x01(\x0b\x32\x1e.atoll.definitions.v1.UserData\x12\x35\n\x04tags\x18\x04 \x03(\x0b\x32\'.atoll.location.v1.RunRequest.TagsEntry\x12\x37\n\x0f\x61sset_selection\x18\x05 \x03(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x15\n\rpartition_key\x18\x06 \x01(\t\x12=\n\x10\x61sset_check_keys\x18\x07 \x03(\x0b\x32#.atoll.definitions.v1.AssetCheckKey\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"s\n\x07LogLine\x12-\n\ttimestamp\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x05level\x18\x02 \x01(\x0e\x32\x19.atoll.events.v1.LogLevel\x12\x0f\n\x07message\x18\x03 \x01(\t\"\xab\x04\n\x07RunPlan\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x10\n\x08job_name\x18\x02 \x01(\t\x12\x32\n\nrun_config\x18\x03 \x01(\x0b\x32\x1e.atoll.definitions.v1.UserData\x12\x32\n\x04tags\x18\x04 \x03(\x0b\x32$.atoll.location.v1.RunPlan.TagsEntry\x12\x37\n\x0f\x61sset_selection\x18\x05 \x03(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x15\n\rpartition_key\x18\x06 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x07 \x01(\x05\x12\x1d\n\x15partition_range_start\x18\x08 \x01(\t\x12\x1b\n\x13partition_range_end\x18\t \x01(\t\x12\x14\n\x0cop_selection\x18\n \x03(\t\x12\x42\n\x15\x61sset_check_selection\x18\x0b \x03(\x0b\x32#.atoll.definitions.v1.AssetCheckKey\x12\x11\n\tstep_keys\x18\x0c \x03(\t\x12\x15\n\rparent_run_id\x18\r \x01(\t\x12\x13\n\x0broot_run_id\x18\x0e \x01(\t\x12\x33\n\x0cknown_assets\x18\x0f \x03(\x0b\x32\x1d.atoll.location.v1.KnownAsset\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc1\x02\n\nKnownAsset\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x39\n\ndefinition\x18\x02 \x01(\x0b\x32%.atoll.definitions.v1.AssetDefinition\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\x03\x12\x0e\n\x06run_id\x18\x04 \x01(\t\x12-\n\ttimestamp\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x04tags\x18\x06 \x03(\x0b\x32\'.atoll.location.v1.KnownAsset.TagsEntry\x12\x10\n\x08observed\x18\x07 \x01(\x08\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\";\n\x0fStartRunRequest\x12(\n\x04plan\x18\x01 \x01(\x0b\x32\x1a.atoll.location.v1.RunPlan\"$\n\x10StartRunResponse\x12\x10\n\x08\x62uild_id\x18\x01 \x01(\t\"S\n\x10\x43\x61ncelRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12/\n\x0cgrace_period\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\"\n\x11\x43\x61ncelRunResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\"\x11\n\x0fListRunsRequest\"<\n\x10ListRunsResponse\x12(\n\x04runs\x18\x01 \x03(\x0b\x32\x1a.atoll.location.v1.HeldRun\"K\n\x07HeldRun\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12\x10\n\x08\x62uild_id\x18\x03 \x01(\t\x12\r\n\x05\x61live\x18\x04 \x01(\x08\"!\n\rReloadRequest\x12\x10\n\x08\x62uild_id\x18\x01 \x01(\t\"v\n\x0eReloadResponse\x12/\n\rcurrent_build\x18\x01 \x01(\x0b\x32\x18.atoll.location.v1.Build\x12\x33\n\x0cload_failure\x18\x02 \x01(\x0b\x32\x1d.atoll.definitions.v1.Failure\"\x0e\n\x0c\x44rainRequest\"\'\n\rDrainResponse\x12\x16\n\x0elive_run_count\x18\x01 \x01(\x05*Z\n\x0bStartMethod\x12\x1c\n\x18START_METHOD_UNSPECIFIED\x10\x00\x12\x15\n\x11START_METHOD_FORK\x10\x01\x12\x16\n\x12START_METHOD_SPAWN\x10\x02*\x8d\x01\n\x17\x44ynamicPartitionsChange\x12)\n%DYNAMIC_PARTITIONS_CHANGE_UNSPECIFIED\x10\x00\x12!\n\x1d\x44YNAMIC_PARTITIONS_CHANGE_ADD\x10\x01\x12$\n DYNAMIC_PARTITIONS_CHANGE_DELETE\x10\x02\x32\xd4\x07\n\x13\x43odeLocationService\x12U\n\x08\x44\x65scribe\x12\".atoll.location.v1.DescribeRequest\x1a#.atoll.location.v1.DescribeResponse\"\x00\x12r\n\x11StreamDefinitions\x12+.atoll.location.v1.StreamDefinitionsRequest\x1a,.atoll.location.v1.StreamDefinitionsResponse\"\x00\x30\x01\x12g\n\x0e\x45valuateSensor\x12(.atoll.location.v1.EvaluateSensorRequest\x1a).atoll.location.v1.EvaluateSensorResponse\"\x00\x12m\n\x10\x45valuateSchedule\x12*.atoll.location.v1.EvaluateScheduleRequest\x1a+.atoll.location.v1.EvaluateScheduleResponse\"\x00\x12s\n\x12\x45valuateConditions\x12,.atoll.location.v1.EvaluateConditionsRequest\x1a-.atoll.location.v1.EvaluateConditionsResponse\"\x00\x12U\n\x08StartRun\x12\".atoll.location.v1.StartRunRequest\x1a#.atoll.location.v1.StartRunResponse\"\x00\x12X\n\tCancelRun\x12#.atoll.location.v1.CancelRunRequest\x1a$.atoll.location.v1.CancelRunResponse\"\x00\x12U\n\x08ListRuns\x12\".atoll.location.v1.ListRunsRequest\x1a#.atoll.location.v1.ListRunsResponse\"\x00\x12O\n\x06Reload\x12 .atoll.location.v1.ReloadRequest\x1a!.atoll.location.v1.ReloadResponse\"\x00\x12L\n\x05\x44rain\x12\x1f.atoll.location.v1.DrainRequest\x1a .atoll.location.v1.DrainResponse\"\x00\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,70 +46,78 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RUNPLAN_TAGSENTRY']._serialized_options = b'8\001'
   _globals['_KNOWNASSET_TAGSENTRY']._loaded_options = None
   _globals['_KNOWNASSET_TAGSENTRY']._serialized_options = b'8\001'
-  _globals['_STARTMETHOD']._serialized_start=4505
-  _globals['_STARTMETHOD']._serialized_end=4595
-  _globals['_DYNAMICPARTITIONSCHANGE']._serialized_start=4598
-  _globals['_DYNAMICPARTITIONSCHANGE']._serialized_end=4739
-  _globals['_BUILD']._serialized_start=223
-  _globals['_BUILD']._serialized_end=488
-  _globals['_DESCRIBEREQUEST']._serialized_start=490
-  _globals['_DESCRIBEREQUEST']._serialized_end=507
-  _globals['_DESCRIBERESPONSE']._serialized_start=510
-  _globals['_DESCRIBERESPONSE']._serialized_end=765
-  _globals['_STREAMDEFINITIONSREQUEST']._serialized_start=767
-  _globals['_STREAMDEFINITIONSREQUEST']._serialized_end=811
-  _globals['_STREAMDEFINITIONSRESPONSE']._serialized_start=813
-  _globals['_STREAMDEFINITIONSRESPONSE']._serialized_end=855
-  _globals['_EVALUATESENSORREQUEST']._serialized_start=858
-  _globals['_EVALUATESENSORREQUEST']._serialized_end=1282
-  _globals['_WEBHOOKDELIVERY']._serialized_start=1285
-  _globals['_WEBHOOKDELIVERY']._serialized_end=1501
-  _globals['_WEBHOOKDELIVERY_HEADERSENTRY']._serialized_start=1455
-  _globals['_WEBHOOKDELIVERY_HEADERSENTRY']._serialized_end=1501
-  _globals['_EVALUATESENSORRESPONSE']._serialized_start=1504
-  _globals['_EVALUATESENSORRESPONSE']._serialized_end=1920
-  _globals['_EVALUATESCHEDULEREQUEST']._serialized_start=1923
-  _globals['_EVALUATESCHEDULEREQUEST']._serialized_end=2084
-  _globals['_EVALUATESCHEDULERESPONSE']._serialized_start=2087
-  _globals['_EVALUATESCHEDULERESPONSE']._serialized_end=2427
-  _globals['_DYNAMICPARTITIONSREQUEST']._serialized_start=2430
-  _globals['_DYNAMICPARTITIONSREQUEST']._serialized_end=2569
-  _globals['_RUNREQUEST']._serialized_start=2572
-  _globals['_RUNREQUEST']._serialized_end=2914
-  _globals['_RUNREQUEST_TAGSENTRY']._serialized_start=2871
-  _globals['_RUNREQUEST_TAGSENTRY']._serialized_end=2914
-  _globals['_LOGLINE']._serialized_start=2916
-  _globals['_LOGLINE']._serialized_end=3031
-  _globals['_RUNPLAN']._serialized_start=3034
-  _globals['_RUNPLAN']._serialized_end=3589
-  _globals['_RUNPLAN_TAGSENTRY']._serialized_start=2871
-  _globals['_RUNPLAN_TAGSENTRY']._serialized_end=2914
-  _globals['_KNOWNASSET']._serialized_start=3592
-  _globals['_KNOWNASSET']._serialized_end=3913
-  _globals['_KNOWNASSET_TAGSENTRY']._serialized_start=2871
-  _globals['_KNOWNASSET_TAGSENTRY']._serialized_end=2914
-  _globals['_STARTRUNREQUEST']._serialized_start=3915
-  _globals['_STARTRUNREQUEST']._serialized_end=3974
-  _globals['_STARTRUNRESPONSE']._serialized_start=3976
-  _globals['_STARTRUNRESPONSE']._serialized_end=4012
-  _globals['_CANCELRUNREQUEST']._serialized_start=4014
-  _globals['_CANCELRUNREQUEST']._serialized_end=4097
-  _globals['_CANCELRUNRESPONSE']._serialized_start=4099
-  _globals['_CANCELRUNRESPONSE']._serialized_end=4133
-  _globals['_LISTRUNSREQUEST']._serialized_start=4135
-  _globals['_LISTRUNSREQUEST']._serialized_end=4152
-  _globals['_LISTRUNSRESPONSE']._serialized_start=4154
-  _globals['_LISTRUNSRESPONSE']._serialized_end=4214
-  _globals['_HELDRUN']._serialized_start=4216
-  _globals['_HELDRUN']._serialized_end=4291
-  _globals['_RELOADREQUEST']._serialized_start=4293
-  _globals['_RELOADREQUEST']._serialized_end=4326
-  _globals['_RELOADRESPONSE']._serialized_start=4328
-  _globals['_RELOADRESPONSE']._serialized_end=4446
-  _globals['_DRAINREQUEST']._serialized_start=4448
-  _globals['_DRAINREQUEST']._serialized_end=4462
-  _globals['_DRAINRESPONSE']._serialized_start=4464
-  _globals['_DRAINRESPONSE']._serialized_end=4503
-  _globals['_CODELOCATIONSERVICE']._serialized_start=4742
-  _globals['_CODELOCATIONSERVICE']._serialized_end=5605
+  _globals['_STARTMETHOD']._serialized_start=5616
+  _globals['_STARTMETHOD']._serialized_end=5706
+  _globals['_DYNAMICPARTITIONSCHANGE']._serialized_start=5709
+  _globals['_DYNAMICPARTITIONSCHANGE']._serialized_end=5850
+  _globals['_BUILD']._serialized_start=301
+  _globals['_BUILD']._serialized_end=566
+  _globals['_DESCRIBEREQUEST']._serialized_start=568
+  _globals['_DESCRIBEREQUEST']._serialized_end=585
+  _globals['_DESCRIBERESPONSE']._serialized_start=588
+  _globals['_DESCRIBERESPONSE']._serialized_end=843
+  _globals['_STREAMDEFINITIONSREQUEST']._serialized_start=845
+  _globals['_STREAMDEFINITIONSREQUEST']._serialized_end=889
+  _globals['_STREAMDEFINITIONSRESPONSE']._serialized_start=891
+  _globals['_STREAMDEFINITIONSRESPONSE']._serialized_end=933
+  _globals['_EVALUATESENSORREQUEST']._serialized_start=936
+  _globals['_EVALUATESENSORREQUEST']._serialized_end=1360
+  _globals['_WEBHOOKDELIVERY']._serialized_start=1363
+  _globals['_WEBHOOKDELIVERY']._serialized_end=1579
+  _globals['_WEBHOOKDELIVERY_HEADERSENTRY']._serialized_start=1533
+  _globals['_WEBHOOKDELIVERY_HEADERSENTRY']._serialized_end=1579
+  _globals['_EVALUATESENSORRESPONSE']._serialized_start=1582
+  _globals['_EVALUATESENSORRESPONSE']._serialized_end=1998
+  _globals['_EVALUATESCHEDULEREQUEST']._serialized_start=2001
+  _globals['_EVALUATESCHEDULEREQUEST']._serialized_end=2162
+  _globals['_EVALUATESCHEDULERESPONSE']._serialized_start=2165
+  _globals['_EVALUATESCHEDULERESPONSE']._serialized_end=2505
+  _globals['_EVALUATECONDITIONSREQUEST']._serialized_start=2508
+  _globals['_EVALUATECONDITIONSREQUEST']._serialized_end=2708
+  _globals['_CUSTOMCONDITIONCALL']._serialized_start=2711
+  _globals['_CUSTOMCONDITIONCALL']._serialized_end=3131
+  _globals['_EVALUATECONDITIONSRESPONSE']._serialized_start=3134
+  _globals['_EVALUATECONDITIONSRESPONSE']._serialized_end=3379
+  _globals['_CUSTOMCONDITIONANSWER']._serialized_start=3382
+  _globals['_CUSTOMCONDITIONANSWER']._serialized_end=3538
+  _globals['_DYNAMICPARTITIONSREQUEST']._serialized_start=3541
+  _globals['_DYNAMICPARTITIONSREQUEST']._serialized_end=3680
+  _globals['_RUNREQUEST']._serialized_start=3683
+  _globals['_RUNREQUEST']._serialized_end=4025
+  _globals['_RUNREQUEST_TAGSENTRY']._serialized_start=3982
+  _globals['_RUNREQUEST_TAGSENTRY']._serialized_end=4025
+  _globals['_LOGLINE']._serialized_start=4027
+  _globals['_LOGLINE']._serialized_end=4142
+  _globals['_RUNPLAN']._serialized_start=4145
+  _globals['_RUNPLAN']._serialized_end=4700
+  _globals['_RUNPLAN_TAGSENTRY']._serialized_start=3982
+  _globals['_RUNPLAN_TAGSENTRY']._serialized_end=4025
+  _globals['_KNOWNASSET']._serialized_start=4703
+  _globals['_KNOWNASSET']._serialized_end=5024
+  _globals['_KNOWNASSET_TAGSENTRY']._serialized_start=3982
+  _globals['_KNOWNASSET_TAGSENTRY']._serialized_end=4025
+  _globals['_STARTRUNREQUEST']._serialized_start=5026
+  _globals['_STARTRUNREQUEST']._serialized_end=5085
+  _globals['_STARTRUNRESPONSE']._serialized_start=5087
+  _globals['_STARTRUNRESPONSE']._serialized_end=5123
+  _globals['_CANCELRUNREQUEST']._serialized_start=5125
+  _globals['_CANCELRUNREQUEST']._serialized_end=5208
+  _globals['_CANCELRUNRESPONSE']._serialized_start=5210
+  _globals['_CANCELRUNRESPONSE']._serialized_end=5244
+  _globals['_LISTRUNSREQUEST']._serialized_start=5246
+  _globals['_LISTRUNSREQUEST']._serialized_end=5263
+  _globals['_LISTRUNSRESPONSE']._serialized_start=5265
+  _globals['_LISTRUNSRESPONSE']._serialized_end=5325
+  _globals['_HELDRUN']._serialized_start=5327
+  _globals['_HELDRUN']._serialized_end=5402
+  _globals['_RELOADREQUEST']._serialized_start=5404
+  _globals['_RELOADREQUEST']._serialized_end=5437
+  _globals['_RELOADRESPONSE']._serialized_start=5439
+  _globals['_RELOADRESPONSE']._serialized_end=5557
+  _globals['_DRAINREQUEST']._serialized_start=5559
+  _globals['_DRAINREQUEST']._serialized_end=5573
+  _globals['_DRAINRESPONSE']._serialized_start=5575
+  _globals['_DRAINRESPONSE']._serialized_end=5614
+  _globals['_CODELOCATIONSERVICE']._serialized_start=5853
+  _globals['_CODELOCATIONSERVICE']._serialized_end=6833
 # @@protoc_insertion_point(module_scope)

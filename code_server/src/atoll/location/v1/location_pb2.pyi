@@ -3,6 +3,8 @@
 isort:skip_file
 What the host asks of a code server."""
 
+import atoll.definitions.v1.conditions_pb2
+import atoll.definitions.v1.partitions_pb2
 import atoll.definitions.v1.snapshot_pb2
 import atoll.definitions.v1.values_pb2
 import atoll.events.v1.events_pb2
@@ -484,6 +486,182 @@ class EvaluateScheduleResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["build_id", b"build_id", "duration", b"duration", "dynamic_partitions_requests", b"dynamic_partitions_requests", "failure", b"failure", "log_lines", b"log_lines", "run_requests", b"run_requests", "skip_reason", b"skip_reason"]) -> None: ...
 
 global___EvaluateScheduleResponse = EvaluateScheduleResponse
+
+@typing.final
+class EvaluateConditionsRequest(google.protobuf.message.Message):
+    """EvaluateConditionsRequest asks for the evaluation of custom conditions, in order."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    QUESTION_ID_FIELD_NUMBER: builtins.int
+    CALLS_FIELD_NUMBER: builtins.int
+    TIMEOUT_FIELD_NUMBER: builtins.int
+    EVALUATION_TIME_FIELD_NUMBER: builtins.int
+    question_id: builtins.str
+    """Tells this question from others."""
+    @property
+    def calls(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___CustomConditionCall]:
+        """The conditions."""
+
+    @property
+    def timeout(self) -> google.protobuf.duration_pb2.Duration:
+        """How long all of them may take before their process is killed."""
+
+    @property
+    def evaluation_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """The time of the evaluation that they are part of."""
+
+    def __init__(
+        self,
+        *,
+        question_id: builtins.str = ...,
+        calls: collections.abc.Iterable[global___CustomConditionCall] | None = ...,
+        timeout: google.protobuf.duration_pb2.Duration | None = ...,
+        evaluation_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["evaluation_time", b"evaluation_time", "timeout", b"timeout"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["calls", b"calls", "evaluation_time", b"evaluation_time", "question_id", b"question_id", "timeout", b"timeout"]) -> None: ...
+
+global___EvaluateConditionsRequest = EvaluateConditionsRequest
+
+@typing.final
+class CustomConditionCall(google.protobuf.message.Message):
+    """CustomConditionCall asks for one custom condition."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TARGET_FIELD_NUMBER: builtins.int
+    OWNER_FIELD_NUMBER: builtins.int
+    ORDINAL_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    ENTITY_FIELD_NUMBER: builtins.int
+    CANDIDATES_FIELD_NUMBER: builtins.int
+    CURSOR_FIELD_NUMBER: builtins.int
+    EVALUATED_AT_FIELD_NUMBER: builtins.int
+    PARTITIONS_FIELD_NUMBER: builtins.int
+    ordinal: builtins.int
+    """Which of the custom conditions in the tree of the owner it is, from 0 in the order in which the tree is written."""
+    name: builtins.str
+    """What the condition calls itself: it must be what is found there."""
+    cursor: builtins.str
+    """What it remembered at the evaluation before; unset at the first."""
+    @property
+    def target(self) -> atoll.definitions.v1.conditions_pb2.ConditionEntity:
+        """What the whole condition belongs to."""
+
+    @property
+    def owner(self) -> atoll.definitions.v1.conditions_pb2.ConditionEntity:
+        """Whose condition holds the one to evaluate; of this location."""
+
+    @property
+    def entity(self) -> atoll.definitions.v1.conditions_pb2.ConditionEntity:
+        """The asset, check or job that it is asked about."""
+
+    @property
+    def candidates(self) -> atoll.definitions.v1.conditions_pb2.ConditionValue:
+        """Among which partitions of that it is asked."""
+
+    @property
+    def evaluated_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When the target was evaluated before; unset at first."""
+
+    @property
+    def partitions(self) -> atoll.definitions.v1.partitions_pb2.PartitionsDefinition:
+        """The partitions of the entity; unset for none. They may be of another location."""
+
+    def __init__(
+        self,
+        *,
+        target: atoll.definitions.v1.conditions_pb2.ConditionEntity | None = ...,
+        owner: atoll.definitions.v1.conditions_pb2.ConditionEntity | None = ...,
+        ordinal: builtins.int = ...,
+        name: builtins.str = ...,
+        entity: atoll.definitions.v1.conditions_pb2.ConditionEntity | None = ...,
+        candidates: atoll.definitions.v1.conditions_pb2.ConditionValue | None = ...,
+        cursor: builtins.str | None = ...,
+        evaluated_at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        partitions: atoll.definitions.v1.partitions_pb2.PartitionsDefinition | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_cursor", b"_cursor", "candidates", b"candidates", "cursor", b"cursor", "entity", b"entity", "evaluated_at", b"evaluated_at", "owner", b"owner", "partitions", b"partitions", "target", b"target"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_cursor", b"_cursor", "candidates", b"candidates", "cursor", b"cursor", "entity", b"entity", "evaluated_at", b"evaluated_at", "name", b"name", "ordinal", b"ordinal", "owner", b"owner", "partitions", b"partitions", "target", b"target"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_cursor", b"_cursor"]) -> typing.Literal["cursor"] | None: ...
+
+global___CustomConditionCall = CustomConditionCall
+
+@typing.final
+class EvaluateConditionsResponse(google.protobuf.message.Message):
+    """EvaluateConditionsResponse is what custom conditions said."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    BUILD_ID_FIELD_NUMBER: builtins.int
+    ANSWERS_FIELD_NUMBER: builtins.int
+    FAILURE_FIELD_NUMBER: builtins.int
+    LOG_LINES_FIELD_NUMBER: builtins.int
+    DURATION_FIELD_NUMBER: builtins.int
+    build_id: builtins.str
+    """The build that said it."""
+    @property
+    def answers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___CustomConditionAnswer]:
+        """The answers, in the order of the calls."""
+
+    @property
+    def failure(self) -> atoll.definitions.v1.values_pb2.Failure:
+        """Why there are no answers; unset where there are."""
+
+    @property
+    def log_lines(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___LogLine]:
+        """What the conditions logged."""
+
+    @property
+    def duration(self) -> google.protobuf.duration_pb2.Duration:
+        """How long user code took."""
+
+    def __init__(
+        self,
+        *,
+        build_id: builtins.str = ...,
+        answers: collections.abc.Iterable[global___CustomConditionAnswer] | None = ...,
+        failure: atoll.definitions.v1.values_pb2.Failure | None = ...,
+        log_lines: collections.abc.Iterable[global___LogLine] | None = ...,
+        duration: google.protobuf.duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["duration", b"duration", "failure", b"failure"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["answers", b"answers", "build_id", b"build_id", "duration", b"duration", "failure", b"failure", "log_lines", b"log_lines"]) -> None: ...
+
+global___EvaluateConditionsResponse = EvaluateConditionsResponse
+
+@typing.final
+class CustomConditionAnswer(google.protobuf.message.Message):
+    """CustomConditionAnswer is what one custom condition said."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: builtins.int
+    CURSOR_FIELD_NUMBER: builtins.int
+    FAILURE_FIELD_NUMBER: builtins.int
+    cursor: builtins.str
+    """What it wants to remember; unset for nothing."""
+    @property
+    def value(self) -> atoll.definitions.v1.conditions_pb2.ConditionValue:
+        """For which of the candidates it is true."""
+
+    @property
+    def failure(self) -> atoll.definitions.v1.values_pb2.Failure:
+        """The exception that it raised; where set, nothing else of the answer counts."""
+
+    def __init__(
+        self,
+        *,
+        value: atoll.definitions.v1.conditions_pb2.ConditionValue | None = ...,
+        cursor: builtins.str | None = ...,
+        failure: atoll.definitions.v1.values_pb2.Failure | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_cursor", b"_cursor", "cursor", b"cursor", "failure", b"failure", "value", b"value"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_cursor", b"_cursor", "cursor", b"cursor", "failure", b"failure", "value", b"value"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_cursor", b"_cursor"]) -> typing.Literal["cursor"] | None: ...
+
+global___CustomConditionAnswer = CustomConditionAnswer
 
 @typing.final
 class DynamicPartitionsRequest(google.protobuf.message.Message):

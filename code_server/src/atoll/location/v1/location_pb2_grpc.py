@@ -55,6 +55,11 @@ class CodeLocationServiceStub(object):
                 request_serializer=atoll_dot_location_dot_v1_dot_location__pb2.EvaluateScheduleRequest.SerializeToString,
                 response_deserializer=atoll_dot_location_dot_v1_dot_location__pb2.EvaluateScheduleResponse.FromString,
                 _registered_method=True)
+        self.EvaluateConditions = channel.unary_unary(
+                '/atoll.location.v1.CodeLocationService/EvaluateConditions',
+                request_serializer=atoll_dot_location_dot_v1_dot_location__pb2.EvaluateConditionsRequest.SerializeToString,
+                response_deserializer=atoll_dot_location_dot_v1_dot_location__pb2.EvaluateConditionsResponse.FromString,
+                _registered_method=True)
         self.StartRun = channel.unary_unary(
                 '/atoll.location.v1.CodeLocationService/StartRun',
                 request_serializer=atoll_dot_location_dot_v1_dot_location__pb2.StartRunRequest.SerializeToString,
@@ -109,6 +114,13 @@ class CodeLocationServiceServicer(object):
 
     def EvaluateSchedule(self, request, context):
         """EvaluateSchedule evaluates one schedule once, in a process that is killed at the deadline. Older releases lack it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EvaluateConditions(self, request, context):
+        """EvaluateConditions evaluates custom conditions once, in a process that is killed at the deadline.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -171,6 +183,11 @@ def add_CodeLocationServiceServicer_to_server(servicer, server):
                     servicer.EvaluateSchedule,
                     request_deserializer=atoll_dot_location_dot_v1_dot_location__pb2.EvaluateScheduleRequest.FromString,
                     response_serializer=atoll_dot_location_dot_v1_dot_location__pb2.EvaluateScheduleResponse.SerializeToString,
+            ),
+            'EvaluateConditions': grpc.unary_unary_rpc_method_handler(
+                    servicer.EvaluateConditions,
+                    request_deserializer=atoll_dot_location_dot_v1_dot_location__pb2.EvaluateConditionsRequest.FromString,
+                    response_serializer=atoll_dot_location_dot_v1_dot_location__pb2.EvaluateConditionsResponse.SerializeToString,
             ),
             'StartRun': grpc.unary_unary_rpc_method_handler(
                     servicer.StartRun,
@@ -307,6 +324,33 @@ class CodeLocationService(object):
             '/atoll.location.v1.CodeLocationService/EvaluateSchedule',
             atoll_dot_location_dot_v1_dot_location__pb2.EvaluateScheduleRequest.SerializeToString,
             atoll_dot_location_dot_v1_dot_location__pb2.EvaluateScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EvaluateConditions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.location.v1.CodeLocationService/EvaluateConditions',
+            atoll_dot_location_dot_v1_dot_location__pb2.EvaluateConditionsRequest.SerializeToString,
+            atoll_dot_location_dot_v1_dot_location__pb2.EvaluateConditionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

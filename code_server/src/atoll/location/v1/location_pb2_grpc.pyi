@@ -45,6 +45,12 @@ class CodeLocationServiceStub:
     ]
     """EvaluateSchedule evaluates one schedule once, in a process that is killed at the deadline. Older releases lack it."""
 
+    EvaluateConditions: grpc.UnaryUnaryMultiCallable[
+        atoll.location.v1.location_pb2.EvaluateConditionsRequest,
+        atoll.location.v1.location_pb2.EvaluateConditionsResponse,
+    ]
+    """EvaluateConditions evaluates custom conditions once, in a process that is killed at the deadline."""
+
     StartRun: grpc.UnaryUnaryMultiCallable[
         atoll.location.v1.location_pb2.StartRunRequest,
         atoll.location.v1.location_pb2.StartRunResponse,
@@ -101,6 +107,12 @@ class CodeLocationServiceAsyncStub:
         atoll.location.v1.location_pb2.EvaluateScheduleResponse,
     ]
     """EvaluateSchedule evaluates one schedule once, in a process that is killed at the deadline. Older releases lack it."""
+
+    EvaluateConditions: grpc.aio.UnaryUnaryMultiCallable[
+        atoll.location.v1.location_pb2.EvaluateConditionsRequest,
+        atoll.location.v1.location_pb2.EvaluateConditionsResponse,
+    ]
+    """EvaluateConditions evaluates custom conditions once, in a process that is killed at the deadline."""
 
     StartRun: grpc.aio.UnaryUnaryMultiCallable[
         atoll.location.v1.location_pb2.StartRunRequest,
@@ -166,6 +178,14 @@ class CodeLocationServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[atoll.location.v1.location_pb2.EvaluateScheduleResponse, collections.abc.Awaitable[atoll.location.v1.location_pb2.EvaluateScheduleResponse]]:
         """EvaluateSchedule evaluates one schedule once, in a process that is killed at the deadline. Older releases lack it."""
+
+    @abc.abstractmethod
+    def EvaluateConditions(
+        self,
+        request: atoll.location.v1.location_pb2.EvaluateConditionsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[atoll.location.v1.location_pb2.EvaluateConditionsResponse, collections.abc.Awaitable[atoll.location.v1.location_pb2.EvaluateConditionsResponse]]:
+        """EvaluateConditions evaluates custom conditions once, in a process that is killed at the deadline."""
 
     @abc.abstractmethod
     def StartRun(

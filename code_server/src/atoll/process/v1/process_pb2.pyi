@@ -333,6 +333,7 @@ class Evaluate(google.protobuf.message.Message):
 
     REQUEST_FIELD_NUMBER: builtins.int
     SCHEDULE_FIELD_NUMBER: builtins.int
+    CONDITIONS_FIELD_NUMBER: builtins.int
     @property
     def request(self) -> atoll.location.v1.location_pb2.EvaluateSensorRequest:
         """A sensor to evaluate."""
@@ -341,14 +342,19 @@ class Evaluate(google.protobuf.message.Message):
     def schedule(self) -> atoll.location.v1.location_pb2.EvaluateScheduleRequest:
         """A schedule to evaluate."""
 
+    @property
+    def conditions(self) -> atoll.location.v1.location_pb2.EvaluateConditionsRequest:
+        """Custom conditions to evaluate, in place of a sensor."""
+
     def __init__(
         self,
         *,
         request: atoll.location.v1.location_pb2.EvaluateSensorRequest | None = ...,
         schedule: atoll.location.v1.location_pb2.EvaluateScheduleRequest | None = ...,
+        conditions: atoll.location.v1.location_pb2.EvaluateConditionsRequest | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["request", b"request", "schedule", b"schedule"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["request", b"request", "schedule", b"schedule"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["conditions", b"conditions", "request", b"request", "schedule", b"schedule"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["conditions", b"conditions", "request", b"request", "schedule", b"schedule"]) -> None: ...
 
 global___Evaluate = Evaluate
 
@@ -361,6 +367,7 @@ class Evaluated(google.protobuf.message.Message):
     TICK_ID_FIELD_NUMBER: builtins.int
     RESPONSE_FIELD_NUMBER: builtins.int
     SCHEDULE_FIELD_NUMBER: builtins.int
+    CONDITIONS_FIELD_NUMBER: builtins.int
     tick_id: builtins.str
     """The tick."""
     @property
@@ -371,15 +378,20 @@ class Evaluated(google.protobuf.message.Message):
     def schedule(self) -> atoll.location.v1.location_pb2.EvaluateScheduleResponse:
         """The outcome for a schedule; its build id is filled in by the code server."""
 
+    @property
+    def conditions(self) -> atoll.location.v1.location_pb2.EvaluateConditionsResponse:
+        """What custom conditions said, in place of a sensor."""
+
     def __init__(
         self,
         *,
         tick_id: builtins.str = ...,
         response: atoll.location.v1.location_pb2.EvaluateSensorResponse | None = ...,
         schedule: atoll.location.v1.location_pb2.EvaluateScheduleResponse | None = ...,
+        conditions: atoll.location.v1.location_pb2.EvaluateConditionsResponse | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["response", b"response", "schedule", b"schedule"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["response", b"response", "schedule", b"schedule", "tick_id", b"tick_id"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["conditions", b"conditions", "response", b"response", "schedule", b"schedule"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["conditions", b"conditions", "response", b"response", "schedule", b"schedule", "tick_id", b"tick_id"]) -> None: ...
 
 global___Evaluated = Evaluated
 
