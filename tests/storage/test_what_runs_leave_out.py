@@ -150,3 +150,15 @@ async def test_a_range_that_was_made_to_its_end_is_not_left_out(
     assert failed["a"] == (0, "", "")
     assert failed["b"][0] > 0
     assert failed["b"][1:] == ("1", "3")
+
+
+async def test_a_run_that_was_stopped_for_its_time_failed(database: Database, database_url: str):
+    run = await support.started_run(database)
+    events = [support.event(run.run_id, 1, "run_started"), planned(run.run_id, 2, A)]
+    await database.events.append([support.batch(events)])
+    assert await database.runs.time_out(run.run_id, FAILURE)
+    await database.events.append([support.batch([support.event(run.run_id, 3, "run_canceled")])])
+    told_of = [each.event.asset_failed_to_materialize for each in await support.stored(database)]
+    (left,) = [each for each in told_of if each.reason]
+    assert (left.canceled, left.reason) == (False, "the run failed")
+    assert failed_ids(database_url)["a"][0] > 0

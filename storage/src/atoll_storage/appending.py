@@ -183,9 +183,9 @@ async def _append(
     cut_short = [run.run_id for run in producers.values() if run.changed and run.cut_short]
     accounts = await left_out.accounts(raw, cut_short) if cut_short else {}
     outcomes: list[records.BatchOutcome] = []
-    for batch, verdict in zip(batches, verdicts, strict=True):
+    for verdict in verdicts:
         for event in verdict.taken:
-            _add(event, batch.location_name, writer, accounts)
+            _add(event, producers[event.run_id], writer, accounts)
         outcomes.append(
             records.BatchOutcome(
                 acknowledged={run_id: producers[run_id].high_water for run_id in verdict.runs},
@@ -203,17 +203,18 @@ async def _append(
 
 def _add(
     event: events_pb2.Event,
-    location_name: str,
+    producer: acceptance.Producer,
     writer: log_writer.LogWriter,
     accounts: dict[str, left_out.Account],
 ) -> None:
     """Add an event; before the one that ends a run, what the run left out."""
+    location_name = producer.location_name
     if not accounts or event.run_id not in accounts:
         writer.add(event, location_name)
         return
     if acceptance.ends_a_run(event):
         account = accounts.pop(event.run_id)
-        canceled = event.WhichOneof("body") == "run_canceled"
+        canceled = producer.status is records.RunStatus.CANCELED
         writer.add_all(account.events(canceled=canceled, now=writer.now), location_name)
         writer.add(event, location_name)
         return

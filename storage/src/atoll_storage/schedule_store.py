@@ -219,9 +219,10 @@ class ScheduleStore:
                 await raw.execute(run_rows.INSERT_OF_SENSOR, run_rows.values_of(run), prepare=True)
                 for run in commit.runs
             ]
-            await partition_store.apply_all(raw, commit.dynamic_partitions)
+            changed = await partition_store.apply_all(raw, commit.dynamic_partitions)
             # Last of all: the append lock is held to the commit.
-            head = await log_writer.request_lock(raw) if commit.runs else None
+            writes = bool(commit.runs or commit.dynamic_partitions)
+            head = await log_writer.request_lock(raw) if writes else None
         moment = await advanced.fetchone()
         if moment is None:
             raise await _stale(raw, commit)
@@ -238,6 +239,7 @@ class ScheduleStore:
             return tick
         writer = await log_writer.LogWriter.of(raw, head)
         writer.also(_INSERT_TICK, _tick_values(tick))
+        writer.add_all(await changed.events(), "")
         for run in created:
             writer.add(run_rows.enqueued(run.run_id, run.job_name, writer.now), run.location_name)
             writer.tell_status(records.RunStatus.QUEUED)
