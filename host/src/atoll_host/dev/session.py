@@ -163,8 +163,11 @@ class Session:
         for location in self._project.locations:
             with contextlib.suppress(errors.NotFoundError):
                 found = await client.locations.get(location.name)
-                if found.job_names:
-                    return found.job_names[0]
+                # Jobs that Atoll made for the assets of a schedule or a sensor are no names for
+                # people.
+                named = [name for name in found.job_names if not name.startswith("__")]
+                if named:
+                    return named[0]
         return "JOB"
 
     def _row(

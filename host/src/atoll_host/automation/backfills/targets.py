@@ -311,13 +311,12 @@ def _of_keys(
         if not _has(partitions_def, key, time)
     ]
     if missing:
-        told = ", ".join(map(repr, missing[:_NAMED_MAX]))
-        more = f" and {len(missing) - _NAMED_MAX} more" if len(missing) > _NAMED_MAX else ""
-        raise errors.InvalidRequest(
-            f"{name!r} has no partition {told}{more}. "
-            f"{partitions_def.unknown_in(missing[:1], time.context)}",
-            field="partition_keys",
-        )
+        why = str(partitions_def.unknown_in(missing[:1], time.context))
+        if len(missing) > 1:
+            told = ", ".join(map(repr, missing[:_NAMED_MAX]))
+            more = f" and {len(missing) - _NAMED_MAX} more" if len(missing) > _NAMED_MAX else ""
+            why = f"It has no partition {told}{more}. {why}"
+        raise errors.InvalidRequest(f"{name!r}: {why}", field="partition_keys")
     subset = partitions_def.subset_with_partition_keys(asked.partition_keys)
     for start, end in asked.ranges:
         with_range = partitions_def.empty_subset().with_partition_key_range(

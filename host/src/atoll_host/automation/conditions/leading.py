@@ -196,6 +196,12 @@ class Term:
         self._sensors = {key: known[key] for key in sensors}
 
     async def _redefine(self, blueprint: graphs.Blueprint) -> None:
+        for entity, cause in blueprint.unusable.items():
+            if self._blueprint.unusable.get(entity) != cause:
+                _log.warning(
+                    "a condition cannot be evaluated here",
+                    extra={"action": "condition_unusable", "target": str(entity), "cause": cause},
+                )
         plan = await asyncio.to_thread(plans.Plan, blueprint.graph)
         changed = plan.differences(self._plan)
         read = await remembering.read(self._store.conditions, blueprint.graph, changed)
