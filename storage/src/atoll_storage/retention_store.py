@@ -114,6 +114,9 @@ _OLD = {
     "snapshots": "FROM snapshots WHERE create_time < %s AND NOT digest = ANY(%s)",
     "requests": "FROM requests WHERE request_id IN (SELECT request_id FROM requests "
     "WHERE create_time < %s ORDER BY create_time LIMIT %s)",
+    "backfills": "FROM backfills WHERE backfill_id IN (SELECT backfill_id FROM backfills "
+    "WHERE end_time < %s AND NOT EXISTS (SELECT FROM backfill_runs AS open "
+    "WHERE open.backfill_id = backfills.backfill_id) ORDER BY end_time LIMIT %s)",
     "alerts": "FROM alerts WHERE alert_id IN (SELECT alert_id FROM alerts WHERE create_time < %s "
     "AND NOT EXISTS (SELECT FROM alert_deliveries AS waiting WHERE status = 1 "
     "AND waiting.alert_id = alerts.alert_id) ORDER BY create_time LIMIT %s)",

@@ -13,9 +13,9 @@ from atoll.definitions.v1 import snapshot_pb2
 from atoll.events.v1 import events_pb2
 from atoll.location.v1 import location_pb2
 from atoll_host.retention import ages, leading, sweeping
+from atoll_storage import backfill_records, freshness_records, partitions, records
 from atoll_storage import database as databases
 from atoll_storage import errors as storage_errors
-from atoll_storage import freshness_records, partitions, records
 from tests.host.runs import simulated
 from tests.storage import support
 
@@ -48,6 +48,7 @@ class World:
                 ("runs", "create_time", "start_time", "end_time"),
                 ("ticks", "start_time"),
                 ("requests", "create_time"),
+                ("backfills", "create_time", "end_time"),
                 ("servers", "lease_expire_time"),
                 ("snapshots", "create_time"),
             ):
@@ -130,6 +131,29 @@ async def tick(
     await store.sensors.commit_tick(
         records.TickCommit(key, state.version, None, event_id or None, runs, made)
     )
+
+
+async def test_backfills_go_when_they_ended_long_ago_and_all_is_accounted_for(world: World) -> None:
+    store = world.mesh.store.backfills
+    status = backfill_records.BackfillStatus
+
+    async def made(backfill_id: str, **fields) -> None:
+        await store.create(backfill_records.NewBackfill(backfill_id, "t", {}, b"", b""))
+        if fields:
+            await store.commit(
+                backfill_records.BackfillCommit(backfill_id, 0, progress=b"", **fields)
+            )
+
+    await made("under way")
+    await made("ended", status=status.COMPLETED_SUCCESS)
+    await made("open", status=status.REQUESTED, runs=[support.new_run("a")])
+    await store.commit(backfill_records.BackfillCommit("open", 1, status.CANCELED, b""))
+    world.age(2)
+    await made("new", status=status.FAILED)
+    counts = await world.sweep()
+    assert counts["backfills"] == 1
+    left = {each.backfill_id for each in await store.page(limit=10)}
+    assert left == {"under way", "open", "new"}
 
 
 async def test_everybody_reads_the_same_after_all_that_may_go_went(world: World) -> None:

@@ -71,6 +71,7 @@ class RetentionSettings(pydantic.BaseModel):
     ticks_success: Keep = _days(90, "Ticks that requested something, but the newest.")
     ticks_skipped: Keep = _days(7, "Ticks that requested nothing, but the newest.")
     ticks_failure: Keep = _days(90, "Ticks that failed, but the newest.")
+    backfills: Keep = _days(365, "Backfills, from their end on.")
     alerts: Keep = _days(90, "Alerts and their deliveries.")
     servers: Keep = _days(30, "Code servers that are gone and were replaced.")
     snapshots: Keep = _days(30, "Definitions that no code server serves any more.")

@@ -32,7 +32,12 @@ _TICKS = {
     "ticks_skipped": automation_pb2.TICK_STATUS_SKIPPED,
     "ticks_failure": automation_pb2.TICK_STATUS_FAILURE,
 }
-_IN_BATCHES = {"requests": "requests", "alerts": "alerts", "alert_subjects": "alerts"}
+_IN_BATCHES = {
+    "requests": "requests",
+    "backfills": "backfills",
+    "alerts": "alerts",
+    "alert_subjects": "alerts",
+}
 """The setting that each of these tables follows."""
 
 
