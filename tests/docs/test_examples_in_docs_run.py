@@ -13,9 +13,9 @@ from tests.docs import blocks
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 CONCEPTS = [
-    "assets", "asset-checks", "asset-specs", "backfills", "code-locations", "config", "definitions",
-    "executors", "freshness", "graphs", "io-managers", "jobs", "ops", "partitions", "resources",
-    "runs-and-the-queue", "schedules", "sensors", "testing", "types",
+    "assets", "asset-checks", "asset-specs", "automation-conditions", "backfills", "code-locations",
+    "config", "definitions", "executors", "freshness", "graphs", "io-managers", "jobs", "ops",
+    "partitions", "resources", "runs-and-the-queue", "schedules", "sensors", "testing", "types",
 ]  # fmt: skip
 PAGES = [
     ROOT / "README.md",

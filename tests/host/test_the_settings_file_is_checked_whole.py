@@ -16,6 +16,13 @@ def load(tmp_path):
     return loaded
 
 
+EMAIL_RULE = """
+[[alerts.rules]]
+name = "nightly"
+on = "run_failure"
+notify = [{ type = "email", host = "mail.example.org", from = "a@b.org", """
+
+
 def problems_of(load, text: str) -> tuple[str, ...]:
     with pytest.raises(errors.SettingsFileError) as caught:
         load(text)
@@ -91,6 +98,22 @@ def test_everything_can_be_said(load, tmp_path):
             '[[queue.tags]]\nkey = "a"\nvalue = "b"\nlimit = 2\nper_unique_value = true',
             ["'a' has the value 'b' and per_unique_value too"],
         ),
+        (
+            "[schedules]\ncatch_up_max = -1",
+            ["[schedules], catch_up_max", "It means: how many missed ticks", "say. Correct it."],
+        ),
+        (
+            '[policy]\nrun_requests = [{ from = "a", to = "b", jobs = ["c"], off = 1 }]',
+            ["[policy.run_requests.0]", "unknown key 'off'", "Known are: from, to, jobs"],
+        ),
+        (
+            EMAIL_RULE + 'to = ["b@c.org"], form = "d@e.org" }]',
+            ["[alerts.rules.0.notify.0.email]", "unknown key 'form'", "Did you mean 'from'?"],
+        ),
+        (
+            EMAIL_RULE + "to = [] }]",
+            ["[alerts.rules.0.notify.0.email], to", "at least 1 item", "It means: who gets it."],
+        ),
         ("[host", ["not valid TOML"]),
     ],
 )
@@ -103,6 +126,15 @@ def test_a_mistake_is_told_with_its_place_and_value(load, text, complaints):
 def test_the_url_of_the_database_is_not_repeated(load):
     (problem,) = problems_of(load, '[host]\ndatabase_url = "postgresql://me:word@db/x"')
     assert "word@" not in problem
+
+
+@pytest.mark.parametrize(
+    "target",
+    ['type = "webhook", url = "htp://chat/word"', 'type = "webhook", uurl = "https://chat/word"'],
+)
+def test_the_address_of_a_webhook_is_not_repeated(load, target):
+    rule = '[[alerts.rules]]\nname = "nightly"\non = "run_failure"\nnotify = [{ %s }]'
+    assert "word" not in "".join(problems_of(load, rule % target))
 
 
 def test_all_mistakes_are_told_at_once(load):

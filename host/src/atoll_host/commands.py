@@ -66,7 +66,7 @@ _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
     "tick_timeout_s",
     type=float,
     show_default="60.0",
-    help="Seconds that the evaluation of a sensor may take.",
+    help="Seconds that user code may take for one tick.",
 )
 def host(config: pathlib.Path | None, **options: object) -> None:
     """Run the host: the one place that code locations, people and programs talk to.

@@ -216,7 +216,7 @@ class UnknownPool(NotFound):
 
 
 class UnknownTick(NotFound):
-    """The sensor has no evaluation of that id."""
+    """The sensor has no tick of that id."""
 
     def __init__(self, tick_id: str, location_name: str, sensor_name: str) -> None:
         super().__init__(

@@ -49,7 +49,7 @@ class Settings:
         active_per_location_max: How many of them in one location.
         lease_ttl_s: How long a code server counts as there after its last ping.
         run_orphan_timeout_s: How long a run outlives its code server before it fails.
-        tick_timeout_s: How long the evaluation of a sensor or a schedule may take.
+        tick_timeout_s: How long user code may take for one tick.
         schedules: How schedules are evaluated.
         stop_deadline_s: How long the host may take to stop before what is left is abandoned.
         backfills: The bounds of backfills.

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, cast
 
 import pydantic
+from pydantic import fields as pydantic_fields
 
 from atoll_host import errors
 from atoll_host import settings as host_settings
@@ -23,7 +24,9 @@ HOST_TABLE: Final = "host"
 LOCATIONS_TABLE: Final = "locations"
 """Belongs to `atoll dev`, which starts the locations; a host skips it."""
 
-_SECRET_WORDS: Final = ("password", "secret", "token")
+_SECRET_WORDS: Final = ("password", "secret", "token", "url")
+_TAG: Final = "type"
+"""The key that tells apart what an item of a list may be, such as a webhook or an e-mail."""
 _TYPE_NAMES: Final[Mapping[type, str]] = {
     str: "a text",
     bool: "true or false",
@@ -114,10 +117,14 @@ def sections() -> dict[str, type[pydantic.BaseModel]]:
 
 
 def described(value: object, key: str = "") -> str:
-    """Return a value in words, but not one whose key says that it is a secret."""
+    """Return a value in words, but not one whose key says that it is a secret.
+
+    What tables and lists hold is not shown either: their own keys would have to be asked.
+    """
     if any(word in key.lower() for word in _SECRET_WORDS):
         return "a value that is not shown"
-    return f"{_TYPE_NAMES.get(type(value), type(value).__name__)} ({value!r})"
+    name = _TYPE_NAMES.get(type(value), type(value).__name__)
+    return name if isinstance(value, dict | list) else f"{name} ({value!r})"
 
 
 def _types() -> dict[str, type]:
@@ -182,8 +189,14 @@ def _read_section(
     try:
         values[name] = model.model_validate(given)
     except pydantic.ValidationError as error:
-        for each in error.errors(include_url=False):
-            yield _problem_of_model(name, model, each)
+        found = error.errors(include_url=False)
+        for each in found:
+            # A list is too short for want of its bad items, which are told by themselves.
+            if each["type"] != "too_short" or not any(
+                other is not each and other["loc"][: len(each["loc"])] == each["loc"]
+                for other in found
+            ):
+                yield _problem_of_model(name, model, each)
 
 
 def _problem_of_model(name: str, model: type[pydantic.BaseModel], error: Any) -> Problem:
@@ -192,31 +205,50 @@ def _problem_of_model(name: str, model: type[pydantic.BaseModel], error: Any) ->
     value = error["input"]
     around = _model_at(model, error["loc"][:-1])
     if error["type"] == "extra_forbidden" and around is not None:
-        return _unknown(key, value, around.model_fields, table=table)
+        return _unknown(key, value, _fields(around), table=table)
     message = error["msg"].removeprefix("Value error, ").rstrip(".")
-    field = None if around is None else around.model_fields.get(key)
-    meaning = f" It is {field.description}." if field is not None and field.description else ""
+    field = None if around is None else _fields(around).get(key)
+    meaning = "" if field is None else _meaning(field)
     if error["type"] == "missing":
         return Problem(f"is missing.{meaning} Give it a value.", table=table, key=key)
     shown = described(value, key)
     return Problem(f"{message}; it is {shown}.{meaning} Correct it.", table=table, key=key)
 
 
+def _meaning(field: pydantic_fields.FieldInfo) -> str:
+    """Return what a setting means, as a sentence; some descriptions are sentences themselves."""
+    text = (field.description or "").rstrip(".")
+    if not text:
+        return ""
+    is_word = text[0].isupper() and text[1:2].islower()
+    return f" It means: {text[0].lower() + text[1:] if is_word else text}."
+
+
+def _fields(model: type[pydantic.BaseModel]) -> dict[str, pydantic_fields.FieldInfo]:
+    """Return the fields of a model by the keys that a file has for them."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
 def _model_at(
     model: type[pydantic.BaseModel], location: Iterable[str | int]
 ) -> type[pydantic.BaseModel] | None:
     """Return the model that checks what is at a place of a section, if one alone does."""
-    found: type[pydantic.BaseModel] | None = model
+    found = [model]
     for part in location:
-        if found is None:
-            return None
-        field = found.model_fields.get(str(part))
-        if field is not None:
-            inner = list(_models_in(field.annotation))
-            found = inner[0] if len(inner) == 1 else None
-        elif not isinstance(part, int):
-            found = None
-    return found
+        if isinstance(part, int):
+            continue
+        # Of models that a key tells apart, the place names the one that was meant.
+        tagged = [each for each in found if part in _tags(each)]
+        if not tagged and len(found) == 1 and part in _fields(found[0]):
+            found = list(_models_in(_fields(found[0])[part].annotation))
+        else:
+            found = tagged
+    return found[0] if len(found) == 1 else None
+
+
+def _tags(model: type[pydantic.BaseModel]) -> tuple[Any, ...]:
+    field = model.model_fields.get(_TAG)
+    return () if field is None else typing.get_args(field.annotation)
 
 
 def _models_in(annotation: Any) -> Iterator[type[pydantic.BaseModel]]:
@@ -230,7 +262,7 @@ def _unknown(name: str, value: object, allowed: Iterable[str], *, table: str) ->
     names = list(allowed)
     near = difflib.get_close_matches(name, names, n=1)
     advice = f"Did you mean {near[0]!r}?" if near else f"Known are: {', '.join(names)}."
-    shown = "a table" if isinstance(value, dict) else repr(value)
+    shown = described(value) if type(value) in {dict, list} else repr(value)
     if any(word in name.lower() for word in _SECRET_WORDS):
         shown = "not shown"
     return Problem(f"unknown key {name!r} (its value: {shown}). {advice}", table=table)

@@ -94,7 +94,9 @@ def backfills() -> None:
 @click.option("--missing", is_flag=True, help="Only what was never materialized.")
 @click.option("--failed", is_flag=True, help="Only what failed when it was last run.")
 @click.option("--title", default="", help="What it is for, in words.")
-@click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="A label of its runs.")
+@click.option(
+    "--tag", "tags", multiple=True, metavar="KEY=VALUE", help="A tag of its runs; may be repeated."
+)
 @click.option("--dry-run", is_flag=True, help="Only tell what would be requested.")
 @click.option("--wait", is_flag=True, help="Watch it to the end; exit code 1 unless it succeeded.")
 @click.option("--request-id", help="Repeating it with the same id returns the first backfill.")

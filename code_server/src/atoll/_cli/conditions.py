@@ -128,7 +128,9 @@ def evaluations(  # noqa: PLR0913 - one parameter for each option
 @conditions.command()
 @target_options
 @click.option(
-    "--evaluation", type=click.IntRange(min=1), help="The number of the evaluation; the newest."
+    "--evaluation",
+    type=click.IntRange(min=1),
+    help="The number of an evaluation; without it, the newest.",
 )
 @connection.host_option
 @connection.json_option

@@ -27,27 +27,27 @@ class Lazy(NamedTuple):
 COMMANDS: Mapping[str, Lazy] = {
     "serve": Lazy("atoll._cli.serve", "serve", "Serve a code location."),
     "check": Lazy("atoll._cli.check", "check", "Load a location's definitions, say what is wrong."),
-    "locations": Lazy("atoll._cli.locations", "locations", "Look at and reload code locations."),
-    "alerts": Lazy("atoll._cli.alerts", "alerts", "Look at alerts and try their rules."),
-    "assets": Lazy("atoll._cli.assets", "assets", "Look at assets of all locations."),
-    "checks": Lazy("atoll._cli.checks", "checks", "Look at the checks of assets."),
-    "freshness": Lazy("atoll._cli.freshness", "freshness", "See how fresh assets are."),
-    "jobs": Lazy("atoll._cli.jobs", "jobs", "Look at jobs and what they are made of."),
-    "sensors": Lazy("atoll._cli.sensors", "sensors", "Look at, start and stop sensors."),
+    "locations": Lazy("atoll._cli.locations", "locations", "Show and reload code locations."),
+    "alerts": Lazy("atoll._cli.alerts", "alerts", "Show alerts and try their rules."),
+    "assets": Lazy("atoll._cli.assets", "assets", "Show assets of all locations."),
+    "checks": Lazy("atoll._cli.checks", "checks", "Show checks of assets and what they found."),
+    "freshness": Lazy("atoll._cli.freshness", "freshness", "Show how fresh assets are."),
+    "jobs": Lazy("atoll._cli.jobs", "jobs", "Show jobs and what they are made of."),
+    "sensors": Lazy("atoll._cli.sensors", "sensors", "Show, start, stop and reset sensors."),
     "conditions": Lazy(
-        "atoll._cli.conditions", "conditions", "Look at automation conditions, and why or why not."
+        "atoll._cli.conditions", "conditions", "Show automation conditions, and why or why not."
     ),
     "retention": Lazy(
-        "atoll._cli.retention", "retention", "See and remove what is old and not needed."
+        "atoll._cli.retention", "retention", "Show what is kept for how long, and tidy up."
     ),
-    "schedules": Lazy("atoll._cli.schedules", "schedules", "Look at, start and stop schedules."),
-    "runs": Lazy("atoll._cli.runs", "runs", "Look at, launch and cancel runs."),
-    "backfills": Lazy("atoll._cli.backfills", "backfills", "Begin, follow and steer backfills."),
-    "pools": Lazy("atoll._cli.pools", "pools", "Look at pools and set their limits."),
+    "schedules": Lazy("atoll._cli.schedules", "schedules", "Show, start and stop schedules."),
+    "runs": Lazy("atoll._cli.runs", "runs", "Launch, show and cancel runs."),
+    "backfills": Lazy("atoll._cli.backfills", "backfills", "Begin, show and steer backfills."),
+    "pools": Lazy("atoll._cli.pools", "pools", "Show pools and set their limits."),
     "partitions": Lazy(
-        "atoll._cli.partitions", "partitions", "Look at and change dynamic partitions."
+        "atoll._cli.partitions", "partitions", "Show, add and delete dynamic partitions."
     ),
-    "events": Lazy("atoll._cli.events", "events", "Read and follow the event log."),
+    "events": Lazy("atoll._cli.events", "events", "Show and follow the event log."),
 }
 
 _PLUGINS = "atoll._cli.plugins"

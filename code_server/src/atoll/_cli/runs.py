@@ -114,7 +114,9 @@ def show(run_id: str, host: str, *, as_json: bool) -> None:
     help="A file with the run configuration as JSON; - reads standard input.",
 )
 @click.option("--config-json", help="The run configuration itself, as JSON.")
-@click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="A label of the run.")
+@click.option(
+    "--tag", "tags", multiple=True, metavar="KEY=VALUE", help="A tag of the run; may be repeated."
+)
 @click.option(
     "--asset",
     "assets",

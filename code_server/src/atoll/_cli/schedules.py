@@ -74,7 +74,7 @@ def list_(location: str, host: str, *, as_json: bool) -> None:
 @connection.host_option
 @connection.json_option
 def show(name: str, location: str, next_times: int, host: str, *, as_json: bool) -> None:
-    """Show a schedule and when it is due next."""
+    """Show one schedule: its rules, when it is due next, and why it waits if it does."""
 
     async def work(client: client_connection.Client) -> None:
         owner = await _location_of(client, name, location)

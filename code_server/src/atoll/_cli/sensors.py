@@ -126,7 +126,7 @@ def reset(
     """Set the cursor of a sensor, or where in the log it goes on.
 
     Without either the cursor is cleared, and a sensor on events goes on with what comes from now
-    on. An evaluation that is under way is not kept.
+    on. A tick that is under way is not kept.
     """
     if cursor is not None and start_at:
         raise click.UsageError("Give either --cursor or --start-at.")
@@ -179,7 +179,7 @@ def webhook_secret(name: str, location: str, host: str, *, as_json: bool) -> Non
 @connection.host_option
 @connection.json_option
 def tick(name: str, tick_id: str, location: str, host: str, *, as_json: bool) -> None:
-    """Show one evaluation with what it logged; the first digits of its id are enough."""
+    """Show one tick with what it logged; the first digits of its id are enough."""
 
     async def work(client: client_connection.Client) -> None:
         owner = await _location_of(client, name, location)
@@ -198,7 +198,7 @@ def tick(name: str, tick_id: str, location: str, host: str, *, as_json: bool) ->
     "statuses",
     multiple=True,
     type=click.Choice(sorted(tick_texts.STATUSES)),
-    help="Only evaluations with this outcome; may be repeated.",
+    help="Only ticks with this outcome; may be repeated.",
 )
 @connection.limit_option(25)
 @click.option("--logs", is_flag=True, help="Show what each logged, and where it failed.")
@@ -214,7 +214,7 @@ def ticks(  # noqa: PLR0913 - one parameter for each option
     host: str,
     as_json: bool,
 ) -> None:
-    """List the evaluations of a sensor, newest first."""
+    """List the ticks of a sensor, newest first."""
 
     async def work(client: client_connection.Client) -> None:
         owner = await _location_of(client, name, location)
@@ -226,7 +226,7 @@ def ticks(  # noqa: PLR0913 - one parameter for each option
             click.echo(documents.listing("ticks", found))
         elif not found:
             how = "with that outcome" if statuses else "yet"
-            click.echo(f"{owner}/{name} has not been evaluated {how}.")
+            click.echo(f"{owner}/{name} has had no tick {how}.")
         elif logs:
             click.echo("\n\n".join(tick_texts.log(tick, connection.terminal()) for tick in found))
         else:

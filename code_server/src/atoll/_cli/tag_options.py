@@ -1,4 +1,4 @@
-"""Labels on the command line, ``--tag KEY=VALUE``."""
+"""Tags on the command line, ``--tag KEY=VALUE``."""
 
 from collections.abc import Iterable
 
@@ -6,13 +6,13 @@ import click
 
 
 def parse(pairs: Iterable[str]) -> dict[str, str]:
-    """Return the labels that options give.
+    """Return the tags that options give.
 
     Args:
         pairs: What was given, each ``KEY=VALUE``.
 
     Raises:
-        click.BadParameter: One is no label.
+        click.BadParameter: One is no tag.
     """
     tags: dict[str, str] = {}
     for pair in pairs:

@@ -37,13 +37,13 @@ class AutomationConditionSensorDefinition(sensors.SensorDefinition):
         target: The assets and checks, and jobs of assets. Those without a condition are left out,
             unless there is a default condition.
         tags: Labels of the sensor.
-        run_tags: Labels of the runs that it requests.
+        run_tags: Tags of the runs that it requests.
         default_status: Whether it is evaluated until somebody starts or stops it.
         minimum_interval_seconds: The least time between an evaluation and the next one that only
             follows up on it. What happens is evaluated at once.
         description: What the sensor is for.
         metadata: What to attach to the definition.
-        emit_backfills: Whether several partitions of an asset may be requested as a backfill.
+        emit_backfills: Is kept, and changes nothing: several partitions are requested as runs.
         use_user_code_server: Whether conditions of the user's own are allowed. Their location
             evaluates them; the host evaluates all others.
         default_condition: The condition of targets that have none.

@@ -810,7 +810,9 @@ class SensorDefinition(google.protobuf.message.Message):
     monitors_all_locations: builtins.bool
     """Whether a run status sensor watches the runs of all locations."""
     emit_backfills: builtins.bool
-    """Whether an automation condition sensor may request several partitions of an asset as a backfill."""
+    """Whether an automation condition sensor may request several partitions of an asset as a backfill. Hosts of this release
+    request runs, or ranges, all the same.
+    """
     use_user_code_server: builtins.bool
     """Whether its code location evaluates it. Custom conditions are evaluated there in any case."""
     @property
