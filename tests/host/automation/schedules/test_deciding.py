@@ -9,6 +9,7 @@ from atoll.api.v1 import automation_pb2
 from atoll.definitions.v1 import partitions_pb2, snapshot_pb2, values_pb2
 from atoll.location.v1 import location_pb2
 from atoll_host import errors
+from atoll_host.automation import evaluations
 from atoll_host.automation.schedules import deciding, due, planning
 from atoll_host.locations import definitions, timetables
 from atoll_host.runs import requests
@@ -159,7 +160,7 @@ def test_what_is_left_out_is_told_by_one_tick(count, text):
 
 def test_failures_of_the_way_say_what_happened():
     refused = errors.LocationRefused("no", location_name="a", reason="INVALID_REQUEST")
-    assert deciding.refused(refused).type == "INVALID_REQUEST"
+    assert evaluations.refused(refused).type == "INVALID_REQUEST"
     assert (
         "did not end within its deadline of 2 s" in deciding.past_deadline(case(), 2, "x").message
     )

@@ -10,6 +10,7 @@ from atoll.definitions.v1 import partitions_pb2, snapshot_pb2, values_pb2
 from atoll.events.v1 import events_pb2
 from atoll.location.v1 import location_pb2
 from atoll_host import errors
+from atoll_host.automation import evaluations
 from atoll_host.automation.sensors import deciding, due
 from atoll_host.locations import definitions
 from atoll_host.runs import requests
@@ -185,7 +186,7 @@ def test_log_lines_are_bounded() -> None:
 
 def test_the_refusal_of_a_location_keeps_its_reason() -> None:
     error = errors.LocationRefused("too new", location_name="east", reason="UNSUPPORTED")
-    assert deciding.refused(error).type == "UNSUPPORTED"
+    assert evaluations.refused(error).type == "UNSUPPORTED"
 
 
 def changed(kind: int, *keys: str, name: str = "days") -> location_pb2.DynamicPartitionsRequest:

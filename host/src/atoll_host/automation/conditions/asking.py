@@ -10,8 +10,7 @@ is no failure of the condition.
 import asyncio
 import dataclasses
 import logging
-import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Protocol
 
 from atoll import errors as location_errors
@@ -19,13 +18,12 @@ from atoll._condition_messages import entities as entity_messages
 from atoll._conditions import entities, views
 from atoll._partition_messages import definitions as partition_messages
 from atoll._partitions import definitions
-from atoll._rpc import reasons
 from atoll.definitions.v1 import values_pb2
 from atoll.location.v1 import location_pb2
 from atoll_host import clock as clocks
 from atoll_host import errors, services
+from atoll_host.automation import evaluations
 from atoll_host.automation.conditions import explaining, graphs, viewing
-from atoll_storage import records
 
 _log = logging.getLogger(__name__)
 
@@ -44,18 +42,6 @@ class ConditionControl(Protocol):
         self, request: location_pb2.EvaluateConditionsRequest
     ) -> location_pb2.EvaluateConditionsResponse:
         """Evaluate custom conditions once."""
-        ...
-
-
-class Servers(Protocol):
-    """What is asked of the registry."""
-
-    def reachable(self) -> Mapping[str, records.ServerRecord]:
-        """Return the code servers that can be given work."""
-        ...
-
-    def control(self, target: str | records.ServerRecord) -> ConditionControl:
-        """Return a client for a code server."""
         ...
 
 
@@ -96,7 +82,7 @@ class Asker:
 
     def __init__(
         self,
-        servers: Servers,
+        servers: evaluations.Servers[ConditionControl],
         clock: clocks.Clock,
         *,
         timeout_s: float,
@@ -166,40 +152,24 @@ class Asker:
         partitions_def = blueprint.graph.node(call.candidates.entity).partitions_def
         failures = 0
         while True:
+            request = self._request(call, partitions_def, now)
             try:
-                response = await self._response(
-                    location_name, self._request(call, partitions_def, now)
+                control = evaluations.control_of(self._servers, location_name)
+                answer = await evaluations.answer_to(
+                    control.evaluate_conditions(request), lambda _: self._late(call)
                 )
-            except errors.LocationUnavailable as error:
-                if error.reason == reasons.DEADLINE_EXCEEDED:
-                    return _Answer(call, None, self._late(call))
-                failures += 1
-            except errors.LocationRefused as error:
-                if error.reason not in _NOT_NOW:
-                    return _Answer(
-                        call, None, values_pb2.Failure(type=error.reason, message=str(error))
-                    )
+            except errors.LocationError:
                 failures += 1
             else:
-                return _read(call, response, partitions_def)
+                if isinstance(answer, values_pb2.Failure):
+                    return _Answer(call, None, answer)
+                return _read(call, answer, partitions_def)
             if failures == 1:
                 _log.info(
                     "a condition waits for its location",
                     extra={"action": "condition_waits", "location": location_name},
                 )
             await self._clock.sleep(_RETRY.delay_s(failures))
-
-    async def _response(
-        self, location_name: str, request: location_pb2.EvaluateConditionsRequest
-    ) -> location_pb2.EvaluateConditionsResponse:
-        server = self._servers.reachable().get(location_name)
-        if server is None:
-            raise errors.LocationUnavailable(
-                f"Location {location_name!r} is away.",
-                location_name=location_name,
-                reason=reasons.UNREACHABLE,
-            )
-        return await self._servers.control(server).evaluate_conditions(request)
 
     def _request(
         self, call: views.CustomCall, partitions_def: _PartitionsDefinition | None, now: float
@@ -218,7 +188,7 @@ class Asker:
         if partitions_def is not None:
             message.partitions.CopyFrom(partition_messages.to_message(partitions_def))
         request = location_pb2.EvaluateConditionsRequest(
-            question_id=str(uuid.uuid4()),
+            question_id=evaluations.new_id(),
             calls=[message],
             evaluation_time=explaining.timestamp(now),
         )
@@ -232,18 +202,6 @@ class Asker:
             f"deadline of {self._timeout_s:g} s, so the process that evaluated it was killed. Make "
             "it faster.",
         )
-
-
-_NOT_NOW = frozenset(
-    {
-        reasons.BUSY,
-        reasons.DRAINING,
-        reasons.HOST_UNAVAILABLE,
-        reasons.NO_BUILD,
-        reasons.RELOAD_IN_PROGRESS,
-        reasons.WRONG_SERVER,
-    }
-)
 
 
 def _read(

@@ -26,7 +26,7 @@ from atoll.definitions.v1 import snapshot_pb2
 from atoll_host import changes as host_changes
 from atoll_host import clock as clocks
 from atoll_host import services, signals
-from atoll_host.automation import terms
+from atoll_host.automation import evaluations, terms
 from atoll_host.automation.conditions import (
     asking,
     backfilling,
@@ -39,7 +39,6 @@ from atoll_host.automation.conditions import (
     viewing,
 )
 from atoll_host.locations import graph as asset_graphs
-from atoll_host.locations import registry as registries
 from atoll_storage import database, records
 from atoll_storage import errors as storage_errors
 
@@ -60,16 +59,8 @@ _TRIM_EVERY_S = 30.0
 _FAILURE_BACKOFF = services.Backoff(first_s=5.0, max_s=300.0)
 
 
-class Locations(asking.Servers, Protocol):
+class Locations(evaluations.Locations[asking.ConditionControl], Protocol):
     """What is asked of the registry."""
-
-    def locations(self) -> Mapping[str, registries.LocationView]:
-        """Return all locations."""
-        ...
-
-    def graph(self) -> asset_graphs.AssetGraph:
-        """Return the asset graph of all locations, the same object until it changes."""
-        ...
 
     def subscribe(self, poke: signals.Poke | None = None) -> signals.Poke:
         """Return a poke, or the given one, that is set when anything changed."""

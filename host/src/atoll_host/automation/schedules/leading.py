@@ -24,7 +24,7 @@ from atoll.location.v1 import location_pb2
 from atoll_host import changes as host_changes
 from atoll_host import clock as clocks
 from atoll_host import services, signals
-from atoll_host.automation import terms
+from atoll_host.automation import evaluations, terms
 from atoll_host.automation.schedules import due, evaluating, planning
 from atoll_host.automation.schedules import settings as schedule_settings
 from atoll_host.locations import registry as registries
@@ -254,13 +254,13 @@ class Term:
     def _take_outcome(self, task: due.Task, outcome: evaluating.Outcome) -> None:
         now = self._now()
         match outcome.ending:
-            case evaluating.Ending.POSTPONED:
+            case evaluations.Ending.POSTPONED:
                 self._agenda.postponed(task, outcome.state or task.state, now)
-            case evaluating.Ending.RELOADED:
+            case evaluations.Ending.RELOADED:
                 self._agenda.reloaded(task, outcome.state, now)
-            case evaluating.Ending.COMMITTED:
+            case evaluations.Ending.COMMITTED:
                 self._agenda.committed(task, outcome.state or task.state, now)
-            case evaluating.Ending.FAILED:
+            case evaluations.Ending.FAILED:
                 self._agenda.failed(task, outcome.state or task.state, now)
 
     async def _end_steps(self) -> None:

@@ -174,11 +174,6 @@ def past_deadline(case: Case, timeout_s: float, cause: str) -> values_pb2.Failur
     )
 
 
-def refused(error: errors.LocationError) -> values_pb2.Failure:
-    """Return the failure of an evaluation that the location refused."""
-    return _failure(error.reason, str(error))
-
-
 def unstorable(case: Case, cause: str) -> values_pb2.Failure:
     """Return the failure of an evaluation whose result cannot be stored."""
     return _failure(

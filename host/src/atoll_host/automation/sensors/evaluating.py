@@ -5,46 +5,30 @@ raises but for cancellation; an evaluation that is cut off at any point has stor
 nothing.
 """
 
-import asyncio
 import dataclasses
-import enum
+import functools
 import logging
-import uuid
-from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from atoll._rpc import reasons
 from atoll.api.v1 import automation_pb2
-from atoll.definitions.v1 import snapshot_pb2
+from atoll.definitions.v1 import snapshot_pb2, values_pb2
 from atoll.events.v1 import events_pb2
 from atoll.location.v1 import location_pb2
 from atoll_host import clock as clocks
-from atoll_host import errors, services, signals
+from atoll_host import errors, services
+from atoll_host.automation import evaluations
 from atoll_host.automation.sensors import deciding, due
-from atoll_host.locations import definitions, graph
-from atoll_host.locations import registry as registries
 from atoll_host.runs import other_locations, partitions, policy_settings, requests
 from atoll_storage import database, records
 from atoll_storage import errors as storage_errors
 
 _log = logging.getLogger(__name__)
 
-_REQUESTS_ON_LOOP_MAX = 20
 _PASSED_OVER_MAX = 10_000
-_COMMIT_BACKOFF = services.Backoff(first_s=0.05, max_s=2.0)
+_NOT_NOW = evaluations.NOT_NOW | {reasons.UNKNOWN_SENSOR}
 
-# A location that says so will be able to evaluate later: no failure of the sensor.
-_NOT_NOW = frozenset(
-    {
-        reasons.BUSY,
-        reasons.DRAINING,
-        reasons.HOST_UNAVAILABLE,
-        reasons.NO_BUILD,
-        reasons.RELOAD_IN_PROGRESS,
-        reasons.UNKNOWN_SENSOR,
-        reasons.WRONG_SERVER,
-    }
-)
+_Ending = evaluations.Ending
 
 
 class SensorControl(Protocol):
@@ -57,50 +41,15 @@ class SensorControl(Protocol):
         ...
 
 
-class Locations(Protocol):
-    """What evaluations ask of the registry."""
+Locations = evaluations.Locations[SensorControl]
+"""What evaluations ask of the registry."""
 
-    def locations(self) -> Mapping[str, registries.LocationView]:
-        """Return all locations."""
-        ...
-
-    def reachable(self) -> Mapping[str, records.ServerRecord]:
-        """Return the code servers that can be given work."""
-        ...
-
-    def graph(self) -> graph.AssetGraph:
-        """Return the asset graph of all locations."""
-        ...
-
-    def control(self, target: str | records.ServerRecord) -> SensorControl:
-        """Return a client for a code server."""
-        ...
-
-    def subscribe(self) -> signals.Poke:
-        """Return a poke that is set when anything changed."""
-        ...
+Outcome = evaluations.Outcome[records.SensorState]
+"""What became of an evaluation, and the state of its sensor where it is known anew."""
 
 
-class Ending(enum.Enum):
-    """What became of an evaluation; the words are those of `due.Agenda`."""
-
-    COMMITTED = "committed"
-    FAILED = "failed"
-    POSTPONED = "postponed"
-    EXHAUSTED = "exhausted"
-    RELOADED = "reloaded"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of an evaluation, and the state of its sensor where it is known anew."""
-
-    ending: Ending
-    state: records.SensorState | None = None
-
-
-def _new_id() -> str:
-    return str(uuid.uuid4())
+class Exhausted:
+    """What became of an evaluation that there is no event for: the log holds none any more."""
 
 
 class Evaluator:
@@ -133,13 +82,13 @@ class Evaluator:
         self._failure_backoff = failure_backoff
         self._policy = policy
 
-    async def evaluate(self, evaluation: due.Evaluation) -> Outcome:
+    async def evaluate(self, evaluation: due.Evaluation) -> Outcome | Exhausted:
         """Carry out one evaluation."""
         key = evaluation.sensor.key
         try:
             return await self._evaluate(evaluation)
         except storage_errors.StorageUnavailable:
-            return Outcome(Ending.POSTPONED)
+            return evaluations.Outcome(_Ending.POSTPONED)
         except errors.LocationError as error:
             _log.info(
                 "evaluation postponed",
@@ -150,7 +99,7 @@ class Evaluator:
                     "reason": error.reason,
                 },
             )
-            return Outcome(Ending.POSTPONED)
+            return evaluations.Outcome(_Ending.POSTPONED)
         except Exception:  # noqa: BLE001 - a bug met by one sensor must not end the others
             _log.exception(
                 "evaluation broke off",
@@ -160,9 +109,9 @@ class Evaluator:
                     "sensor": key.sensor_name,
                 },
             )
-            return Outcome(Ending.POSTPONED)
+            return evaluations.Outcome(_Ending.POSTPONED)
 
-    async def _evaluate(self, evaluation: due.Evaluation) -> Outcome:
+    async def _evaluate(self, evaluation: due.Evaluation) -> Outcome | Exhausted:
         place, definition = self._defined(evaluation.sensor.key)
         event = delivery = None
         if evaluation.sensor.kind in {due.Kind.ASSET, due.Kind.RUN_STATUS}:
@@ -173,12 +122,12 @@ class Evaluator:
             state = evaluation.state
             delivery = await self._store.webhooks.next(state.key, state.position)
             if delivery is None:
-                return Outcome(Ending.EXHAUSTED)
+                return Exhausted()
         case = deciding.Case(
             evaluation=evaluation,
             definition=definition,
             place=place,
-            tick_id=_new_id(),
+            tick_id=evaluations.new_id(),
             start_time=self._clock.now(),
             event=event,
             delivery=delivery,
@@ -197,11 +146,8 @@ class Evaluator:
                 location_name=key.location_name,
                 reason=reasons.UNKNOWN_SENSOR,
             )
-        return self._place(key.location_name, view.definitions), definition
-
-    def _place(self, location_name: str, defined: definitions.Definitions) -> requests.Place:
-        merged = self._locations.graph()
-        return requests.Place(location_name, defined, merged.owner, merged.check_owner)
+        place = evaluations.place_of(self._locations, key.location_name, view.definitions)
+        return place, definition
 
     async def _event(self, evaluation: due.Evaluation) -> events_pb2.StoredEvent | None:
         """Return the event that comes next for a sensor that decides on each."""
@@ -221,54 +167,32 @@ class Evaluator:
         latest = await events.latest_materializations([path])
         return next((each for each in latest if each.id > position), None)
 
-    async def _exhausted(self, evaluation: due.Evaluation) -> Outcome:
+    async def _exhausted(self, evaluation: due.Evaluation) -> Exhausted:
         """Remember that there is nothing to decide on, where finding that out again would cost."""
         if evaluation.horizon - evaluation.state.position > _PASSED_OVER_MAX:
             await self._store.sensors.pass_over(evaluation.state, evaluation.horizon)
-        return Outcome(Ending.EXHAUSTED)
+        return Exhausted()
 
     async def _ask(self, case: deciding.Case) -> records.TickCommit:
         """Have the sensor evaluated and return the tick to commit."""
-        key = case.evaluation.sensor.key
-        server = self._locations.reachable().get(key.location_name)
-        if server is None:
-            raise errors.LocationUnavailable(
-                f"Location {key.location_name!r} is away.",
-                location_name=key.location_name,
-                reason=reasons.UNREACHABLE,
-            )
-        request = deciding.request(case, self._timeout_s)
-        try:
-            response = await self._locations.control(server).evaluate_sensor(request)
-        except errors.LocationUnavailable as error:
-            if error.reason != reasons.DEADLINE_EXCEEDED:
-                raise
-            late = deciding.past_deadline(case, self._timeout_s, str(error))
-            return deciding.failed(case, late)
-        except errors.LocationRefused as error:
-            if error.reason in _NOT_NOW:
-                raise
-            return deciding.failed(case, deciding.refused(error))
-        return await self._decided(case, response)
-
-    async def _decided(
-        self, case: deciding.Case, response: location_pb2.EvaluateSensorResponse
-    ) -> records.TickCommit:
-        keys = sum(len(each.partition_keys) for each in response.dynamic_partitions_requests)
-        texts = [each.partition_key for each in response.run_requests if each.partition_key]
-        case = await self._with_places(case, response, texts)
-        if not texts and len(response.run_requests) + keys <= _REQUESTS_ON_LOOP_MAX:
-            return deciding.decide(case, response, _new_id)
-        # Checking many of them takes long enough to delay the sensors of other locations.
-        return await asyncio.to_thread(deciding.decide, case, response, _new_id)
+        control = evaluations.control_of(self._locations, case.place.location_name)
+        answer = await evaluations.answer_to(
+            control.evaluate_sensor(deciding.request(case, self._timeout_s)),
+            functools.partial(deciding.past_deadline, case, self._timeout_s),
+            _NOT_NOW,
+        )
+        if isinstance(answer, values_pb2.Failure):
+            return deciding.failed(case, answer)
+        case = await self._with_places(case, answer)
+        return await evaluations.decided(
+            answer, functools.partial(deciding.decide, case, answer, evaluations.new_id)
+        )
 
     async def _with_places(
-        self,
-        case: deciding.Case,
-        response: location_pb2.EvaluateSensorResponse,
-        texts: Sequence[str],
+        self, case: deciding.Case, response: location_pb2.EvaluateSensorResponse
     ) -> deciding.Case:
         """Return the case with what has to be known of locations to check what is asked for."""
+        texts = evaluations.partition_texts(response)
         asked = (requests.of_run_request(each) for each in response.run_requests)
         targets = (
             other_locations.job_elsewhere(case.place, each, case.definition) for each in asked
@@ -278,7 +202,7 @@ class Evaluator:
         for name in names - {case.place.location_name}:
             view = self._locations.locations().get(name)
             if view is not None and view.definitions is not None:
-                places[name] = self._place(name, view.definitions)
+                places[name] = evaluations.place_of(self._locations, name, view.definitions)
         if texts:
             for name, place in places.items():
                 dynamic = await partitions.read_dynamic(
@@ -291,33 +215,23 @@ class Evaluator:
 
     async def _commit(self, case: deciding.Case, commit: records.TickCommit) -> Outcome:
         key = commit.key
+        instead = functools.partial(_unstorable, case)
         try:
-            tick = await self._committed(case, commit)
+            commit, tick = await evaluations.commit(
+                commit, self._store.sensors.commit_tick, instead, self._clock
+            )
         except storage_errors.StaleTick:
             # Somebody stopped the sensor, another leader was faster, or an earlier try was stored
             # after all.
-            return Outcome(Ending.RELOADED, await self._store.sensors.state(key))
+            return evaluations.Outcome(_Ending.RELOADED, await self._store.sensors.state(key))
         except storage_errors.UnknownSensor:
-            return Outcome(Ending.RELOADED, None)
+            return evaluations.Outcome(_Ending.RELOADED, None)
         state = deciding.state_after(case.evaluation.state, commit, tick)
         if tick.status == automation_pb2.TICK_STATUS_FAILURE:
-            return Outcome(Ending.FAILED, state)
-        return Outcome(Ending.COMMITTED, state)
+            return evaluations.Outcome(_Ending.FAILED, state)
+        return evaluations.Outcome(_Ending.COMMITTED, state)
 
-    async def _committed(
-        self, case: deciding.Case, commit: records.TickCommit
-    ) -> automation_pb2.Tick:
-        """Commit, again and again while storage is away: no decision is thrown away."""
-        failures = 0
-        given_up = False
-        while True:
-            try:
-                return await self._store.sensors.commit_tick(commit)
-            except storage_errors.StorageUnavailable:
-                failures += 1
-                await self._clock.sleep(_COMMIT_BACKOFF.delay_s(failures))
-            except storage_errors.InvalidValue as error:
-                if given_up:
-                    raise
-                given_up = True
-                commit = deciding.failed(case, deciding.unstorable(case, str(error)))
+
+def _unstorable(case: deciding.Case, cause: str) -> records.TickCommit:
+    """Return what to commit in place of what storage cannot take."""
+    return deciding.failed(case, deciding.unstorable(case, cause))

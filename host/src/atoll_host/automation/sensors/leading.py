@@ -25,7 +25,7 @@ from atoll.location.v1 import location_pb2
 from atoll_host import changes as host_changes
 from atoll_host import clock as clocks
 from atoll_host import signals, tails
-from atoll_host.automation import terms
+from atoll_host.automation import evaluations, terms
 from atoll_host.automation.sensors import defined, due, evaluating
 from atoll_host.locations import registry as registries
 from atoll_host.runs import policy_settings
@@ -297,18 +297,21 @@ class Term:
         self._take_outcome(evaluation, outcome)
         self._advance()
 
-    def _take_outcome(self, evaluation: due.Evaluation, outcome: evaluating.Outcome) -> None:
+    def _take_outcome(
+        self, evaluation: due.Evaluation, outcome: evaluating.Outcome | evaluating.Exhausted
+    ) -> None:
         now = self._clock.monotonic()
+        if isinstance(outcome, evaluating.Exhausted):
+            self._agenda.exhausted(evaluation, now)
+            return
         match outcome.ending:
-            case evaluating.Ending.EXHAUSTED:
-                self._agenda.exhausted(evaluation, now)
-            case evaluating.Ending.POSTPONED:
+            case evaluations.Ending.POSTPONED:
                 self._agenda.postponed(evaluation, now)
-            case evaluating.Ending.RELOADED:
+            case evaluations.Ending.RELOADED:
                 self._agenda.reloaded(evaluation, outcome.state, now)
-            case evaluating.Ending.COMMITTED:
+            case evaluations.Ending.COMMITTED:
                 self._agenda.committed(evaluation, outcome.state or evaluation.state, now)
-            case evaluating.Ending.FAILED:
+            case evaluations.Ending.FAILED:
                 self._agenda.failed(evaluation, outcome.state or evaluation.state, now)
 
     async def _end_evaluations(self) -> None:
