@@ -24,6 +24,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from atoll_host import services
+from atoll_host.automation import lanes
 from atoll_storage import records
 
 AssetPath = tuple[str, ...]
@@ -179,13 +180,10 @@ class _Entry:
 
 
 @dataclasses.dataclass(slots=True)
-class _Lane:
-    """The queue and the workers of one location; `ready` is in the order of becoming due."""
+class _Lane(lanes.Lane[str]):
+    """The queue and the workers of one location, and what waits for it to answer again."""
 
-    available: bool = False
-    ready: dict[str, None] = dataclasses.field(default_factory=dict[str, None])
     postponed: set[records.SensorKey] = dataclasses.field(default_factory=set[records.SensorKey])
-    in_flight: set[int] = dataclasses.field(default_factory=set[int])
 
 
 class Agenda:
@@ -302,14 +300,8 @@ class Agenda:
         self._fire_timers(now)
         taken: list[Evaluation] = []
         for location_name, lane in self._lanes.items():
-            while (
-                lane.available
-                and lane.ready
-                and len(lane.in_flight) < self._limits.workers_per_location
-            ):
-                sensor_name = next(iter(lane.ready))
-                del lane.ready[sensor_name]
-                entry = self._entries[records.SensorKey(location_name, sensor_name)]
+            while (name := lane.pop(self._limits.workers_per_location)) is not None:
+                entry = self._entries[records.SensorKey(location_name, name)]
                 if entry.wanted:
                     taken.append(self._begin(entry, lane, now))
         return taken
@@ -398,7 +390,7 @@ class Agenda:
         key = entry.sensor.key
         self._unwatch(entry.sensor)
         lane = self._lanes[key.location_name]
-        lane.ready.pop(key.sensor_name, None)
+        lane.drop(key.sensor_name)
         lane.postponed.discard(key)
         del self._entries[key]
 
@@ -408,9 +400,9 @@ class Agenda:
         lane = self._lanes[key.location_name]
         if entry.wanted and entry.not_before <= now:
             entry.timer = None
-            lane.ready.setdefault(key.sensor_name)
+            lane.put(key.sensor_name)
             return
-        lane.ready.pop(key.sensor_name, None)
+        lane.drop(key.sensor_name)
         if not entry.wanted:
             entry.timer = None
         elif entry.timer != entry.not_before:
