@@ -279,9 +279,7 @@ class BackfillStore:
             # Last of all: the append lock is held to the commit.
             head = await log_writer.request_lock(raw)
         writer = await log_writer.LogWriter.of(raw, head)
-        for run in commit.runs:
-            writer.add(run_rows.enqueued(run.run_id, run.job_name, writer.now), run.location_name)
-        writer.tell_status(_STATUS.QUEUED)
+        run_rows.tell_queued(writer, commit.runs)
         await writer.commit(self._announcer)
 
     async def _tell_end(self, raw: connections.RawConnection, event: events_pb2.Event) -> None:

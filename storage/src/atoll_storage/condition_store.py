@@ -20,9 +20,8 @@ from atoll_storage import (
     condition_records,
     connections,
     errors,
-    log_writer,
     records,
-    run_rows,
+    tick_effects,
 )
 
 # ruff: noqa: S608 - statements are put together from constants; values are parameters
@@ -144,49 +143,19 @@ class ConditionStore:
                 moved = [await raw.execute(*each, prepare=True) for each in _moves(commit)]
                 for statement, values in _evaluations(commit):
                     await raw.execute(statement, values, prepare=True)
-                inserted = [
-                    await raw.execute(
-                        run_rows.INSERT_OF_SENSOR, run_rows.values_of(run), prepare=True
-                    )
-                    for run in commit.runs
-                ]
-                # Last of all: the append lock is held to the commit.
-                head = await log_writer.request_lock(raw) if commit.runs else None
+                sent = await tick_effects.send(raw, tick_effects.Effects(commit.runs))
             await _check_sensors(commit, held)
             stale = len(commit.targets) - sum(cursor.rowcount for cursor in moved)
             if stale:
                 raise errors.StaleEvaluation(
                     f"{stale} of {len(commit.targets)} targets were evaluated meanwhile"
                 )
-            created = [
-                run
-                for run, cursor in zip(commit.runs, inserted, strict=True)
-                if await cursor.fetchone() is not None
+            created = await sent.created()
+            ticks: list[tuple[connections.Statement, Sequence[object]]] = [
+                (_INSERT_TICK, values) for values in _tick_values(commit, created)
             ]
-            await self._finish(raw, commit, created, head)
+            await sent.commit(raw, self._announcer, created, ticks)
             return [run.run_id for run in created]
-
-    async def _finish(
-        self,
-        raw: connections.RawConnection,
-        commit: condition_records.ConditionCommit,
-        created: Sequence[records.NewRun],
-        head: log_writer.HeadCursor | None,
-    ) -> None:
-        ticks = _tick_values(commit, created)
-        if head is None:
-            async with raw.pipeline():
-                for values in ticks:
-                    await raw.execute(_INSERT_TICK, values, prepare=True)
-                await raw.execute("COMMIT", prepare=False)
-            return
-        writer = await log_writer.LogWriter.of(raw, head)
-        for values in ticks:
-            writer.also(_INSERT_TICK, values)
-        for run in created:
-            writer.add(run_rows.enqueued(run.run_id, run.job_name, writer.now), run.location_name)
-            writer.tell_status(records.RunStatus.QUEUED)
-        await writer.commit(self._announcer)
 
     async def evaluations(
         self, target_key: str, *, limit: int, before_id: int = 0, requested_only: bool = False

@@ -100,7 +100,6 @@ class RetryStore:
             told = run_rows.event_about(run.run_id, run.job_name, message, writer.now)
             told.engine_event.SetInParent()
             writer.add(told, run.location_name)
-            writer.add(run_rows.enqueued(new.run_id, new.job_name, writer.now), new.location_name)
-            writer.tell_status(records.RunStatus.QUEUED)
+            run_rows.tell_queued(writer, [new])
             await writer.commit(self._announcer)
             return True

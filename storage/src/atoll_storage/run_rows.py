@@ -1,19 +1,19 @@
 """Runs as rows: the way in, the way out, and the events that the host writes about them.
 
-Called by `run_store`, `sensor_store` and `backfill_store`. What must not come in: transactions.
+Called by the stores that queue runs. What must not come in: transactions.
 """
 
 import dataclasses
 import datetime as dt
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from psycopg.types import json as psycopg_json
 
 from atoll.definitions.v1 import values_pb2
 from atoll.events.v1 import events_pb2
-from atoll_storage import records, schema
+from atoll_storage import log_writer, records, schema
 
 # ruff: noqa: S608 - statements are put together from constants; values are parameters
 
@@ -140,3 +140,11 @@ def enqueued(run_id: str, job_name: str, now: dt.datetime) -> events_pb2.Event:
     event = event_about(run_id, job_name, "The run waits in the queue.", now)
     event.run_enqueued.SetInParent()
     return event
+
+
+def tell_queued(writer: log_writer.LogWriter, runs: Iterable[records.NewRun]) -> None:
+    """Have the log tell that runs wait in the queue, and listeners hear of it."""
+    for run in runs:
+        event = enqueued(run.run_id, run.job_name, writer.now)
+        writer.add(event, run.location_name)
+        writer.tell_status(records.RunStatus.QUEUED)

@@ -81,8 +81,7 @@ class RunStore:
                 await raw.rollback()
                 return await self._first_of(run.request_id)
             writer = await log_writer.LogWriter.of(raw, head)
-            writer.add(run_rows.enqueued(run.run_id, run.job_name, writer.now), run.location_name)
-            writer.tell_status(_STATUS.QUEUED)
+            run_rows.tell_queued(writer, [run])
             await writer.commit(self._announcer)
             return run_rows.record_of(row)
 

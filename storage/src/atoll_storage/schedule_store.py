@@ -21,16 +21,15 @@ from atoll_storage import (
     announcing,
     connections,
     errors,
-    log_writer,
     notifications,
-    partition_store,
     records,
-    run_rows,
     schema,
+    tick_effects,
+    tick_queries,
 )
 
 _SCHEDULES = schema.schedules.c
-_TICKS = schema.ticks.c
+_OWNERS = tick_queries.Owners(schema.schedules, "schedule_name", schema.ticks.c.schedule_name != "")
 FAR_AHEAD = dt.timedelta(hours=1)
 """A position so far ahead of the clock comes from a clock that was wrong."""
 
@@ -215,35 +214,17 @@ class ScheduleStore:
     ) -> automation_pb2.Tick:
         async with raw.pipeline():
             advanced = await raw.execute(_ADVANCE, _advance_values(commit), prepare=True)
-            inserted = [
-                await raw.execute(run_rows.INSERT_OF_SENSOR, run_rows.values_of(run), prepare=True)
-                for run in commit.runs
-            ]
-            changed = await partition_store.apply_all(raw, commit.dynamic_partitions)
-            # Last of all: the append lock is held to the commit.
-            writes = bool(commit.runs or commit.dynamic_partitions)
-            head = await log_writer.request_lock(raw) if writes else None
+            effects = tick_effects.Effects(
+                commit.runs, dynamic_partitions=commit.dynamic_partitions
+            )
+            sent = await tick_effects.send(raw, effects)
         moment = await advanced.fetchone()
         if moment is None:
             raise await _stale(raw, commit)
-        created = [
-            run
-            for run, cursor in zip(commit.runs, inserted, strict=True)
-            if await cursor.fetchone() is not None
-        ]
-        tick = _complete(commit, [run.run_id for run in created], moment[0])
-        if head is None:
-            async with raw.pipeline():
-                await raw.execute(_INSERT_TICK, _tick_values(tick), prepare=True)
-                await raw.execute("COMMIT", prepare=False)
-            return tick
-        writer = await log_writer.LogWriter.of(raw, head)
-        writer.also(_INSERT_TICK, _tick_values(tick))
-        writer.add_all(await changed.events(), "")
-        for run in created:
-            writer.add(run_rows.enqueued(run.run_id, run.job_name, writer.now), run.location_name)
-            writer.tell_status(records.RunStatus.QUEUED)
-        await writer.commit(self._announcer)
+        created = await sent.created()
+        tick = tick_effects.complete(commit.tick, commit.runs, created, moment[0])
+        tick.location_name, tick.schedule_name = commit.key.location_name, commit.key.schedule_name
+        await sent.commit(raw, self._announcer, created, [(_INSERT_TICK, _tick_values(tick))])
         return tick
 
     async def ticks(
@@ -255,53 +236,17 @@ class ScheduleStore:
         statuses: Sequence[automation_pb2.TickStatus] = (),
     ) -> list[automation_pb2.Tick]:
         """Return ticks, newest first; `before` is the (start time, tick id) of the last seen."""
-        statement = sa.select(_TICKS.payload).where(
-            _TICKS.schedule_name != "",
-            _TICKS.location_name == key.location_name,
-            _TICKS.schedule_name == key.schedule_name,
+        return await tick_queries.page(
+            self._engine, _OWNERS, _named(key), limit=limit, before=before, statuses=statuses
         )
-        if before is not None:
-            statement = statement.where(
-                sa.tuple_(_TICKS.start_time, _TICKS.tick_id) < sa.tuple_(*before)
-            )
-        if statuses:
-            statement = statement.where(_TICKS.status.in_(list(statuses)))
-        statement = statement.order_by(_TICKS.start_time.desc(), _TICKS.tick_id.desc()).limit(limit)
-        async with connections.transaction(self._engine, "reading ticks") as connection:
-            payloads = (await connection.scalars(statement)).all()
-        return [automation_pb2.Tick.FromString(payload) for payload in payloads]
 
     async def latest_ticks(
         self, keys: Sequence[records.ScheduleKey]
     ) -> dict[records.ScheduleKey, automation_pb2.Tick]:
         """Return the newest tick of each schedule that has one."""
-        if not keys:
-            return {}
-        newest = (
-            sa.select(_TICKS.payload)
-            .where(
-                _TICKS.schedule_name != "",
-                _TICKS.location_name == _SCHEDULES.location_name,
-                _TICKS.schedule_name == _SCHEDULES.schedule_name,
-            )
-            .order_by(_TICKS.start_time.desc(), _TICKS.tick_id.desc())
-            .limit(1)
-            .lateral("newest")
-        )
-        wanted = sa.tuple_(_SCHEDULES.location_name, _SCHEDULES.schedule_name).in_(
-            [(key.location_name, key.schedule_name) for key in keys]
-        )
-        statement = (
-            sa.select(_SCHEDULES.location_name, _SCHEDULES.schedule_name, newest.c.payload)
-            .join(newest, sa.true())
-            .where(wanted)
-        )
-        async with connections.transaction(self._engine, "reading ticks") as connection:
-            rows = (await connection.execute(statement)).all()
-        return {
-            records.ScheduleKey(row[0], row[1]): automation_pb2.Tick.FromString(row[2])
-            for row in rows
-        }
+        wanted = [_named(key) for key in keys]
+        found = await tick_queries.newest(self._engine, _OWNERS, wanted)
+        return {records.ScheduleKey(*named): tick for named, tick in found.items()}
 
 
 def _is(key: records.ScheduleKey) -> sa.ColumnElement[bool]:
@@ -309,6 +254,10 @@ def _is(key: records.ScheduleKey) -> sa.ColumnElement[bool]:
         _SCHEDULES.location_name == key.location_name,
         _SCHEDULES.schedule_name == key.schedule_name,
     )
+
+
+def _named(key: records.ScheduleKey) -> tuple[str, str]:
+    return key.location_name, key.schedule_name
 
 
 def _state_of(row: Sequence[Any]) -> records.ScheduleState:
@@ -340,22 +289,6 @@ async def _stale(
         key.schedule_name,
         f"it began with version {commit.expected_version} of the state, which is at {row[0]} now",
     )
-
-
-def _complete(
-    commit: records.ScheduleCommit, created: Sequence[str], end_time: dt.datetime
-) -> automation_pb2.Tick:
-    """Fill in what only the commit knows."""
-    tick = automation_pb2.Tick()
-    tick.CopyFrom(commit.tick)
-    tick.location_name, tick.schedule_name = commit.key.location_name, commit.key.schedule_name
-    tick.end_time.FromDatetime(end_time)
-    if not tick.HasField("start_time"):
-        tick.start_time.CopyFrom(tick.end_time)
-    has_run = frozenset(created)
-    tick.run_ids[:] = created
-    tick.skipped_run_keys[:] = [run.run_key for run in commit.runs if run.run_id not in has_run]
-    return tick
 
 
 def _tick_values(tick: automation_pb2.Tick) -> list[object]:

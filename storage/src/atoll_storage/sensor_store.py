@@ -22,17 +22,16 @@ from atoll_storage import (
     connections,
     errors,
     log_positions,
-    log_writer,
     notifications,
-    partition_store,
     records,
-    run_rows,
     schema,
+    tick_effects,
+    tick_queries,
     webhook_rows,
 )
 
 _SENSORS = schema.sensors.c
-_TICKS = schema.ticks.c
+_OWNERS = tick_queries.Owners(schema.sensors, "sensor_name")
 _EVENT_INDEX = "ticks_event"
 
 # ruff: noqa: S608 - statements are put together from constants; values are parameters
@@ -252,44 +251,25 @@ class SensorStore:
     async def _commit_tick(
         self, raw: connections.RawConnection, commit: records.TickCommit
     ) -> automation_pb2.Tick:
-        writes = bool(commit.runs or commit.asset_events or commit.dynamic_partitions)
+        effects = tick_effects.Effects(
+            runs=commit.runs,
+            asset_events=commit.asset_events,
+            dynamic_partitions=commit.dynamic_partitions,
+            location_name=commit.key.location_name,
+        )
         async with raw.pipeline():
             advanced = await _advance(raw, commit)
-            inserted = [
-                await raw.execute(
-                    run_rows.INSERT_OF_SENSOR,
-                    run_rows.values_of(run, commit.key.location_name),
-                    prepare=True,
-                )
-                for run in commit.runs
-            ]
-            changed = await partition_store.apply_all(raw, commit.dynamic_partitions)
             if commit.delivery:
                 await webhook_rows.consume(raw, commit.key, commit.delivery)
-            # Last of all: the append lock is held to the commit.
-            head = await log_writer.request_lock(raw) if writes else None
+            sent = await tick_effects.send(raw, effects)
         moment = await advanced.fetchone()
         if moment is None:
             raise await _stale(raw, commit)
-        created = [
-            run
-            for run, cursor in zip(commit.runs, inserted, strict=True)
-            if await cursor.fetchone() is not None
-        ]
-        tick = _complete(commit, [run.run_id for run in created], moment[0])
-        if head is None:
-            async with raw.pipeline():
-                await raw.execute(_INSERT_TICK, _tick_values(tick, commit), prepare=True)
-                await raw.execute("COMMIT", prepare=False)
-            return tick
-        writer = await log_writer.LogWriter.of(raw, head)
-        writer.also(_INSERT_TICK, _tick_values(tick, commit))
-        writer.add_all(await changed.events(), "")
-        for run in created:
-            writer.add(run_rows.enqueued(run.run_id, run.job_name, writer.now), run.location_name)
-            writer.tell_status(records.RunStatus.QUEUED)
-        writer.add_all(commit.asset_events, commit.key.location_name)
-        await writer.commit(self._announcer)
+        created = await sent.created()
+        tick = tick_effects.complete(commit.tick, commit.runs, created, moment[0])
+        tick.location_name, tick.sensor_name = commit.key.location_name, commit.key.sensor_name
+        values = _tick_values(tick, commit)
+        await sent.commit(raw, self._announcer, created, [(_INSERT_TICK, values)])
         return tick
 
     async def ticks(
@@ -301,19 +281,10 @@ class SensorStore:
         statuses: Sequence[automation_pb2.TickStatus] = (),
     ) -> list[automation_pb2.Tick]:
         """Return ticks, newest first; `before` is the (start time, tick id) of the last seen."""
-        statement = sa.select(_TICKS.payload).where(
-            _TICKS.location_name == key.location_name, _TICKS.sensor_name == key.sensor_name
+        owner = (key.location_name, key.sensor_name)
+        return await tick_queries.page(
+            self._engine, _OWNERS, owner, limit=limit, before=before, statuses=statuses
         )
-        if before is not None:
-            statement = statement.where(
-                sa.tuple_(_TICKS.start_time, _TICKS.tick_id) < sa.tuple_(*before)
-            )
-        if statuses:
-            statement = statement.where(_TICKS.status.in_(list(statuses)))
-        statement = statement.order_by(_TICKS.start_time.desc(), _TICKS.tick_id.desc()).limit(limit)
-        async with connections.transaction(self._engine, "reading ticks") as connection:
-            payloads = (await connection.scalars(statement)).all()
-        return [automation_pb2.Tick.FromString(payload) for payload in payloads]
 
     async def find_ticks(self, key: records.SensorKey, tick_id: str) -> list[automation_pb2.Tick]:
         """Return the ticks of a sensor whose id begins so, two at the most."""
@@ -325,32 +296,9 @@ class SensorStore:
         self, keys: Sequence[records.SensorKey]
     ) -> dict[records.SensorKey, automation_pb2.Tick]:
         """Return the newest tick of each sensor that has one."""
-        if not keys:
-            return {}
-        newest = (
-            sa.select(_TICKS.payload)
-            .where(
-                _TICKS.location_name == _SENSORS.location_name,
-                _TICKS.sensor_name == _SENSORS.sensor_name,
-            )
-            .order_by(_TICKS.start_time.desc(), _TICKS.tick_id.desc())
-            .limit(1)
-            .lateral("newest")
-        )
-        wanted = sa.tuple_(_SENSORS.location_name, _SENSORS.sensor_name).in_(
-            [(key.location_name, key.sensor_name) for key in keys]
-        )
-        statement = (
-            sa.select(_SENSORS.location_name, _SENSORS.sensor_name, newest.c.payload)
-            .join(newest, sa.true())
-            .where(wanted)
-        )
-        async with connections.transaction(self._engine, "reading ticks") as connection:
-            rows = (await connection.execute(statement)).all()
-        return {
-            records.SensorKey(row[0], row[1]): automation_pb2.Tick.FromString(row[2])
-            for row in rows
-        }
+        wanted = [(key.location_name, key.sensor_name) for key in keys]
+        found = await tick_queries.newest(self._engine, _OWNERS, wanted)
+        return {records.SensorKey(*named): tick for named, tick in found.items()}
 
 
 def _is(key: records.SensorKey) -> sa.ColumnElement[bool]:
@@ -397,24 +345,6 @@ async def _stale(raw: connections.RawConnection, commit: records.TickCommit) -> 
         commit.key.sensor_name,
         f"it began with version {commit.expected_version} of the state, which is at {row[0]} now",
     )
-
-
-def _complete(
-    commit: records.TickCommit, created: Sequence[str], end_time: dt.datetime
-) -> automation_pb2.Tick:
-    """Fill in what only the commit knows."""
-    tick = automation_pb2.Tick()
-    tick.CopyFrom(commit.tick)
-    tick.location_name, tick.sensor_name = commit.key.location_name, commit.key.sensor_name
-    tick.end_time.FromDatetime(end_time)
-    if not tick.HasField("start_time"):
-        tick.start_time.CopyFrom(tick.end_time)
-    del tick.run_ids[:]
-    del tick.skipped_run_keys[:]
-    tick.run_ids.extend(created)
-    has_run = frozenset(created)
-    tick.skipped_run_keys.extend(run.run_key for run in commit.runs if run.run_id not in has_run)
-    return tick
 
 
 def _tick_values(tick: automation_pb2.Tick, commit: records.TickCommit) -> list[object]:
