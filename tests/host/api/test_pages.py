@@ -43,3 +43,24 @@ def test_a_token_that_was_changed_is_refused():
     changed = token[:-2] + ("A" if token[-2] != "A" else "B") + token[-1]
     with pytest.raises(errors.InvalidPageToken):
         pages.Page(runs_pb2.ListRunsRequest(page_token=changed))
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 5])
+def test_pages_of_sorted_keys_show_each_once(count):
+    keys = [("east", str(number)) for number in range(count)]
+    token, seen = "", []
+    for _ in range(count // 2 + 1):
+        page = pages.Page(assets_pb2.ListAssetsRequest(page_size=2, page_token=token))
+        shown, token = page.of_sorted(keys)
+        assert len(shown) <= 2
+        seen += shown
+        if not token:
+            break
+    assert seen == keys
+    assert not token
+
+
+def test_a_page_of_sorted_keys_goes_on_where_its_key_is_gone():
+    _, token = pages.Page(assets_pb2.ListAssetsRequest(page_size=1)).of_sorted([("b",), ("c",)])
+    page = pages.Page(assets_pb2.ListAssetsRequest(page_size=1, page_token=token))
+    assert page.of_sorted([("a",), ("c",)]) == ([("c",)], "")

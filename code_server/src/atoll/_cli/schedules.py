@@ -5,7 +5,7 @@ from typing import Literal
 
 import click
 
-from atoll._cli import connection, rendering, tick_texts
+from atoll._cli import automations, connection, rendering, tick_texts
 from atoll.api.v1 import automation_pb2, schedules_pb2
 from atoll.client import connection as client_connection
 from atoll.client import documents, errors
@@ -29,9 +29,6 @@ _TICK_COLUMNS = (
     rendering.Column("BUILD", shrinks=True),
     rendering.Column("RUNS", align="right"),
     rendering.Column("WHAT", shrinks=True),
-)
-_LOCATION = click.option(
-    "--location", default="", help="Needed where several locations have the name."
 )
 
 
@@ -62,7 +59,7 @@ def list_(location: str, host: str, *, as_json: bool) -> None:
 
 @schedules.command()
 @click.argument("name")
-@_LOCATION
+@automations.location_option
 @click.option(
     "--next",
     "next_times",
@@ -77,7 +74,7 @@ def show(name: str, location: str, next_times: int, host: str, *, as_json: bool)
     """Show one schedule: its rules, when it is due next, and why it waits if it does."""
 
     async def work(client: client_connection.Client) -> None:
-        owner = await _location_of(client, name, location)
+        owner = await automations.location_of(client, _NOUN, name, location)
         found = await client.schedules.get(owner, name, next_times_max=next_times)
         click.echo(documents.single(found) if as_json else _details(found))
 
@@ -86,14 +83,14 @@ def show(name: str, location: str, next_times: int, host: str, *, as_json: bool)
 
 @schedules.command()
 @click.argument("name")
-@_LOCATION
+@automations.location_option
 @connection.host_option
 @connection.json_option
 def start(name: str, location: str, host: str, *, as_json: bool) -> None:
     """Evaluate a schedule from now on; what was missed is not made up for."""
 
     async def work(client: client_connection.Client) -> None:
-        owner = await _location_of(client, name, location)
+        owner = await automations.location_of(client, _NOUN, name, location)
         _tell(await client.schedules.start(owner, name), as_json=as_json)
 
     connection.run(host, work)
@@ -101,90 +98,24 @@ def start(name: str, location: str, host: str, *, as_json: bool) -> None:
 
 @schedules.command()
 @click.argument("name")
-@_LOCATION
+@automations.location_option
 @connection.host_option
 @connection.json_option
 def stop(name: str, location: str, host: str, *, as_json: bool) -> None:
     """Leave a schedule alone."""
 
     async def work(client: client_connection.Client) -> None:
-        owner = await _location_of(client, name, location)
+        owner = await automations.location_of(client, _NOUN, name, location)
         _tell(await client.schedules.stop(owner, name), as_json=as_json)
 
     connection.run(host, work)
 
 
 @schedules.command()
-@click.argument("name")
-@_LOCATION
-@click.option(
-    "--status",
-    "statuses",
-    multiple=True,
-    type=click.Choice(sorted(tick_texts.STATUSES)),
-    help="Only ticks with this outcome; may be repeated.",
-)
-@connection.limit_option(25)
-@click.option("--logs", is_flag=True, help="Show what each logged, and where it failed.")
-@connection.host_option
-@connection.json_option
-def ticks(  # noqa: PLR0913 - one parameter for each option
-    *,
-    name: str,
-    location: str,
-    statuses: tuple[str, ...],
-    limit: int,
-    logs: bool,
-    host: str,
-    as_json: bool,
-) -> None:
+@automations.ticks_options
+def ticks(asked: automations.TicksAsked) -> None:
     """List the ticks of a schedule, newest first."""
-
-    async def work(client: client_connection.Client) -> None:
-        owner = await _location_of(client, name, location)
-        wanted = [tick_texts.STATUSES[status] for status in statuses]
-        asked = client.schedules.ticks(owner, name, statuses=wanted, limit=limit)
-        found = [tick async for tick in asked]
-        terminal = connection.terminal()
-        if as_json:
-            click.echo(documents.listing("ticks", found))
-        elif not found:
-            how = "with that outcome" if statuses else "yet"
-            click.echo(f"{owner}/{name} has had no tick {how}.")
-        elif logs:
-            click.echo("\n\n".join(tick_texts.log(tick, terminal) for tick in found))
-        else:
-            rows = [_tick_row(tick, terminal) for tick in found]
-            click.echo(rendering.table(_TICK_COLUMNS, rows, terminal))
-
-    connection.run(host, work)
-
-
-async def _location_of(client: client_connection.Client, name: str, location: str) -> str:
-    """Return the location of a schedule that was named without one.
-
-    Raises:
-        errors.NotFoundError: If no location has it.
-        errors.InvalidArgumentError: If several have it.
-    """
-    if location:
-        return location
-    owners = [
-        schedule.location_name
-        async for schedule in client.schedules.list()
-        if schedule.definition.name == name
-    ]
-    if len(owners) == 1:
-        return owners[0]
-    if not owners:
-        raise errors.NotFoundError(
-            f"No location has a schedule {name!r}. See them with 'atoll schedules list'.",
-            reason=errors.reasons.UNKNOWN_SCHEDULE,
-            metadata={"schedule_name": name},
-        )
-    raise errors.InvalidArgumentError(
-        f"The locations {', '.join(owners)} all have a schedule {name!r}. Name one with --location."
-    )
+    automations.list_ticks(_NOUN, asked)
 
 
 def _tell(schedule: schedules_pb2.Schedule, *, as_json: bool) -> None:
@@ -271,3 +202,12 @@ def _tick_row(tick: automation_pb2.Tick, terminal: rendering.Terminal) -> list[s
         str(len(tick.run_ids)),
         tick_texts.what(tick, terminal),
     ]
+
+
+_NOUN = automations.Noun(
+    name="schedule",
+    of=lambda client: client.schedules,
+    unknown=errors.reasons.UNKNOWN_SCHEDULE,
+    columns=_TICK_COLUMNS,
+    row=_tick_row,
+)

@@ -5,7 +5,7 @@ from typing import Literal
 
 import click
 
-from atoll._cli import connection, rendering, tick_texts
+from atoll._cli import automations, connection, rendering, tick_texts
 from atoll.api.v1 import automation_pb2
 from atoll.client import connection as client_connection
 from atoll.client import documents, errors
@@ -62,14 +62,14 @@ def list_(location: str, host: str, *, as_json: bool) -> None:
 
 @sensors.command()
 @click.argument("name")
-@click.option("--location", default="", help="Needed where several locations have the name.")
+@automations.location_option
 @connection.host_option
 @connection.json_option
 def start(name: str, location: str, host: str, *, as_json: bool) -> None:
     """Evaluate a sensor from now on."""
 
     async def work(client: client_connection.Client) -> None:
-        owner = await _location_of(client, name, location)
+        owner = await automations.location_of(client, _NOUN, name, location)
         _tell(await client.sensors.start(owner, name), as_json=as_json)
 
     connection.run(host, work)
@@ -77,14 +77,14 @@ def start(name: str, location: str, host: str, *, as_json: bool) -> None:
 
 @sensors.command()
 @click.argument("name")
-@click.option("--location", default="", help="Needed where several locations have the name.")
+@automations.location_option
 @connection.host_option
 @connection.json_option
 def stop(name: str, location: str, host: str, *, as_json: bool) -> None:
     """Leave a sensor alone; its cursor stays."""
 
     async def work(client: client_connection.Client) -> None:
-        owner = await _location_of(client, name, location)
+        owner = await automations.location_of(client, _NOUN, name, location)
         _tell(await client.sensors.stop(owner, name), as_json=as_json)
 
     connection.run(host, work)
@@ -92,14 +92,14 @@ def stop(name: str, location: str, host: str, *, as_json: bool) -> None:
 
 @sensors.command()
 @click.argument("name")
-@click.option("--location", default="", help="Needed where several locations have the name.")
+@automations.location_option
 @connection.host_option
 @connection.json_option
 def show(name: str, location: str, host: str, *, as_json: bool) -> None:
     """Show one sensor: its cursor, how often it failed in a row, and when it is evaluated next."""
 
     async def work(client: client_connection.Client) -> None:
-        owner = await _location_of(client, name, location)
+        owner = await automations.location_of(client, _NOUN, name, location)
         sensor = await client.sensors.get(owner, name)
         terminal = connection.terminal()
         click.echo(documents.single(sensor) if as_json else _shown(sensor, terminal))
@@ -109,7 +109,7 @@ def show(name: str, location: str, host: str, *, as_json: bool) -> None:
 
 @sensors.command()
 @click.argument("name")
-@click.option("--location", default="", help="Needed where several locations have the name.")
+@automations.location_option
 @click.option("--cursor", default=None, help="The new cursor.")
 @click.option(
     "--start-at",
@@ -133,7 +133,7 @@ def reset(
     start = _start_of(start_at)
 
     async def work(client: client_connection.Client) -> None:
-        owner = await _location_of(client, name, location)
+        owner = await automations.location_of(client, _NOUN, name, location)
         sensor = await client.sensors.reset(owner, name, cursor=cursor, start_at=start)
         if as_json:
             click.echo(documents.single(sensor))
@@ -147,7 +147,7 @@ def reset(
 
 @sensors.command("webhook-secret")
 @click.argument("name")
-@click.option("--location", default="", help="Needed where several locations have the name.")
+@automations.location_option
 @connection.host_option
 @connection.json_option
 def webhook_secret(name: str, location: str, host: str, *, as_json: bool) -> None:
@@ -157,7 +157,7 @@ def webhook_secret(name: str, location: str, host: str, *, as_json: bool) -> Non
     """
 
     async def work(client: client_connection.Client) -> None:
-        owner = await _location_of(client, name, location)
+        owner = await automations.location_of(client, _NOUN, name, location)
         made = await client.sensors.create_webhook_secret(owner, name)
         if as_json:
             click.echo(documents.single(made))
@@ -175,14 +175,14 @@ def webhook_secret(name: str, location: str, host: str, *, as_json: bool) -> Non
 @sensors.command()
 @click.argument("name")
 @click.argument("tick_id")
-@click.option("--location", default="", help="Needed where several locations have the name.")
+@automations.location_option
 @connection.host_option
 @connection.json_option
 def tick(name: str, tick_id: str, location: str, host: str, *, as_json: bool) -> None:
     """Show one tick with what it logged; the first digits of its id are enough."""
 
     async def work(client: client_connection.Client) -> None:
-        owner = await _location_of(client, name, location)
+        owner = await automations.location_of(client, _NOUN, name, location)
         found = await client.sensors.tick(owner, name, tick_id)
         terminal = connection.terminal()
         click.echo(documents.single(found) if as_json else tick_texts.log(found, terminal))
@@ -191,77 +191,10 @@ def tick(name: str, tick_id: str, location: str, host: str, *, as_json: bool) ->
 
 
 @sensors.command()
-@click.argument("name")
-@click.option("--location", default="", help="Needed where several locations have the name.")
-@click.option(
-    "--status",
-    "statuses",
-    multiple=True,
-    type=click.Choice(sorted(tick_texts.STATUSES)),
-    help="Only ticks with this outcome; may be repeated.",
-)
-@connection.limit_option(25)
-@click.option("--logs", is_flag=True, help="Show what each logged, and where it failed.")
-@connection.host_option
-@connection.json_option
-def ticks(  # noqa: PLR0913 - one parameter for each option
-    *,
-    name: str,
-    location: str,
-    statuses: tuple[str, ...],
-    limit: int,
-    logs: bool,
-    host: str,
-    as_json: bool,
-) -> None:
+@automations.ticks_options
+def ticks(asked: automations.TicksAsked) -> None:
     """List the ticks of a sensor, newest first."""
-
-    async def work(client: client_connection.Client) -> None:
-        owner = await _location_of(client, name, location)
-        wanted = [tick_texts.STATUSES[status] for status in statuses]
-        found = [
-            tick async for tick in client.sensors.ticks(owner, name, statuses=wanted, limit=limit)
-        ]
-        if as_json:
-            click.echo(documents.listing("ticks", found))
-        elif not found:
-            how = "with that outcome" if statuses else "yet"
-            click.echo(f"{owner}/{name} has had no tick {how}.")
-        elif logs:
-            click.echo("\n\n".join(tick_texts.log(tick, connection.terminal()) for tick in found))
-        else:
-            terminal = connection.terminal()
-            rows = [_tick_row(tick, terminal) for tick in found]
-            click.echo(rendering.table(_TICK_COLUMNS, rows, terminal))
-
-    connection.run(host, work)
-
-
-async def _location_of(client: client_connection.Client, name: str, location: str) -> str:
-    """Return the location of a sensor that was named without one.
-
-    Raises:
-        errors.NotFoundError: If no location has it.
-        errors.InvalidArgumentError: If several have it.
-    """
-    if location:
-        return location
-    owners = [
-        sensor.location_name
-        async for sensor in client.sensors.list()
-        if sensor.definition.name == name
-    ]
-    if len(owners) == 1:
-        return owners[0]
-    if not owners:
-        raise errors.NotFoundError(
-            f"No location has a sensor {name!r}. See them with 'atoll sensors list'.",
-            reason=errors.reasons.UNKNOWN_SENSOR,
-            metadata={"sensor_name": name},
-        )
-    raise errors.InvalidArgumentError(
-        f"The locations {', '.join(owners)} all have a sensor {name!r}. Name one with --location."
-    )
+    automations.list_ticks(_NOUN, asked)
 
 
 def _tell(sensor: automation_pb2.Sensor, *, as_json: bool) -> None:
@@ -356,3 +289,12 @@ def _tick_row(tick: automation_pb2.Tick, terminal: rendering.Terminal) -> list[s
         str(len(tick.run_ids)),
         tick_texts.what(tick, terminal),
     ]
+
+
+_NOUN = automations.Noun(
+    name="sensor",
+    of=lambda client: client.sensors,
+    unknown=errors.reasons.UNKNOWN_SENSOR,
+    columns=_TICK_COLUMNS,
+    row=_tick_row,
+)

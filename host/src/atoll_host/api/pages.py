@@ -7,9 +7,11 @@ refused instead of giving wrong pages.
 
 import base64
 import binascii
+import bisect
 import hashlib
 import json
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 from google.protobuf import message
 
@@ -19,6 +21,7 @@ SIZE_DEFAULT = 50
 SIZE_MAX = 1000
 
 _CHECK_BYTES = 6
+_Key = TypeVar("_Key", bound=tuple[str, ...])
 
 
 class Page:
@@ -50,6 +53,13 @@ class Page:
     def token(self, *position: str | int) -> str:
         """Return the token of the page that begins after `position`."""
         return encode(position, self._scope)
+
+    def of_sorted(self, keys: Sequence[_Key]) -> tuple[Sequence[_Key], str]:
+        """Return those of sorted keys that the page shows, and the token of the next page."""
+        start = bisect.bisect_right(keys, tuple(map(str, self.after))) if self.after else 0
+        shown = keys[start : start + self.size]
+        more = start + self.size < len(keys)
+        return shown, self.token(*shown[-1]) if more else ""
 
 
 def encode(position: tuple[str | int, ...], scope: bytes) -> str:

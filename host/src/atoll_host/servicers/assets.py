@@ -1,7 +1,5 @@
 """AssetsService: the asset graph of all locations, for everyone."""
 
-import bisect
-
 from atoll.api.v1 import assets_pb2, assets_pb2_grpc
 from atoll_host import errors
 from atoll_host.api import pages, rendering
@@ -27,17 +25,15 @@ class AssetsServicer(assets_pb2_grpc.AssetsServiceServicer):
         if request.location_name:
             self._registry.location(request.location_name)
             keys = graph.keys_of(request.location_name)
-        start = bisect.bisect_right(keys, tuple(map(str, page.after))) if page.after else 0
-        shown = keys[start : start + page.size]
+        shown, token = page.of_sorted(keys)
         events = await self._event_log.latest_materializations(shown) if shown else []
         latest = {
             tuple(event.event.asset_materialization.asset_key.path): event for event in events
         }
         nodes = [node for key in shown if (node := graph.node(key)) is not None]
-        more = start + page.size < len(keys)
         return assets_pb2.ListAssetsResponse(
             assets=[rendering.asset(node, latest.get(node.key)) for node in nodes],
-            next_page_token=page.token(*shown[-1]) if more else "",
+            next_page_token=token,
         )
 
     async def GetAsset(

@@ -1,6 +1,5 @@
 """FreshnessService: how fresh assets are, for everyone."""
 
-import bisect
 from collections.abc import Mapping, Sequence
 
 from atoll.api.v1 import freshness_pb2, freshness_pb2_grpc
@@ -53,12 +52,10 @@ class FreshnessServicer(freshness_pb2_grpc.FreshnessServiceServicer):
             }
             wanted = set(request.states)
             keys = [key for key in keys if states.get(key, deciding.UNKNOWN) in wanted]
-        start = bisect.bisect_right(keys, tuple(map(str, page.after))) if page.after else 0
-        shown = keys[start : start + page.size]
-        more = start + page.size < len(keys)
+        shown, token = page.of_sorted(keys)
         return freshness_pb2.ListFreshnessResponse(
             assets=await self._rendered(shown, found),
-            next_page_token=page.token(*shown[-1]) if more else "",
+            next_page_token=token,
         )
 
     async def GetFreshness(

@@ -1,11 +1,10 @@
 """SchedulesService: schedules, when they are due, and their ticks, for everyone."""
 
-import bisect
 import dataclasses
 import datetime as dt
+import functools
 import itertools
 from collections.abc import Sequence
-from typing import Any
 
 from atoll import errors as atoll_errors
 from atoll.api.v1 import automation_pb2, schedules_pb2, schedules_pb2_grpc
@@ -16,7 +15,7 @@ from atoll_host import errors
 from atoll_host.api import pages
 from atoll_host.locations import registry as registries
 from atoll_host.locations import timetables
-from atoll_host.servicers import contexts
+from atoll_host.servicers import contexts, tick_pages
 from atoll_storage import records, schedule_store
 
 NEXT_TIMES_DEFAULT = 5
@@ -52,13 +51,10 @@ class SchedulesServicer(schedules_pb2_grpc.SchedulesServiceServicer):
             if view.definitions is not None
             for schedule_name, schedule in view.definitions.schedules.items()
         }
-        names = sorted(defined)
-        start = bisect.bisect_right(names, tuple(map(str, page.after))) if page.after else 0
-        shown = names[start : start + page.size]
+        shown, token = page.of_sorted(sorted(defined))
         keys = [records.ScheduleKey(*name) for name in shown]
         states = {state.key: state for state in await self._store.states()} if keys else {}
         ticks = await self._store.latest_ticks(keys) if keys else {}
-        more = start + page.size < len(names)
         return schedules_pb2.ListSchedulesResponse(
             schedules=[
                 self._rendered(
@@ -70,7 +66,7 @@ class SchedulesServicer(schedules_pb2_grpc.SchedulesServiceServicer):
                 )
                 for key in keys
             ],
-            next_page_token=page.token(*shown[-1]) if more else "",
+            next_page_token=token,
         )
 
     async def GetSchedule(
@@ -115,22 +111,8 @@ class SchedulesServicer(schedules_pb2_grpc.SchedulesServiceServicer):
         """Return the ticks of a schedule, newest first."""
         page = pages.Page(request)
         _, key = self._find(request.location_name, request.schedule_name)
-        before = None
-        if page.after:
-            before = (dt.datetime.fromisoformat(str(page.after[0])), str(page.after[1]))
-        for status in request.statuses:
-            if status not in automation_pb2.TickStatus.values() or not status:
-                raise errors.InvalidRequest(
-                    f"{status} is no outcome of a tick. Name one of atoll.api.v1.TickStatus.",
-                    field="statuses",
-                )
-        statuses: Any = tuple(request.statuses)  # the stubs know enum values by another type
-        found = await self._store.ticks(key, limit=page.size + 1, before=before, statuses=statuses)
-        shown = found[: page.size]
-        token = ""
-        if len(found) > page.size:
-            began = shown[-1].start_time.ToDatetime(dt.UTC)
-            token = page.token(began.isoformat(), shown[-1].tick_id)
+        read = functools.partial(self._store.ticks, key)
+        shown, token = await tick_pages.answer(request, page, read)
         return schedules_pb2.ListScheduleTicksResponse(ticks=shown, next_page_token=token)
 
     def _find(

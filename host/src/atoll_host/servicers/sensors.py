@@ -1,10 +1,8 @@
 """SensorsService: sensors and their ticks, for everyone."""
 
-import bisect
-import datetime as dt
+import functools
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 from urllib import parse
 
 from atoll.api.v1 import automation_pb2, automation_pb2_grpc
@@ -14,7 +12,7 @@ from atoll_host import errors
 from atoll_host.api import pages, rendering
 from atoll_host.automation.sensors import resetting
 from atoll_host.locations import registry as registries
-from atoll_host.servicers import contexts
+from atoll_host.servicers import contexts, tick_pages
 from atoll_storage import database, records
 
 _SECRET_BYTES = 32
@@ -51,14 +49,11 @@ class SensorsServicer(automation_pb2_grpc.SensorsServiceServicer):
             if view.definitions is not None
             for sensor_name, sensor in view.definitions.sensors.items()
         }
-        names = sorted(defined)
-        start = bisect.bisect_right(names, tuple(map(str, page.after))) if page.after else 0
-        shown = names[start : start + page.size]
+        shown, token = page.of_sorted(sorted(defined))
         keys = [records.SensorKey(*name) for name in shown]
         states = {state.key: state for state in await self._store.states()} if keys else {}
         ticks = await self._store.latest_ticks(keys) if keys else {}
         webhooks = await self._webhooks.states(_hooks(keys, defined))
-        more = start + page.size < len(names)
         return automation_pb2.ListSensorsResponse(
             sensors=[
                 rendering.sensor(
@@ -70,7 +65,7 @@ class SensorsServicer(automation_pb2_grpc.SensorsServiceServicer):
                 )
                 for key in keys
             ],
-            next_page_token=page.token(*shown[-1]) if more else "",
+            next_page_token=token,
         )
 
     async def GetSensor(
@@ -163,22 +158,8 @@ class SensorsServicer(automation_pb2_grpc.SensorsServiceServicer):
         """Return the evaluations of a sensor, newest first."""
         page = pages.Page(request)
         _, key = self._find(request.location_name, request.sensor_name)
-        before = None
-        if page.after:
-            before = (dt.datetime.fromisoformat(str(page.after[0])), str(page.after[1]))
-        for status in request.statuses:
-            if status not in automation_pb2.TickStatus.values() or not status:
-                raise errors.InvalidRequest(
-                    f"{status} is no outcome of a tick. Name one of atoll.api.v1.TickStatus.",
-                    field="statuses",
-                )
-        statuses: Any = tuple(request.statuses)  # the stubs know enum values by another type
-        found = await self._store.ticks(key, limit=page.size + 1, before=before, statuses=statuses)
-        shown = found[: page.size]
-        token = ""
-        if len(found) > page.size:
-            began = shown[-1].start_time.ToDatetime(dt.UTC)
-            token = page.token(began.isoformat(), shown[-1].tick_id)
+        read = functools.partial(self._store.ticks, key)
+        shown, token = await tick_pages.answer(request, page, read)
         return automation_pb2.ListTicksResponse(ticks=shown, next_page_token=token)
 
     def _find(
