@@ -376,6 +376,7 @@ def test_backfills_are_none_until_a_host_is_asked_for_some(world):
         instance.get_backfills(filters="all")
 
 
+@asked
 def test_what_locations_define_of_assets(world):
     found = world.instance.get_asset_specs([SALES, dg.AssetKey("nowhere")])
     if isinstance(world, worlds.InMemory):

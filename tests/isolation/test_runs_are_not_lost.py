@@ -157,7 +157,7 @@ async def test_a_dead_worker_is_noticed_and_its_last_words_are_kept(
     assert "what it said last" in run.failure.last_output
     events = await location.events(run_id)
     assert is_whole(events)
-    assert kinds(events)[-2:] == ["step_failed", "run_failed"]
+    assert kinds(events)[-3:] == ["step_failed", "asset_failed_to_materialize", "run_failed"]
     # And the location goes on.
     assert (await location.run("quick")).status == SUCCESS
 

@@ -516,6 +516,7 @@ class Storage:
     def __post_init__(self) -> None:
         self.sensors = _Sensors(self.inner.sensors, self.calls)
         self.events = _Counting(self.inner.events, self.calls)
+        self.webhooks = self.inner.webhooks
         self.leadership = self.inner.leadership
 
     def as_database(self) -> databases.Database:
