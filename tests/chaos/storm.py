@@ -15,8 +15,9 @@ import signal
 import uuid
 from collections.abc import Callable
 
-from atoll.api.v1 import runs_pb2
-from atoll.client import connection, errors, runs
+from atoll.api.v1 import backfills_pb2, runs_pb2
+from atoll.client import backfills, connection, errors, runs
+from atoll.definitions.v1 import values_pb2
 from atoll_storage import errors as storage_errors
 from tests.chaos import verification
 from tests.e2e import several_hosts
@@ -26,9 +27,30 @@ SOURCE, SINK = "source", "sink"
 IN_FLIGHT = 4
 SLOTS = 3
 """Of the pool that all steps are of: fewer than could run at once."""
-ROUNDS_MAX = 60
+ROUNDS_MAX = 40
+ACTIVE_BACKFILL_RUNS = 2
+"""So many may be active, so that a backfill lasts."""
+SETTINGS = f"""
+[[queue.tags]]
+key = "atoll/backfill"
+limit = {ACTIVE_BACKFILL_RUNS}
+"""
+BACKFILLED = ("readings", "reports")
+EXPECTED = verification.Expected(
+    watched_asset="numbers",
+    sensor_name="on_numbers",
+    schedule_name="every_minute",
+    condition_sensor="on_readings",
+    condition_asset="echoes",
+    backfilled=BACKFILLED,
+    run_sensors=(("on_success", "SUCCESS"), ("on_failure", "FAILURE")),
+    monitored_location=SOURCE,
+    active_backfill_runs=ACTIVE_BACKFILL_RUNS,
+    slots=SLOTS,
+)
 WORK_WITHIN_S = 60.0
 SETTLE_WITHIN_S = 90.0
+BACKFILL_WITHIN_S = 600.0
 LONGEST_PAUSE_S = 0.4
 VICTIMS = (
     *several_hosts.HOSTS,
@@ -61,6 +83,7 @@ class Storm:
             await client.pools.set_limit("storm", SLOTS)
         victims = self._victims(kills)
         load = [asyncio.create_task(self._keep_launching()) for _ in range(IN_FLIGHT)]
+        load.append(asyncio.create_task(self._keep_backfilling()))
         try:
             for victim in victims:
                 await self._see_work()
@@ -76,13 +99,7 @@ class Storm:
 
     def findings(self) -> verification.Findings:
         assert self._mesh.postgres is not None
-        return verification.examine(
-            self._mesh.postgres.url,
-            watched_asset="numbers",
-            sensor_name="on_numbers",
-            schedule_name="every_minute",
-            slots=SLOTS,
-        )
+        return verification.examine(self._mesh.postgres.url, EXPECTED)
 
     def _victims(self, kills: int) -> list[str]:
         chosen: list[str] = []
@@ -100,6 +117,39 @@ class Storm:
             run_id = await self._insist(launch)
             self.launched.add(run_id)
             await self._ended(run_id)
+
+    async def _keep_backfilling(self) -> None:
+        """One backfill after the other; what failed of one is retried once."""
+        while True:
+            backfill_id = await self._begin_backfill()
+            if await self._completed(backfill_id) != backfills_pb2.BACKFILL_STATUS_COMPLETED_FAILED:
+                continue
+
+            async def retried(client: connection.Client, again: str = backfill_id) -> bool:
+                return bool((await client.backfills.retry(again)).backfill_id)
+
+            await self._mesh.until(retried, within_s=WORK_WITHIN_S)
+            await self._completed(backfill_id)
+
+    async def _begin_backfill(self) -> str:
+        new = backfills.NewBackfill(
+            asset_keys=[values_pb2.AssetKey(path=[name]) for name in BACKFILLED],
+            choice=backfills_pb2.BACKFILL_CHOICE_ALL,
+            tags={"atoll/max_retries": "1"},
+            request_id=str(uuid.uuid4()),
+        )
+
+        async def begun(client: connection.Client) -> str:
+            return (await client.backfills.create(new)).backfill_id
+
+        return await self._mesh.until(begun, within_s=WORK_WITHIN_S)
+
+    async def _completed(self, backfill_id: str) -> int:
+        async def completed(client: connection.Client) -> int:
+            status = (await client.backfills.get(backfill_id)).status
+            return status if status in backfills.FINAL_STATUSES else 0
+
+        return await self._mesh.until(completed, within_s=BACKFILL_WITHIN_S)
 
     async def _insist(self, launch: runs.Launch) -> str:
         """Launch through whatever is down; the request id makes it one run."""

@@ -21,12 +21,20 @@ pytestmark = [pytest.mark.alone, pytest.mark.chaos, pytest.mark.e2e, pytest.mark
 @pytest.mark.timeout(60 + 60 * KILLS)
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_nothing_is_lost_or_doubled_in_a_storm(tmp_path: pathlib.Path, seed: int) -> None:
-    with several_hosts.Mesh(tmp_path, durable=True) as running:
+    settings = tmp_path / "host.toml"
+    settings.write_text(storm.SETTINGS)
+    options = ("--config", str(settings))
+    with several_hosts.Mesh(tmp_path, durable=True, host_options=options) as running:
         weather = storm.Storm(running, seed)
         async with running.one_address():
             await weather.run(KILLS)
         findings = weather.findings()
+    print(findings)
     assert findings.violations == [], f"after {weather.told}"
     assert findings.materializations >= KILLS, "too little work to show anything"
     assert findings.sensor_runs == findings.materializations
+    assert findings.backfills >= 1
+    assert findings.backfill_runs >= KILLS
+    assert findings.condition_runs >= KILLS
+    assert findings.runs_seen >= findings.materializations
     assert set(findings.runs_by_status) <= {"SUCCESS", "FAILURE"}

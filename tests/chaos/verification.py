@@ -12,14 +12,15 @@ import psycopg
 
 from atoll.api.v1 import automation_pb2
 from atoll.events.v1 import events_pb2
+from tests.chaos import (
+    backfill_verification,
+    condition_verification,
+    evidence,
+    run_sensor_verification,
+)
 
 NO_LIMIT = 1_000_000
-FINAL_BODIES = {
-    "run_succeeded": "SUCCESS",
-    "run_failed": "FAILURE",
-    "run_canceled": "CANCELED",
-}
-
+FINAL_BODIES = evidence.FINAL_BODIES
 
 _LEFT_OUT = re.compile(r"(\d+) ticks?, .* missed and (?:is|are) not made up for")
 
@@ -33,18 +34,37 @@ class Findings:
     materializations: int
     sensor_runs: int
     events: int
+    backfills: int
+    backfill_runs: int
+    condition_runs: int
+    runs_seen: int
+    retries: int
 
 
-def examine(
-    url: str,
-    *,
-    watched_asset: str,
-    sensor_name: str,
-    schedule_name: str,
-    slots: int = NO_LIMIT,
-) -> Findings:
-    """Check every promise that the database can show; `slots` are those of all steps' pool."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Expected:
+    """What a storm's locations define, and the limits that hold."""
+
+    watched_asset: str
+    sensor_name: str
+    schedule_name: str
+    condition_sensor: str
+    condition_asset: str
+    backfilled: tuple[str, str]
+    """An asset, and one that needs it."""
+    run_sensors: tuple[tuple[str, str], ...]
+    """Sensors on runs, each with the status that it watches."""
+    monitored_location: str
+    active_backfill_runs: int = NO_LIMIT
+    slots: int = NO_LIMIT
+    """Of the pool that all steps are of."""
+
+
+def examine(url: str, expected: Expected) -> Findings:
+    """Check every promise that the database can show."""
+    watched_asset, sensor_name = expected.watched_asset, expected.sensor_name
     with psycopg.connect(url) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         events = _events(connection)
         runs = {
             row[0]: row[1:]
@@ -58,15 +78,17 @@ def examine(
                 "SELECT event_id, status FROM ticks WHERE sensor_name = %s", (sensor_name,)
             )
         )
-        minutes = _minutes(connection, schedule_name)
+        minutes = _minutes(connection, expected.schedule_name)
+        found = evidence.read(connection)
     violations = [
         *_events_of_runs(events, runs),
         *_ends_of_runs(events, runs),
         *_runs_per_key(runs),
         *_decisions(events, ticks, runs, watched_asset),
         *minutes,
-        *_slots(events, slots),
+        *_slots(events, expected.slots),
         *(f"the slot of step {step} of run {run_id} was left" for run_id, step in slots_left),
+        *_automation(found, expected),
     ]
     statuses = collections.Counter(status for status, *_ in runs.values())
     return Findings(
@@ -75,7 +97,34 @@ def examine(
         materializations=len(_materializations(events, watched_asset)),
         sensor_runs=sum(1 for _, sensor, *_ in runs.values() if sensor == sensor_name),
         events=len(events),
+        backfills=len(found.backfills),
+        backfill_runs=sum(1 for run in found.runs.values() if run.backfill),
+        condition_runs=sum(
+            1 for run in found.runs.values() if condition_verification.TAG in run.tags
+        ),
+        runs_seen=sum(1 for tick in found.ticks if tick.triggering_run_id),
+        retries=sum(1 for run in found.runs.values() if run.parent),
     )
+
+
+def _automation(found: evidence.Evidence, expected: Expected) -> list[str]:
+    upstream, downstream = expected.backfilled
+    return [
+        *backfill_verification.violations(
+            found, upstream, downstream, expected.active_backfill_runs
+        ),
+        *backfill_verification.retry_violations(found),
+        *condition_verification.violations(
+            found, expected.condition_sensor, upstream, expected.condition_asset
+        ),
+        *(
+            each
+            for sensor, status in expected.run_sensors
+            for each in run_sensor_verification.violations(
+                found, sensor, expected.monitored_location, status
+            )
+        ),
+    ]
 
 
 def _minutes(connection: psycopg.Connection, schedule_name: str) -> list[str]:

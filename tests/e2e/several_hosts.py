@@ -24,8 +24,10 @@ Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class Mesh(mesh.Mesh):
     """A mesh with two hosts, named as in HOSTS."""
 
-    def __init__(self, folder: pathlib.Path, *, durable: bool = False) -> None:
-        super().__init__(folder, durable=durable)
+    def __init__(
+        self, folder: pathlib.Path, *, durable: bool = False, host_options: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(folder, durable=durable, host_options=host_options)
         self._ports = {name: mesh.free_port() for name in HOSTS}
         self._turn = 0
         self._passing: set[asyncio.Task[None]] = set()
@@ -36,7 +38,7 @@ class Mesh(mesh.Mesh):
         for each in [name] if name else HOSTS:
             environment = dict(os.environ) | {"ATOLL_DATABASE_URL": self.postgres.url}
             options = ["--listen", f"127.0.0.1:{self._ports[each]}"]
-            command = [sys.executable, *mesh.CLI, "host", *options]
+            command = [sys.executable, *mesh.CLI, "host", *options, *self._host_options]
             self._start(each, command, environment, self.folder)
 
     def _names(self) -> list[str]:

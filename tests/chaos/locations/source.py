@@ -4,6 +4,8 @@ import hashlib
 
 import atoll as dg
 
+days = dg.DailyPartitionsDefinition(start_date="2026-01-01", end_date="2026-01-31")
+
 
 class WorkConfig(dg.Config):
     rounds: int = 1
@@ -19,5 +21,12 @@ def numbers(context: dg.AssetExecutionContext, config: WorkConfig) -> dg.Materia
     return dg.MaterializeResult(metadata={"digest": digest.hex()})
 
 
+@dg.asset(pool="storm", partitions_def=days)
+def readings(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    """What backfills make, and what a condition of the other location looks at."""
+    context.log.info("of %s", context.partition_key)
+    return dg.MaterializeResult()
+
+
 make_numbers = dg.define_asset_job("make_numbers", selection=[numbers])
-defs = dg.Definitions(assets=[numbers], jobs=[make_numbers])
+defs = dg.Definitions(assets=[numbers, readings], jobs=[make_numbers])
