@@ -1,6 +1,7 @@
 """What must be so of backfills, their runs and their retries, whatever was killed."""
 
 import collections
+import itertools
 from collections.abc import Iterator
 
 from tests.chaos import evidence
@@ -89,7 +90,7 @@ def _partitions(
 def _again(found: evidence.Evidence, asset: str, day: str, runs: list[str]) -> Iterator[str]:
     """Say where a partition was requested again though the run before did not fail."""
     ordered = sorted(runs, key=found.queued)
-    for before, after in zip(ordered, ordered[1:], strict=False):
+    for before, after in itertools.pairwise(ordered):
         if found.runs[before].status != "FAILURE" or found.ended(before) > found.queued(after):
             yield f"run {after} was requested beside run {before}"
         is_retry = found.runs[after].parent == before

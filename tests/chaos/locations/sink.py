@@ -1,5 +1,7 @@
-"""The location that answers what the other one does, and each minute: by a sensor, by a schedule, by
-a condition, and by sensors on its runs."""
+"""The location that answers what the other one does, and each minute.
+
+By a sensor, by a schedule, by a condition, and by sensors on its runs.
+"""
 
 import datetime as dt
 import hashlib

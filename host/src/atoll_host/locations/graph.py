@@ -123,6 +123,13 @@ class AssetGraph:
         known = self._locations.get(owner)
         return owner if known is not None and path in known.executable else ""
 
+    def is_claimed(self, key: Sequence[str]) -> bool:
+        """Return whether a location is known to own the asset, even if it cannot make it now.
+
+        A host may learn what a location defines before it learns what that location owns.
+        """
+        return tuple(key) in self._owners
+
     def definers(self, key: Sequence[str]) -> tuple[str, ...]:
         """Return the locations that define the asset, executable or external."""
         return tuple(self._definers.get(tuple(key), ()))

@@ -216,6 +216,14 @@ def test_what_is_stored_is_read_back_and_told_apart_when_it_is_gone():
     with pytest.raises(parts.NotDefined) as away:
         parts.read_target(message, nothing)
     assert away.value.passing
+    unheard = parts.Defined(graph.AssetGraph(defined.locations, {}), defined.locations)
+    with pytest.raises(parts.NotDefined) as unowned:
+        parts.read_target(message, unheard)
+    assert unowned.value.passing
+    taken = parts.Defined(graph.AssetGraph(defined.locations, {("x",): "two"}), defined.locations)
+    with pytest.raises(parts.NotDefined) as lost:
+        parts.read_target(message, taken)
+    assert not lost.value.passing
     fewer = static_partitions.StaticPartitionsDefinition(["a", "c"])
     changed = _defined(meshes.asset("x", fewer), meshes.asset("y", DAYS), meshes.asset("z"))
     with pytest.raises(parts.NotDefined, match="were changed after the backfill was made"):

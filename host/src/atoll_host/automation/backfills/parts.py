@@ -165,7 +165,7 @@ def _read_part(stored: backfills_pb2.BackfillTargetPart, defined: Defined) -> Pa
         raise NotDefined(
             f"Location {stored.location_name!r} no longer runs {name!r}, which the backfill is to "
             "request. Define it again, then retry the backfill, or begin another one.",
-            passing=stored.location_name not in defined.locations,
+            passing=_may_return(path, stored.location_name, defined),
         )
     if stored.partitioned is (partitions_def is plans.WHOLE):
         has = "partitions" if stored.partitioned else "no partitions"
@@ -176,6 +176,18 @@ def _read_part(stored: backfills_pb2.BackfillTargetPart, defined: Defined) -> Pa
         )
     subset = _read(stored.partitions, partitions_def, name)
     return Part(path, stored.job_name, location_name, subset)
+
+
+def _may_return(path: AssetPath, location_name: str, defined: Defined) -> bool:
+    """Return whether what no location runs now may be there again by itself.
+
+    So it is while its location is away, and while that defines it and nobody has heard yet who owns
+    it: definitions and owners reach a host one after the other.
+    """
+    known = defined.locations.get(location_name)
+    if known is None:
+        return True
+    return path in known.executable and not defined.graph.is_claimed(path)
 
 
 def _partitions_now(
