@@ -24,11 +24,11 @@ from tests.e2e import several_hosts
 
 LOCATIONS = pathlib.Path(__file__).with_name("locations")
 SOURCE, SINK = "source", "sink"
-IN_FLIGHT = 4
+IN_FLIGHT = 3
 SLOTS = 3
 """Of the pool that all steps are of: fewer than could run at once."""
-ROUNDS_MAX = 40
-ACTIVE_BACKFILL_RUNS = 2
+ROUNDS_MAX = 30
+ACTIVE_BACKFILL_RUNS = 3
 """So many may be active, so that a backfill lasts."""
 SETTINGS = f"""
 [[queue.tags]]

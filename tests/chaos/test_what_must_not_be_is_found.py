@@ -1,4 +1,4 @@
-"""The searches of the chaos suite over evidence made by hand: what is right, and all that is not."""
+"""The searches of the chaos suite over evidence made by hand: all is well, or one thing is not."""
 
 import dataclasses
 

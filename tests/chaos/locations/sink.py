@@ -8,7 +8,7 @@ import hashlib
 
 import atoll as dg
 
-days = dg.DailyPartitionsDefinition(start_date="2026-01-01", end_date="2026-01-31")
+days = dg.DailyPartitionsDefinition(start_date="2026-01-01", end_date="2026-01-21")
 ALL_DAYS = dt.timedelta(days=1000)
 
 

@@ -4,7 +4,7 @@ import hashlib
 
 import atoll as dg
 
-days = dg.DailyPartitionsDefinition(start_date="2026-01-01", end_date="2026-01-31")
+days = dg.DailyPartitionsDefinition(start_date="2026-01-01", end_date="2026-01-21")
 
 
 class WorkConfig(dg.Config):

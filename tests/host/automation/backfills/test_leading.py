@@ -12,6 +12,7 @@ from atoll._partitions import calendar_partitions, static_partitions, time_windo
 from atoll_host import errors
 from atoll_host.automation import dispatching
 from atoll_host.automation.backfills import leading
+from atoll_host.locations import graph
 from atoll_host.runs import retrying, run_settings, run_tags
 from atoll_storage import backfill_records, database, records
 from atoll_storage import errors as storage_errors
@@ -240,6 +241,22 @@ async def test_code_that_is_gone_ends_the_backfill_and_says_so(world: meshes.Wor
     await world.finish(term)
     ended = await world.record(backfill_id)
     assert (ended.status, ended.failure) == (STATUS.COMPLETED_SUCCESS, None)
+
+
+async def test_what_nobody_is_known_to_own_yet_is_waited_for(world: meshes.World):
+    await _two_locations(world)
+    backfill_id = await world.create("raw", "weekly", choice=meshes.targets.Choice.ALL)
+    heard = world.locations.graph()
+    views = world.locations.locations()
+    defined = {name: view.definitions for name, view in views.items() if view.definitions}
+    world.locations._graph = graph.AssetGraph(defined, {})
+    term = world.term()
+    await world.rounds(term)
+    assert (await world.record(backfill_id)).status is STATUS.REQUESTED
+    assert world.ran == []
+    world.locations._graph = heard
+    await world.finish(term)
+    assert (await world.record(backfill_id)).status is STATUS.COMPLETED_SUCCESS
 
 
 async def test_what_cannot_be_launched_any_more_fails_and_the_rest_goes_on(world: meshes.World):
