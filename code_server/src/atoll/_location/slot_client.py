@@ -3,8 +3,10 @@
 Made by `run_worker`, used by the executors through `_execution.slots`. It has a connection to the
 code server of its own, so that a question that waits keeps no other one waiting. There is one
 question at a time for each set of steps; a newer one for more steps takes its place, and whatever
-the older one still brings is taken too. While the code server or the host is away, steps that need
-a slot wait: nobody else can know whether there is one.
+the older one still brings is taken too. Questions may overtake each other on their way, so nothing
+is asked while something is being given back, and for that no answer to an older question counts.
+While the code server or the host is away, steps that need a slot wait: nobody else can know whether
+there is one.
 """
 
 from __future__ import annotations
@@ -46,6 +48,9 @@ class SlotClient:
         self._query_id = 0
         self._wanted: dict[str, str] = {}
         self._open: set[str] = set()
+        self._withdrawing = 0
+        self._withdrawn: set[str] = set()
+        self._valid_from: dict[str, int] = {}
         self._seen_waiting: set[str] = set()
         self._asked: dict[str, str] | None = None
         self._asked_at = 0.0
@@ -104,11 +109,15 @@ class SlotClient:
             self._channel.close()
             self._channel = None
         self._wanted, self._open, self._asked = {}, set(), None
+        self._withdrawing = 0
 
     def _ask(self) -> None:
         now = time.monotonic()
         if self._asked is not None and now - self._asked_at > _SILENCE_MAX_S:
             self._lose("the code server gave no answer")
+        if self._withdrawing:
+            # The host may do the two in either order, and take back what it has just granted.
+            return
         withdrawn = sorted(self._open - self._wanted.keys())
         is_asked = not self._wanted or self._asked == self._wanted
         if (is_asked and not withdrawn) or now < self._next_try:
@@ -123,7 +132,7 @@ class SlotClient:
             ],
             withdrawn_step_keys=withdrawn,
         )
-        if self._wanted.keys() <= self._seen_waiting:
+        if not withdrawn and self._wanted.keys() <= self._seen_waiting:
             # That these wait was told; the first answer comes at once so that it can be.
             request.wait.FromSeconds(WAIT_S)
         query = process_pb2.InstanceQuery(
@@ -138,6 +147,9 @@ class SlotClient:
         else:
             self._open = set(self._wanted)
             self._asked, self._asked_at = dict(self._wanted), now
+            if withdrawn:
+                self._withdrawing, self._withdrawn = self._query_id, set(withdrawn)
+                self._valid_from.update(dict.fromkeys(withdrawn, self._query_id))
 
     def _receive(self, timeout_s: float) -> slots_pb2.AcquireSlotsResponse | None:
         """Return the next answer; None where none comes in time, or none can."""
@@ -157,6 +169,8 @@ class SlotClient:
         answer = message.instance_answer
         if answer.query_id == self._query_id:
             self._asked = None
+        if answer.query_id == self._withdrawing:
+            self._end_withdrawing(done=not answer.HasField("error"))
         if answer.HasField("error") and answer.error.reason == _UNSUPPORTED:
             # A host of an earlier release, which knows no pools.
             return slots_pb2.AcquireSlotsResponse(granted_step_keys=list(self._wanted))
@@ -167,12 +181,25 @@ class SlotClient:
             self._next_try = time.monotonic() + _PAUSE_S
             self._problem = f"the host gave none ({answer.error.message.rstrip('.')})"
             return None
-        return answer.acquire_slots
+        found = answer.acquire_slots
+        counting = [
+            step_key
+            for step_key in found.granted_step_keys
+            if answer.query_id >= self._valid_from.get(step_key, 0)
+        ]
+        return slots_pb2.AcquireSlotsResponse(granted_step_keys=counting, waiting=found.waiting)
+
+    def _end_withdrawing(self, *, done: bool) -> None:
+        if not done:
+            # Nobody knows whether it was: it is said again, unless it is wanted again.
+            self._open |= self._withdrawn
+        self._withdrawing, self._withdrawn = 0, set()
 
     def _lose(self, why: str) -> None:
         if self._channel is not None:
             self._channel.close()
         self._channel, self._asked = None, None
+        self._end_withdrawing(done=False)
         self._next_try = time.monotonic() + _PAUSE_S
         self._problem = why
 
