@@ -39,14 +39,16 @@ BACKFILLED = ("readings", "reports")
 EXPECTED = verification.Expected(
     watched_asset="numbers",
     sensor_name="on_numbers",
-    schedule_name="every_minute",
-    condition_sensor="on_readings",
-    condition_asset="echoes",
-    backfilled=BACKFILLED,
-    run_sensors=(("on_success", "SUCCESS"), ("on_failure", "FAILURE")),
-    monitored_location=SOURCE,
-    active_backfill_runs=ACTIVE_BACKFILL_RUNS,
     slots=SLOTS,
+    automation=verification.Automation(
+        schedule_name="every_minute",
+        condition_sensor="on_readings",
+        condition_asset="echoes",
+        backfilled=BACKFILLED,
+        run_sensors=(("on_success", "SUCCESS"), ("on_failure", "FAILURE")),
+        monitored_location=SOURCE,
+        active_backfill_runs=ACTIVE_BACKFILL_RUNS,
+    ),
 )
 WORK_WITHIN_S = 60.0
 SETTLE_WITHIN_S = 90.0

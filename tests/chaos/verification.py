@@ -42,11 +42,9 @@ class Findings:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Expected:
-    """What a storm's locations define, and the limits that hold."""
+class Automation:
+    """What else of automation locations define, and the limits that hold for it."""
 
-    watched_asset: str
-    sensor_name: str
     schedule_name: str
     condition_sensor: str
     condition_asset: str
@@ -56,8 +54,18 @@ class Expected:
     """Sensors on runs, each with the status that it watches."""
     monitored_location: str
     active_backfill_runs: int = NO_LIMIT
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Expected:
+    """What locations define, and the limits that hold."""
+
+    watched_asset: str
+    sensor_name: str
     slots: int = NO_LIMIT
     """Of the pool that all steps are of."""
+    automation: Automation | None = None
+    """None where there is no more than the sensor."""
 
 
 def examine(url: str, expected: Expected) -> Findings:
@@ -78,17 +86,17 @@ def examine(url: str, expected: Expected) -> Findings:
                 "SELECT event_id, status FROM ticks WHERE sensor_name = %s", (sensor_name,)
             )
         )
-        minutes = _minutes(connection, expected.schedule_name)
         found = evidence.read(connection)
+        automation = expected.automation
+        wrong = [] if automation is None else _automation(connection, found, automation)
     violations = [
         *_events_of_runs(events, runs),
         *_ends_of_runs(events, runs),
         *_runs_per_key(runs),
         *_decisions(events, ticks, runs, watched_asset),
-        *minutes,
         *_slots(events, expected.slots),
         *(f"the slot of step {step} of run {run_id} was left" for run_id, step in slots_left),
-        *_automation(found, expected),
+        *wrong,
     ]
     statuses = collections.Counter(status for status, *_ in runs.values())
     return Findings(
@@ -107,9 +115,12 @@ def examine(url: str, expected: Expected) -> Findings:
     )
 
 
-def _automation(found: evidence.Evidence, expected: Expected) -> list[str]:
+def _automation(
+    connection: psycopg.Connection, found: evidence.Evidence, expected: Automation
+) -> list[str]:
     upstream, downstream = expected.backfilled
     return [
+        *_minutes(connection, expected.schedule_name),
         *backfill_verification.violations(
             found, upstream, downstream, expected.active_backfill_runs
         ),

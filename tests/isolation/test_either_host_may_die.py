@@ -78,9 +78,8 @@ async def all_well(running: several_hosts.Mesh) -> bool:
 
 def findings(running: several_hosts.Mesh) -> verification.Findings:
     assert running.postgres is not None
-    return verification.examine(
-        running.postgres.url, watched_asset="numbers", sensor_name="on_numbers"
-    )
+    expected = verification.Expected(watched_asset="numbers", sensor_name="on_numbers")
+    return verification.examine(running.postgres.url, expected)
 
 
 def handed_over_twice(running: several_hosts.Mesh) -> list[str]:

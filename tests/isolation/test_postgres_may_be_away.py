@@ -150,6 +150,5 @@ async def begin_runs(running: mesh.Mesh) -> list[int]:
 
 def findings(running: mesh.Mesh) -> verification.Findings:
     assert running.postgres is not None
-    return verification.examine(
-        running.postgres.url, watched_asset="numbers", sensor_name="on_numbers"
-    )
+    expected = verification.Expected(watched_asset="numbers", sensor_name="on_numbers")
+    return verification.examine(running.postgres.url, expected)
