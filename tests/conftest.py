@@ -1,3 +1,9 @@
 """What all tests share. Fixtures live in plugins, or in the folder that needs them."""
 
+import hypothesis
+
 pytest_plugins = ["tests.postgres"]
+
+# Machines may be busy: no test fails for the time that an example takes.
+hypothesis.settings.register_profile("atoll", deadline=None)
+hypothesis.settings.load_profile("atoll")

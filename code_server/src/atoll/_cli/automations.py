@@ -56,6 +56,18 @@ def location_option(command: connection.Command) -> connection.Command:
     )(command)
 
 
+def named(command: connection.Command) -> connection.Command:
+    """Give a command the argument and the options of those about one of them."""
+    for option in (
+        connection.json_option,
+        connection.host_option,
+        location_option,
+        click.argument("name"),
+    ):
+        command = option(command)
+    return command
+
+
 def ticks_options(command: Callable[[TicksAsked], None]) -> Callable[..., None]:
     """Give a command the argument and the options of those that list ticks."""
 

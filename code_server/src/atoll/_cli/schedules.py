@@ -82,10 +82,7 @@ def show(name: str, location: str, next_times: int, host: str, *, as_json: bool)
 
 
 @schedules.command()
-@click.argument("name")
-@automations.location_option
-@connection.host_option
-@connection.json_option
+@automations.named
 def start(name: str, location: str, host: str, *, as_json: bool) -> None:
     """Evaluate a schedule from now on; what was missed is not made up for."""
 
@@ -97,10 +94,7 @@ def start(name: str, location: str, host: str, *, as_json: bool) -> None:
 
 
 @schedules.command()
-@click.argument("name")
-@automations.location_option
-@connection.host_option
-@connection.json_option
+@automations.named
 def stop(name: str, location: str, host: str, *, as_json: bool) -> None:
     """Leave a schedule alone."""
 

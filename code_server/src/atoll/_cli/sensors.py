@@ -61,10 +61,7 @@ def list_(location: str, host: str, *, as_json: bool) -> None:
 
 
 @sensors.command()
-@click.argument("name")
-@automations.location_option
-@connection.host_option
-@connection.json_option
+@automations.named
 def start(name: str, location: str, host: str, *, as_json: bool) -> None:
     """Evaluate a sensor from now on."""
 
@@ -76,10 +73,7 @@ def start(name: str, location: str, host: str, *, as_json: bool) -> None:
 
 
 @sensors.command()
-@click.argument("name")
-@automations.location_option
-@connection.host_option
-@connection.json_option
+@automations.named
 def stop(name: str, location: str, host: str, *, as_json: bool) -> None:
     """Leave a sensor alone; its cursor stays."""
 
@@ -91,10 +85,7 @@ def stop(name: str, location: str, host: str, *, as_json: bool) -> None:
 
 
 @sensors.command()
-@click.argument("name")
-@automations.location_option
-@connection.host_option
-@connection.json_option
+@automations.named
 def show(name: str, location: str, host: str, *, as_json: bool) -> None:
     """Show one sensor: its cursor, how often it failed in a row, and when it is evaluated next."""
 
@@ -146,10 +137,7 @@ def reset(
 
 
 @sensors.command("webhook-secret")
-@click.argument("name")
-@automations.location_option
-@connection.host_option
-@connection.json_option
+@automations.named
 def webhook_secret(name: str, location: str, host: str, *, as_json: bool) -> None:
     """Make the secret that deliveries to a webhook sensor are signed with, and print it once.
 

@@ -15,9 +15,9 @@ from typing import Generic, Protocol, TypeVar
 from atoll._rpc import reasons
 from atoll.api.v1 import automation_pb2
 from atoll.definitions.v1 import values_pb2
-from atoll.location.v1 import location_pb2
 from atoll_host import clock as clocks
 from atoll_host import errors, services, signals
+from atoll_host.automation import answers
 from atoll_host.locations import definitions, graph
 from atoll_host.locations import registry as registries
 from atoll_host.runs import requests
@@ -38,9 +38,6 @@ NOT_NOW = frozenset(
     }
 )
 """A location that says so will be able to answer later: no failure of what was asked for."""
-
-Response = location_pb2.EvaluateSensorResponse | location_pb2.EvaluateScheduleResponse
-"""An answer that asks for runs and changes of dynamic partitions."""
 
 _Control = TypeVar("_Control")
 _Control_co = TypeVar("_Control_co", covariant=True)
@@ -155,12 +152,7 @@ def refused(error: errors.LocationError) -> values_pb2.Failure:
     return values_pb2.Failure(type=error.reason, message=str(error))
 
 
-def partition_texts(response: Response) -> list[str]:
-    """Return the partition keys that the runs of an answer are asked for with."""
-    return [each.partition_key for each in response.run_requests if each.partition_key]
-
-
-async def decided(response: Response, decide: Callable[[], _Commit]) -> _Commit:
+async def decided(response: answers.Response, decide: Callable[[], _Commit]) -> _Commit:
     """Return what an answer comes to.
 
     Args:
@@ -169,7 +161,7 @@ async def decided(response: Response, decide: Callable[[], _Commit]) -> _Commit:
     """
     keys = sum(len(each.partition_keys) for each in response.dynamic_partitions_requests)
     few = len(response.run_requests) + keys <= _REQUESTS_ON_LOOP_MAX
-    if few and not partition_texts(response):
+    if few and not answers.partition_texts(response):
         return decide()
     # Checking many of them takes long enough to delay what other locations have due.
     return await asyncio.to_thread(decide)

@@ -301,7 +301,7 @@ async def test_a_location_whose_evaluations_hang_delays_no_other(mesh: simulated
 
 
 async def test_polling_sensors_are_due_by_the_clock(mesh: simulated.Mesh) -> None:
-    server = await mesh.serve("east", simulated.sensor("p", POLLING, interval_s=0.05))
+    server = await mesh.serve("east", simulated.sensor("p", POLLING, interval_s=0.3))
 
     async def evaluate(request: Request) -> Response:
         return Response(cursor=str(int(request.cursor or 0) + 1))
@@ -314,7 +314,8 @@ async def test_polling_sensors_are_due_by_the_clock(mesh: simulated.Mesh) -> Non
         later.start_time.ToNanoseconds() - earlier.start_time.ToNanoseconds()
         for earlier, later in itertools.pairwise(ticks)
     ]
-    assert min(gaps) >= 45_000_000
+    # The starts are told by when they came to it, which a busy machine puts off.
+    assert min(gaps) >= 150_000_000
 
 
 @pytest.mark.slow

@@ -16,8 +16,8 @@ from atoll.definitions.v1 import snapshot_pb2, values_pb2
 from atoll.events.v1 import events_pb2
 from atoll.location.v1 import location_pb2
 from atoll_host import errors
+from atoll_host.automation import answers
 from atoll_host.automation.schedules import due, planning
-from atoll_host.instance import dynamic_partitions
 from atoll_host.runs import requests
 from atoll_storage import records
 
@@ -25,11 +25,6 @@ SCHEDULE_NAME_TAG = "atoll/schedule_name"
 SCHEDULED_TIME_TAG = "atoll/scheduled_execution_time"
 EMPTY_RESULT = "Schedule function returned an empty result"
 LOG_LINES_MAX = 1000
-
-_CHANGES: dict[int, records.DynamicPartitionsChangeKind] = {
-    location_pb2.DYNAMIC_PARTITIONS_CHANGE_ADD: records.DynamicPartitionsChangeKind.ADD,
-    location_pb2.DYNAMIC_PARTITIONS_CHANGE_DELETE: records.DynamicPartitionsChangeKind.DELETE,
-}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -92,7 +87,7 @@ def decide(
         )
         return failed(case, _failure("InvalidScheduleResult", text), response)
     try:
-        changes = _changes(case, response)
+        changes = answers.changes(response, case.whose)
         runs = _runs(case, response, changes, new_run_id)
     except errors.HostError as error:
         return failed(case, _failure(type(error).__name__, str(error)), response)
@@ -215,26 +210,6 @@ def request_id(key: records.ScheduleKey, time: int, run_key: str) -> str:
     """
     what = json.dumps([key.location_name, key.schedule_name, time, run_key])
     return f"schedule/{hashlib.sha256(what.encode()).hexdigest()}"
-
-
-def _changes(
-    case: Case, response: location_pb2.EvaluateScheduleResponse
-) -> list[records.DynamicPartitionsChange]:
-    """Return the changes of dynamic partitions that a schedule asks for, in its order."""
-    changes: list[records.DynamicPartitionsChange] = []
-    for message in response.dynamic_partitions_requests:
-        kind = _CHANGES.get(message.change)
-        try:
-            if kind is None:
-                raise errors.InvalidRequest(f"{message.change} is no change of dynamic partitions.")
-            name, keys = message.partitions_def_name, message.partition_keys
-            changes.append(dynamic_partitions.checked(kind, name, keys))
-        except errors.HostError as error:
-            raise errors.InvalidRequest(
-                f"{case.whose} asks for a change of dynamic partitions that is refused, and the "
-                f"whole tick with it. {error}"
-            ) from error
-    return changes
 
 
 def _runs(

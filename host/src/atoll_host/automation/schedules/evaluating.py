@@ -16,7 +16,7 @@ from atoll.definitions.v1 import values_pb2
 from atoll.location.v1 import location_pb2
 from atoll_host import clock as clocks
 from atoll_host import errors
-from atoll_host.automation import evaluations
+from atoll_host.automation import answers, evaluations
 from atoll_host.automation.schedules import deciding, due, planning
 from atoll_host.runs import partitions
 from atoll_storage import database, records
@@ -151,7 +151,7 @@ class Evaluator:
         )
         if isinstance(answer, values_pb2.Failure):
             return deciding.failed(case, answer)
-        if texts := evaluations.partition_texts(answer):
+        if texts := answers.partition_texts(answer):
             dynamic = await partitions.read_dynamic(
                 self._store.partitions, case.place.definitions, texts
             )

@@ -14,18 +14,15 @@ from atoll.definitions.v1 import snapshot_pb2, values_pb2
 from atoll.events.v1 import events_pb2
 from atoll.location.v1 import location_pb2
 from atoll_host import errors
+from atoll_host.automation import answers
 from atoll_host.automation.sensors import due
-from atoll_host.instance import dynamic_partitions, reporting
+from atoll_host.instance import reporting
 from atoll_host.runs import other_locations, requests
 from atoll_storage import records
 
 EMPTY_RESULT = "Sensor function returned an empty result"
 LOG_LINES_MAX = 1000
 
-_CHANGES: dict[int, records.DynamicPartitionsChangeKind] = {
-    location_pb2.DYNAMIC_PARTITIONS_CHANGE_ADD: records.DynamicPartitionsChangeKind.ADD,
-    location_pb2.DYNAMIC_PARTITIONS_CHANGE_DELETE: records.DynamicPartitionsChangeKind.DELETE,
-}
 _ASSET_EVENTS = reporting.KINDS
 
 
@@ -112,7 +109,7 @@ def decide(
             response,
         )
     try:
-        changes = _changes(case, response)
+        changes = answers.changes(response, f"Sensor {case.definition.name!r}")
         runs = _runs(case, response, changes, new_run_id)
         asset_events = _checked_events(case, response.asset_events)
     except errors.HostError as error:
@@ -215,29 +212,6 @@ def _progress(
     if case.delivery is not None:
         return cursor, case.delivery.number
     return cursor, case.evaluation.horizon if kind is due.Kind.MULTI_ASSET else None
-
-
-def _changes(
-    case: Case, response: location_pb2.EvaluateSensorResponse
-) -> list[records.DynamicPartitionsChange]:
-    """Return the changes of dynamic partitions that a sensor asks for, in its order."""
-    changes: list[records.DynamicPartitionsChange] = []
-    for message in response.dynamic_partitions_requests:
-        kind = _CHANGES.get(message.change)
-        try:
-            if kind is None:
-                raise errors.InvalidRequest(f"{message.change} is no change of dynamic partitions.")
-            changes.append(
-                dynamic_partitions.checked(
-                    kind, message.partitions_def_name, message.partition_keys
-                )
-            )
-        except errors.HostError as error:
-            raise errors.InvalidRequest(
-                f"Sensor {case.definition.name!r} asks for a change of dynamic partitions that is "
-                f"refused, and the whole tick with it. {error}"
-            ) from error
-    return changes
 
 
 def _runs(

@@ -17,7 +17,7 @@ from atoll.events.v1 import events_pb2
 from atoll.location.v1 import location_pb2
 from atoll_host import clock as clocks
 from atoll_host import errors, services
-from atoll_host.automation import evaluations
+from atoll_host.automation import answers, evaluations
 from atoll_host.automation.sensors import deciding, due
 from atoll_host.runs import other_locations, partitions, policy_settings, requests
 from atoll_storage import database, records
@@ -192,7 +192,7 @@ class Evaluator:
         self, case: deciding.Case, response: location_pb2.EvaluateSensorResponse
     ) -> deciding.Case:
         """Return the case with what has to be known of locations to check what is asked for."""
-        texts = evaluations.partition_texts(response)
+        texts = answers.partition_texts(response)
         asked = (requests.of_run_request(each) for each in response.run_requests)
         targets = (
             other_locations.job_elsewhere(case.place, each, case.definition) for each in asked
