@@ -70,6 +70,13 @@ def explained() -> conditions_pb2.ConditionEvaluation:
     return evaluation(7, requested=days(1, "2", "2"), run_ids=[RUN_ID], explanation=root)
 
 
+def test_what_is_wrong_with_a_condition_is_shown(host, say):
+    problem = "The condition asks for asset 'x', which no location defines."
+    host.conditions = [target(asset("a/b"), problems=[problem])]
+    assert "which no location" in say(conditions.conditions, "list").output
+    assert problem in say(conditions.conditions, "show", "a/b").output
+
+
 def test_what_has_a_condition_is_listed(host, say):
     failed = target(check("a", "fits"), failure=values_pb2.Failure(type="E", message="no"))
     held = target(asset("late"))

@@ -242,6 +242,8 @@ def _row(target: conditions_pb2.ConditionTarget) -> list[str]:
 
 
 def _newest(target: conditions_pb2.ConditionTarget) -> str:
+    if target.problems:
+        return target.problems[0]
     if target.HasField("failure"):
         return documents.failure_line(target.failure)
     if target.HasField("held"):
@@ -265,6 +267,7 @@ def _fields(target: conditions_pb2.ConditionTarget) -> list[tuple[str, str]]:
         ("newest", _newest(target)),
         ("runs", ", ".join(latest.run_ids)),
         ("waits for", held),
+        ("problems", "\n".join(target.problems)),
         ("failures", str(target.failure_count) if target.failure_count else ""),
         ("failure", documents.failure_text(target.failure) if target.HasField("failure") else ""),
     ]

@@ -7,8 +7,10 @@ stands in the definitions; what evaluations came to comes in from storage.
 import dataclasses
 from collections.abc import Iterator, Mapping
 
+from atoll import errors as location_errors
+from atoll._condition_messages import conditions as condition_messages
 from atoll._condition_messages import entities as entity_messages
-from atoll._conditions import entities
+from atoll._conditions import conditions, entities
 from atoll.api.v1 import conditions_pb2
 from atoll.definitions.v1 import conditions_pb2 as definition_pb2
 from atoll.definitions.v1 import snapshot_pb2
@@ -91,8 +93,35 @@ def _own(
     return defined.automation_condition if defined.HasField("automation_condition") else None
 
 
+def problems(
+    condition: definition_pb2.AutomationCondition, merged: graph.AssetGraph
+) -> tuple[str, ...]:
+    """Return what is wrong with a condition in this mesh.
+
+    What the definitions of one location show to be wrong, they refuse themselves.
+    """
+    try:
+        tree = condition_messages.from_message(condition)
+    except location_errors.Error as error:
+        return (f"This host cannot read the condition, so nothing evaluates it: {error}",)
+    unknown = sorted(path for path in _matched(tree) if merged.node(path) is None)
+    return tuple(
+        f"The condition asks for asset {'/'.join(path)!r}, which no location defines: that part is "
+        "never true. Correct the key, or have a location define the asset."
+        for path in unknown
+    )
+
+
+def _matched(condition: conditions.Condition) -> set[tuple[str, ...]]:
+    found: set[tuple[str, ...]] = set()
+    if isinstance(condition, conditions.AssetMatches):
+        found.add(condition.path)
+    return found.union(*map(_matched, condition.children))
+
+
 def render(
     found: Found,
+    merged: graph.AssetGraph,
     sensors: Sensors,
     state: condition_records.ConditionState | None,
     latest: condition_records.EvaluationRecord | None,
@@ -101,6 +130,7 @@ def render(
 
     Args:
         found: What it is.
+        merged: What all locations define, merged by key.
         sensors: The states of sensors.
         state: What is remembered of it; None for nothing.
         latest: Its newest kept evaluation; None for none.
@@ -109,6 +139,7 @@ def render(
         entity=entity_messages.to_message(found.entity),
         location_name=found.location_name,
         condition=found.condition,
+        problems=problems(found.condition, merged),
     )
     running = [one for one in found.sensors if _runs(found.location_name, one, sensors)]
     if found.sensors:

@@ -108,8 +108,9 @@ class ConditionsServicer(conditions_pb2_grpc.ConditionsServiceServicer):
         states = {state.target_key: state for state in await self._store.states(keys)}
         latest = await self._store.latest(keys)
         sensors = {state.key: state for state in await self._sensors.states()}
+        merged = self._registry.graph()
         return [
-            conditions.render(one, sensors, states.get(key), latest.get(key))
+            conditions.render(one, merged, sensors, states.get(key), latest.get(key))
             for one, key in zip(found, keys, strict=True)
         ]
 

@@ -33,6 +33,7 @@ class ConditionTarget(google.protobuf.message.Message):
     HELD_FIELD_NUMBER: builtins.int
     FAILURE_COUNT_FIELD_NUMBER: builtins.int
     FAILURE_FIELD_NUMBER: builtins.int
+    PROBLEMS_FIELD_NUMBER: builtins.int
     location_name: builtins.str
     """The location that executes it."""
     sensor_name: builtins.str
@@ -65,6 +66,10 @@ class ConditionTarget(google.protobuf.message.Message):
     def failure(self) -> atoll.definitions.v1.values_pb2.Failure:
         """Why the newest one failed; unset where it did not."""
 
+    @property
+    def problems(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What is wrong with the condition in this mesh: it cannot be read here, or it names an asset that nobody has."""
+
     def __init__(
         self,
         *,
@@ -78,9 +83,10 @@ class ConditionTarget(google.protobuf.message.Message):
         held: global___HeldRequest | None = ...,
         failure_count: builtins.int = ...,
         failure: atoll.definitions.v1.values_pb2.Failure | None = ...,
+        problems: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["condition", b"condition", "entity", b"entity", "evaluation_time", b"evaluation_time", "failure", b"failure", "held", b"held", "latest_evaluation", b"latest_evaluation"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["condition", b"condition", "entity", b"entity", "evaluation_time", b"evaluation_time", "failure", b"failure", "failure_count", b"failure_count", "held", b"held", "latest_evaluation", b"latest_evaluation", "location_name", b"location_name", "sensor_name", b"sensor_name", "sensor_status", b"sensor_status"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["condition", b"condition", "entity", b"entity", "evaluation_time", b"evaluation_time", "failure", b"failure", "failure_count", b"failure_count", "held", b"held", "latest_evaluation", b"latest_evaluation", "location_name", b"location_name", "problems", b"problems", "sensor_name", b"sensor_name", "sensor_status", b"sensor_status"]) -> None: ...
 
 global___ConditionTarget = ConditionTarget
 
