@@ -33,6 +33,19 @@ async def deliver(
     return await database.webhooks.store(delivery, waiting_max=waiting_max)
 
 
+async def test_repeats_come_while_a_tick_consumes_what_they_repeat(database: Database):
+    """Whoever stores and whoever consumes wait for each other in one order."""
+    for version in range(30):
+        name = f"d{version}"
+        assert await deliver(database, name) is STORED
+        (position, _), *_ = await database.webhooks.newest()
+        consumed = commit(version, key=KEY, position=position, delivery=position)
+        outcomes = await asyncio.gather(
+            database.sensors.commit_tick(consumed), *(deliver(database, name) for _ in range(5))
+        )
+        assert outcomes[1:] == [REPEATED] * 5
+
+
 async def test_a_secret_is_replaced_by_the_next(database: Database):
     assert await database.webhooks.secret(KEY) == b"first"
     assert await database.webhooks.secret(OTHER) is None

@@ -20,5 +20,7 @@ WHERE location_name = %s AND sensor_name = %s
 async def consume(raw: connections.RawConnection, key: records.SensorKey, number: int) -> None:
     """Note a delivery as decided on; its content is not kept. Fit for a pipeline."""
     named = [key.location_name, key.sensor_name]
-    await raw.execute(_EMPTY, [*named, numeric.Int8(number)], prepare=True)
+    # The sensor's row first, as whoever stores a delivery: a repeat of this one waits for it then,
+    # and not with the lock that the next statement would wait for.
     await raw.execute(_COUNT, named, prepare=True)
+    await raw.execute(_EMPTY, [*named, numeric.Int8(number)], prepare=True)
