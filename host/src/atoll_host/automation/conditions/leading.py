@@ -161,7 +161,6 @@ class Term:
             raise
 
     async def _look(self) -> None:
-        known = {state.key: state for state in await self._store.sensors.states()}
         locations = {
             name: view.definitions
             for name, view in self._locations.locations().items()
@@ -172,6 +171,9 @@ class Term:
             for name, defined in locations.items()
             for sensor in graphs.sensors_of(defined)
         }
+        if not sensors and not self._sensors:
+            return  # Nobody has a condition, so the states of all other sensors are not read.
+        known = {state.key: state for state in await self._store.sensors.states()}
         new = [key for key in sensors if key not in known]
         if new:
             await self._store.sensors.ensure(new)
