@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from atoll.api.v1 import backfills_pb2, runs_pb2
 from atoll.client import backfills, connection, errors, runs
-from atoll.definitions.v1 import values_pb2
+from atoll.definitions.v1 import conditions_pb2, values_pb2
 from atoll_storage import errors as storage_errors
 from tests.chaos import verification
 from tests.e2e import several_hosts
@@ -81,6 +81,7 @@ class Storm:
         self._mesh.add(SINK, LOCATIONS / "sink.py", options=("--build-id", "sink-1"))
         self._mesh.start()
         await self._mesh.serving(SOURCE, SINK)
+        await self._mesh.until(_condition_begun, within_s=WORK_WITHIN_S)
         async with self._mesh.client() as client:
             await client.pools.set_limit("storm", SLOTS)
         victims = self._victims(kills)
@@ -229,3 +230,13 @@ class Storm:
         with contextlib.suppress(AssertionError, errors.RpcError):
             # What is left after that is for the test to tell, violation by violation.
             await self._mesh.until(settled, within_s=SETTLE_WITHIN_S)
+
+
+async def _condition_begun(client: connection.Client) -> bool:
+    """Say whether the condition was evaluated: what came before its first time is none of it."""
+    assert EXPECTED.automation is not None
+    key = values_pb2.AssetKey(path=[EXPECTED.automation.condition_asset])
+    with contextlib.suppress(errors.NotFoundError):
+        found = await client.conditions.get(conditions_pb2.ConditionEntity(asset=key))
+        return found.HasField("evaluation_time")
+    return False
