@@ -3,6 +3,7 @@
 Called by what decides on the answers of each kind, and by the evaluators.
 """
 
+from atoll.api.v1 import automation_pb2
 from atoll.location.v1 import location_pb2
 from atoll_host import errors
 from atoll_host.instance import dynamic_partitions
@@ -15,6 +16,36 @@ _CHANGES: dict[int, records.DynamicPartitionsChangeKind] = {
     location_pb2.DYNAMIC_PARTITIONS_CHANGE_ADD: records.DynamicPartitionsChangeKind.ADD,
     location_pb2.DYNAMIC_PARTITIONS_CHANGE_DELETE: records.DynamicPartitionsChangeKind.DELETE,
 }
+
+
+def contradiction(response: Response, whose: str) -> str:
+    """Return what contradicts itself in an answer, and what to do; empty where nothing does.
+
+    Args:
+        response: The answer.
+        whose: The sensor or schedule, in words that begin a sentence.
+    """
+    if not (response.run_requests and response.skip_reason):
+        return ""
+    return (
+        f"{whose} returned {len(response.run_requests)} run requests together with the skip reason "
+        f"{response.skip_reason!r}. Return either run requests or a skip reason."
+    )
+
+
+def tell_outcome(tick: automation_pb2.Tick, response: Response, empty: str) -> None:
+    """Fill in what a good answer came to.
+
+    Args:
+        tick: The tick.
+        response: The answer.
+        empty: Why nothing was requested, where the answer does not say.
+    """
+    if response.run_requests:
+        tick.status = automation_pb2.TICK_STATUS_SUCCESS
+        return
+    tick.status = automation_pb2.TICK_STATUS_SKIPPED
+    tick.skip_reason = response.skip_reason or empty
 
 
 def partition_texts(response: Response) -> list[str]:

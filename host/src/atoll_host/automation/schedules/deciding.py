@@ -80,23 +80,16 @@ def decide(
     """
     if response.HasField("failure"):
         return failed(case, response.failure, response)
-    if response.run_requests and response.skip_reason:
-        text = (
-            f"{case.whose} returned {len(response.run_requests)} run requests together with the "
-            f"skip reason {response.skip_reason!r}. Return either run requests or a skip reason."
-        )
-        return failed(case, _failure("InvalidScheduleResult", text), response)
+    contradiction = answers.contradiction(response, case.whose)
+    if contradiction:
+        return failed(case, _failure("InvalidScheduleResult", contradiction), response)
     try:
         changes = answers.changes(response, case.whose)
         runs = _runs(case, response, changes, new_run_id)
     except errors.HostError as error:
         return failed(case, _failure(type(error).__name__, str(error)), response)
     tick = _tick(case, response)
-    if response.run_requests:
-        tick.status = automation_pb2.TICK_STATUS_SUCCESS
-    else:
-        tick.status = automation_pb2.TICK_STATUS_SKIPPED
-        tick.skip_reason = response.skip_reason or EMPTY_RESULT
+    answers.tell_outcome(tick, response, EMPTY_RESULT)
     return records.ScheduleCommit(
         key=case.task.schedule.key,
         expected_version=case.task.state.version,

@@ -53,6 +53,11 @@ class Case:
     retry_after_s: float = 0.0
 
     @property
+    def whose(self) -> str:
+        """The sensor, in words."""
+        return f"Sensor {self.definition.name!r}"
+
+    @property
     def event_id(self) -> int:
         """The position that the tick decides on; 0 for a tick that is not for one event."""
         if self.delivery is not None:
@@ -96,30 +101,17 @@ def decide(
     """
     if response.HasField("failure"):
         return failed(case, response.failure, response)
-    if response.run_requests and response.skip_reason:
-        return failed(
-            case,
-            _failure(
-                "InvalidSensorResult",
-                f"Sensor {case.definition.name!r} returned {len(response.run_requests)} run "
-                "requests together with the "
-                f"skip reason {response.skip_reason!r}. Return either run requests or a skip "
-                "reason.",
-            ),
-            response,
-        )
+    contradiction = answers.contradiction(response, case.whose)
+    if contradiction:
+        return failed(case, _failure("InvalidSensorResult", contradiction), response)
     try:
-        changes = answers.changes(response, f"Sensor {case.definition.name!r}")
+        changes = answers.changes(response, case.whose)
         runs = _runs(case, response, changes, new_run_id)
         asset_events = _checked_events(case, response.asset_events)
     except errors.HostError as error:
         return failed(case, _failure(type(error).__name__, str(error)), response)
     tick = _tick(case, response)
-    if response.run_requests:
-        tick.status = automation_pb2.TICK_STATUS_SUCCESS
-    else:
-        tick.status = automation_pb2.TICK_STATUS_SKIPPED
-        tick.skip_reason = response.skip_reason or EMPTY_RESULT
+    answers.tell_outcome(tick, response, EMPTY_RESULT)
     cursor, position = _progress(case, response)
     if cursor is not None:
         tick.cursor = cursor
@@ -165,7 +157,7 @@ def past_deadline(case: Case, timeout_s: float, cause: str) -> values_pb2.Failur
     """Return the failure of an evaluation that did not end in time."""
     return _failure(
         "TickDeadlineExceeded",
-        f"Sensor {case.definition.name!r} did not end within its deadline of {timeout_s:g} s, so "
+        f"{case.whose} did not end within its deadline of {timeout_s:g} s, so "
         "the process that "
         f"evaluated it was killed ({cause}). Make the sensor faster, or leave the work to a run.",
     )
@@ -246,7 +238,7 @@ def _checked_events(case: Case, events: Iterable[events_pb2.Event]) -> list[even
         body = event.WhichOneof("body")
         if body not in _ASSET_EVENTS or event.run_id or event.seq:
             raise errors.InvalidRequest(
-                f"Sensor {case.definition.name!r} reported an event of the kind {body!r}, or one "
+                f"{case.whose} reported an event of the kind {body!r}, or one "
                 "of a run. A sensor "
                 "may report materializations, observations and evaluations of checks of assets."
             )
@@ -254,15 +246,14 @@ def _checked_events(case: Case, events: Iterable[events_pb2.Event]) -> list[even
         path = tuple(payload.asset_key.path)
         if not path:
             raise errors.InvalidRequest(
-                f"Sensor {case.definition.name!r} reported an event of an asset without a key. "
-                "Give the asset key."
+                f"{case.whose} reported an event of an asset without a key. Give the asset key."
             )
         owner = case.place.owner_of(path)
         if body == "asset_check_evaluation":
             owner = case.place.check_owner_of((path, payload.check_name)) or owner
         if owner not in {"", location_name}:
             raise errors.PolicyForbids(
-                f"Sensor {case.definition.name!r} reported an event of asset {'/'.join(path)!r}, "
+                f"{case.whose} reported an event of asset {'/'.join(path)!r}, "
                 "which location "
                 f"{owner!r} materializes. Report it there."
             )
