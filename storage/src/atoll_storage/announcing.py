@@ -8,10 +8,12 @@ what its own process knows already.
 
 import secrets
 from collections.abc import Callable
+from typing import LiteralString
 
 from atoll_storage import records
 
 _SENDER_BYTES = 6
+_NOTIFY = "SELECT pg_notify(%s, %s)"
 
 Told = Callable[[records.Stored], None]
 
@@ -35,6 +37,10 @@ class Announcer:
     def payload(self, hint: str) -> str:
         """Return the payload of a notification that this process sends."""
         return f"{self._sender} {hint}"
+
+    def notice(self, channel: str, hint: str) -> tuple[LiteralString, list[object]]:
+        """Return the statement that notifies whoever listens, and its parameters."""
+        return _NOTIFY, [channel, self.payload(hint)]
 
     def read(self, channel: str, payload: str) -> records.Notification:
         """Return the notification of a payload."""

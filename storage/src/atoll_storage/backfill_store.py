@@ -95,7 +95,6 @@ ON CONFLICT DO NOTHING
 """Has a backfill wait for a run that tries one of its runs again: the run, and its backfill. It
 belongs into the transaction that queues the run, so that nobody accounts for one without the
 other."""
-_NOTIFY = "SELECT pg_notify(%s, %s)"
 
 
 class BackfillStore:
@@ -291,8 +290,8 @@ class BackfillStore:
         await writer.commit(self._announcer)
 
     async def _notify(self, raw: connections.RawConnection, backfill_id: str) -> None:
-        hint = self._announcer.payload(backfill_id)
-        await raw.execute(_NOTIFY, [notifications.BACKFILLS, hint], prepare=True)
+        notice = self._announcer.notice(notifications.BACKFILLS, backfill_id)
+        await raw.execute(*notice, prepare=True)
 
     async def _fetch(
         self, statement: bytes, values: list[object]

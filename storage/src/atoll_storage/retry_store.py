@@ -41,7 +41,6 @@ WITH declined AS MATERIALIZED (
 UPDATE runs SET retry_decided = true FROM declined WHERE runs.run_id = declined.run_id
 RETURNING tags ->> %s
 """
-_NOTIFY = "SELECT pg_notify(%s, %s)"
 
 
 class RetryStore:
@@ -64,8 +63,8 @@ class RetryStore:
             values = [psycopg_json.Jsonb(list(run_ids)), backfill_records.BACKFILL_TAG]
             declined = await raw.execute(_DECLINE, values, prepare=True)
             for backfill_id in {row[0] for row in await declined.fetchall() if row[0]}:
-                hint = self._announcer.payload(backfill_id)
-                await raw.execute(_NOTIFY, [notifications.BACKFILLS, hint], prepare=True)
+                notice = self._announcer.notice(notifications.BACKFILLS, backfill_id)
+                await raw.execute(*notice, prepare=True)
             await raw.commit()
 
     async def retry(
@@ -95,8 +94,7 @@ class RetryStore:
             backfill_id = new.tags.get(backfill_records.BACKFILL_TAG)
             if backfill_id:
                 writer.also(backfill_store.JOIN_RETRY, [new.run_id, backfill_id])
-                hint = self._announcer.payload(backfill_id)
-                writer.also(_NOTIFY, [notifications.BACKFILLS, hint])
+                writer.also(*self._announcer.notice(notifications.BACKFILLS, backfill_id))
             told = run_rows.event_about(run.run_id, run.job_name, message, writer.now)
             told.engine_event.SetInParent()
             writer.add(told, run.location_name)

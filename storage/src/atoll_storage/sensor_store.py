@@ -207,8 +207,8 @@ class SensorStore:
             row = await (await raw.execute(_RESET.encode(), values)).fetchone()
             if row is None:
                 raise errors.UnknownSensor(key.location_name, key.sensor_name)
-            hint = self._announcer.payload(f"{key.location_name}/{key.sensor_name}")
-            await raw.execute("SELECT pg_notify(%s, %s)", [notifications.SENSORS, hint])
+            hint = f"{key.location_name}/{key.sensor_name}"
+            await raw.execute(*self._announcer.notice(notifications.SENSORS, hint))
             await raw.commit()
         return _state_of(row)
 

@@ -124,10 +124,9 @@ class WebhookStore:
                 return outcomes.REPEATED if repeated else outcomes.REFUSED
             async with raw.pipeline():
                 await raw.execute(_FORGET, _named(key), prepare=True)
-                hint = self._announcer.payload(f"{key.location_name}/{key.sensor_name}")
-                await raw.execute(
-                    "SELECT pg_notify(%s, %s)", [notifications.WEBHOOKS, hint], prepare=True
-                )
+                hint = f"{key.location_name}/{key.sensor_name}"
+                notice = self._announcer.notice(notifications.WEBHOOKS, hint)
+                await raw.execute(*notice, prepare=True)
                 await raw.execute("COMMIT", prepare=False)
         return records.DeliveryOutcome.STORED
 
