@@ -151,6 +151,9 @@ def test_a_canceled_run_lets_its_steps_clean_up(forking, bodies, wait_for):
 def test_a_killed_worker_takes_its_steps_along_at_once(forking, bodies, wait_for):
     directory, nonce, pid = forking.start_run(job_name="waiting")
     wait_for(lambda: len(_waiting(forking.folder)) == 2, "both steps")
+    # A step's user code runs before the worker has written what the step says of itself.
+    begun = {("step_started", "first"), ("step_started", "second")}
+    wait_for(lambda: begun <= set(bodies(directory)), "what both steps say")
     os.kill(pid, signal.SIGKILL)
     assert forking.exit_code(nonce) == -signal.SIGKILL
     # Before anybody seals the run and kills what is left of its process group.
