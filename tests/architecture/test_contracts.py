@@ -13,6 +13,7 @@ import atoll.mesh.v1
 import atoll.process.v1
 import atoll.rpc.v1
 from atoll._rpc import options
+from atoll.rpc.v1 import access_pb2
 
 PACKAGES = [
     atoll.api.v1,
@@ -184,3 +185,48 @@ def test_the_fields_of_a_message_are_numbered_without_a_silent_gap():
         given_up = {n for span in encoded.reserved_range for n in range(span.start, span.end)}
         gaps = set(range(1, max(numbers, default=0) + 1)) - numbers - given_up
         assert not gaps, f"{name}: the numbers {sorted(gaps)} are neither used nor reserved"
+
+
+# What a rule may read a location from, besides names and ids.
+_SUBJECTS = {
+    "atoll.definitions.v1.AssetKey",
+    "atoll.definitions.v1.AssetCheckKey",
+    "atoll.definitions.v1.ConditionEntity",
+}
+
+
+def _field(message: descriptor.Descriptor, path: str) -> descriptor.FieldDescriptor:
+    *parents, last = path.split(".")
+    for name in parents:
+        message = message.fields_by_name[name].message_type
+    return message.fields_by_name[last]
+
+
+def test_every_call_says_who_may_make_it():
+    text = descriptor_pb2.FieldDescriptorProto.TYPE_STRING
+    for name, method in METHODS.items():
+        rule = method.GetOptions().Extensions[access_pb2.access]
+        assert rule.role, f"{name} has no rule"
+        for path in (*rule.location_fields, *rule.run_fields, *rule.backfill_fields):
+            assert _field(method.input_type, path).type == text, f"{name}: {path}"
+        for path in rule.asset_fields:
+            subject = _field(method.input_type, path).message_type
+            assert subject.full_name in _SUBJECTS, f"{name}: {path}"
+        for path in rule.answer_fields:
+            assert _field(method.output_type, path).type == text, f"{name}: {path}"
+
+
+def test_a_rule_of_the_public_api_says_for_which_locations_the_role_counts():
+    for name, method in METHODS.items():
+        rule = method.GetOptions().Extensions[access_pb2.access]
+        if not name.startswith("atoll.api."):
+            continue
+        assert rule.changes == (name in REPEATABLE), name
+        named = (
+            *rule.location_fields,
+            *rule.asset_fields,
+            *rule.run_fields,
+            *rule.backfill_fields,
+            *rule.answer_fields,
+        )
+        assert named or rule.reach, name

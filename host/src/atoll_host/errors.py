@@ -16,6 +16,7 @@ The tree; `servicers.serving` holds the one table that turns it into gRPC status
     ├── RequestIdReused          a request id came back with another request
     ├── EventsCompacted          the events that a watch would resume with are pruned
     ├── PolicyForbids            the host's policy does not allow it
+    ├── NotAllowed               the caller does not hold the role that the call needs
     ├── Stopping                 the host is stopping
     └── LocationError            a code location did not do what the host asked
         ├── LocationUnavailable  no answer: nobody knows whether it was done
@@ -253,6 +254,26 @@ class EventsCompacted(HostError):
 
 class PolicyForbids(HostError):
     """The host's policy does not allow it."""
+
+
+class NotAllowed(HostError):
+    """The caller does not hold the role that the call needs.
+
+    Attributes:
+        caller: Who called.
+        role: The least role.
+        location_name: The location that it would have to be held for; empty means all.
+    """
+
+    def __init__(self, caller: str, role: str, location_name: str) -> None:
+        where = f"location {location_name!r}" if location_name else "all locations"
+        super().__init__(
+            f"{caller!r} is no {role} of {where}, which this call needs. Ask somebody who is an "
+            "admin there for the role, or call with other credentials."
+        )
+        self.caller = caller
+        self.role = role
+        self.location_name = location_name
 
 
 class Stopping(HostError):

@@ -85,6 +85,7 @@ ERROR_TABLE = rpc_errors.ErrorTable(
         errors.RequestIdReused: _Mapped(_Code.ALREADY_EXISTS, reasons.REQUEST_ID_REUSED),
         errors.EventsCompacted: _Mapped(_Code.OUT_OF_RANGE, reasons.RESUME_TOKEN_TOO_OLD),
         errors.PolicyForbids: _Mapped(_Code.PERMISSION_DENIED, reasons.POLICY_FORBIDS),
+        errors.NotAllowed: _Mapped(_Code.PERMISSION_DENIED, reasons.NOT_ALLOWED),
         errors.Stopping: _Mapped(_Code.UNAVAILABLE, reasons.HOST_UNAVAILABLE),
         errors.LocationUnavailable: _Mapped(_Code.UNAVAILABLE, reasons.UNREACHABLE),
         errors.LocationRefused: _Mapped(_Code.FAILED_PRECONDITION, reasons.DRAINING),

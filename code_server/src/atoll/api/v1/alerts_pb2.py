@@ -22,40 +22,49 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from atoll.rpc.v1 import access_pb2 as atoll_dot_rpc_dot_v1_dot_access__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x61toll/api/v1/alerts.proto\x12\x0c\x61toll.api.v1\x1a\x1fgoogle/protobuf/timestamp.proto\";\n\tAlertRule\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07trigger\x18\x02 \x01(\t\x12\x0f\n\x07targets\x18\x03 \x03(\t\"\xe3\x01\n\x05\x41lert\x12\x10\n\x08\x61lert_id\x18\x01 \x01(\t\x12\x0c\n\x04rule\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05title\x18\x05 \x01(\t\x12\x0c\n\x04\x62ody\x18\x06 \x01(\t\x12\x18\n\x10suppressed_count\x18\x07 \x01(\x03\x12\x10\n\x08\x65vent_id\x18\x08 \x01(\x03\x12/\n\ndeliveries\x18\t \x03(\x0b\x32\x1b.atoll.api.v1.AlertDelivery\"\xb9\x02\n\rAlertDelivery\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\x12\x10\n\x08\x61lert_id\x18\x02 \x01(\t\x12\x0c\n\x04rule\x18\x03 \x01(\t\x12\x0e\n\x06target\x18\x04 \x01(\t\x12,\n\x06status\x18\x05 \x01(\x0e\x32\x1c.atoll.api.v1.DeliveryStatus\x12\x10\n\x08\x61ttempts\x18\x06 \x01(\x05\x12\r\n\x05\x65rror\x18\x07 \x01(\t\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11next_attempt_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\">\n\x15ListAlertRulesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Y\n\x16ListAlertRulesResponse\x12&\n\x05rules\x18\x01 \x03(\x0b\x32\x17.atoll.api.v1.AlertRule\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"H\n\x11ListAlertsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0c\n\x04rule\x18\x03 \x01(\t\"R\n\x12ListAlertsResponse\x12#\n\x06\x61lerts\x18\x01 \x03(\x0b\x32\x13.atoll.api.v1.Alert\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"s\n\x1aListAlertDeliveriesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12.\n\x08statuses\x18\x03 \x03(\x0e\x32\x1c.atoll.api.v1.DeliveryStatus\"g\n\x1bListAlertDeliveriesResponse\x12/\n\ndeliveries\x18\x01 \x03(\x0b\x32\x1b.atoll.api.v1.AlertDelivery\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"$\n\x14TestAlertRuleRequest\x12\x0c\n\x04rule\x18\x01 \x01(\t\"H\n\x15TestAlertRuleResponse\x12/\n\ndeliveries\x18\x01 \x03(\x0b\x32\x1b.atoll.api.v1.AlertDelivery*\x87\x01\n\x0e\x44\x65liveryStatus\x12\x1f\n\x1b\x44\x45LIVERY_STATUS_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44\x45LIVERY_STATUS_WAITING\x10\x01\x12\x1d\n\x19\x44\x45LIVERY_STATUS_DELIVERED\x10\x02\x12\x18\n\x14\x44\x45LIVERY_STATUS_DEAD\x10\x03\x32\x8b\x03\n\rAlertsService\x12]\n\x0eListAlertRules\x12#.atoll.api.v1.ListAlertRulesRequest\x1a$.atoll.api.v1.ListAlertRulesResponse\"\x00\x12Q\n\nListAlerts\x12\x1f.atoll.api.v1.ListAlertsRequest\x1a .atoll.api.v1.ListAlertsResponse\"\x00\x12l\n\x13ListAlertDeliveries\x12(.atoll.api.v1.ListAlertDeliveriesRequest\x1a).atoll.api.v1.ListAlertDeliveriesResponse\"\x00\x12Z\n\rTestAlertRule\x12\".atoll.api.v1.TestAlertRuleRequest\x1a#.atoll.api.v1.TestAlertRuleResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x61toll/api/v1/alerts.proto\x12\x0c\x61toll.api.v1\x1a\x19\x61toll/rpc/v1/access.proto\x1a\x1fgoogle/protobuf/timestamp.proto\";\n\tAlertRule\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07trigger\x18\x02 \x01(\t\x12\x0f\n\x07targets\x18\x03 \x03(\t\"\xe3\x01\n\x05\x41lert\x12\x10\n\x08\x61lert_id\x18\x01 \x01(\t\x12\x0c\n\x04rule\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05title\x18\x05 \x01(\t\x12\x0c\n\x04\x62ody\x18\x06 \x01(\t\x12\x18\n\x10suppressed_count\x18\x07 \x01(\x03\x12\x10\n\x08\x65vent_id\x18\x08 \x01(\x03\x12/\n\ndeliveries\x18\t \x03(\x0b\x32\x1b.atoll.api.v1.AlertDelivery\"\xb9\x02\n\rAlertDelivery\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\x12\x10\n\x08\x61lert_id\x18\x02 \x01(\t\x12\x0c\n\x04rule\x18\x03 \x01(\t\x12\x0e\n\x06target\x18\x04 \x01(\t\x12,\n\x06status\x18\x05 \x01(\x0e\x32\x1c.atoll.api.v1.DeliveryStatus\x12\x10\n\x08\x61ttempts\x18\x06 \x01(\x05\x12\r\n\x05\x65rror\x18\x07 \x01(\t\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11next_attempt_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\">\n\x15ListAlertRulesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Y\n\x16ListAlertRulesResponse\x12&\n\x05rules\x18\x01 \x03(\x0b\x32\x17.atoll.api.v1.AlertRule\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"H\n\x11ListAlertsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0c\n\x04rule\x18\x03 \x01(\t\"R\n\x12ListAlertsResponse\x12#\n\x06\x61lerts\x18\x01 \x03(\x0b\x32\x13.atoll.api.v1.Alert\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"s\n\x1aListAlertDeliveriesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12.\n\x08statuses\x18\x03 \x03(\x0e\x32\x1c.atoll.api.v1.DeliveryStatus\"g\n\x1bListAlertDeliveriesResponse\x12/\n\ndeliveries\x18\x01 \x03(\x0b\x32\x1b.atoll.api.v1.AlertDelivery\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"$\n\x14TestAlertRuleRequest\x12\x0c\n\x04rule\x18\x01 \x01(\t\"H\n\x15TestAlertRuleResponse\x12/\n\ndeliveries\x18\x01 \x03(\x0b\x32\x1b.atoll.api.v1.AlertDelivery*\x87\x01\n\x0e\x44\x65liveryStatus\x12\x1f\n\x1b\x44\x45LIVERY_STATUS_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44\x45LIVERY_STATUS_WAITING\x10\x01\x12\x1d\n\x19\x44\x45LIVERY_STATUS_DELIVERED\x10\x02\x12\x18\n\x14\x44\x45LIVERY_STATUS_DEAD\x10\x03\x32\xad\x03\n\rAlertsService\x12\x65\n\x0eListAlertRules\x12#.atoll.api.v1.ListAlertRulesRequest\x1a$.atoll.api.v1.ListAlertRulesResponse\"\x08\xb2\xd2\x18\x04\x08\x01\x38\x02\x12Y\n\nListAlerts\x12\x1f.atoll.api.v1.ListAlertsRequest\x1a .atoll.api.v1.ListAlertsResponse\"\x08\xb2\xd2\x18\x04\x08\x01\x38\x02\x12t\n\x13ListAlertDeliveries\x12(.atoll.api.v1.ListAlertDeliveriesRequest\x1a).atoll.api.v1.ListAlertDeliveriesResponse\"\x08\xb2\xd2\x18\x04\x08\x01\x38\x02\x12\x64\n\rTestAlertRule\x12\".atoll.api.v1.TestAlertRuleRequest\x1a#.atoll.api.v1.TestAlertRuleResponse\"\n\xb2\xd2\x18\x06\x08\x03\x38\x02@\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'atoll.api.v1.alerts_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DELIVERYSTATUS']._serialized_start=1331
-  _globals['_DELIVERYSTATUS']._serialized_end=1466
-  _globals['_ALERTRULE']._serialized_start=76
-  _globals['_ALERTRULE']._serialized_end=135
-  _globals['_ALERT']._serialized_start=138
-  _globals['_ALERT']._serialized_end=365
-  _globals['_ALERTDELIVERY']._serialized_start=368
-  _globals['_ALERTDELIVERY']._serialized_end=681
-  _globals['_LISTALERTRULESREQUEST']._serialized_start=683
-  _globals['_LISTALERTRULESREQUEST']._serialized_end=745
-  _globals['_LISTALERTRULESRESPONSE']._serialized_start=747
-  _globals['_LISTALERTRULESRESPONSE']._serialized_end=836
-  _globals['_LISTALERTSREQUEST']._serialized_start=838
-  _globals['_LISTALERTSREQUEST']._serialized_end=910
-  _globals['_LISTALERTSRESPONSE']._serialized_start=912
-  _globals['_LISTALERTSRESPONSE']._serialized_end=994
-  _globals['_LISTALERTDELIVERIESREQUEST']._serialized_start=996
-  _globals['_LISTALERTDELIVERIESREQUEST']._serialized_end=1111
-  _globals['_LISTALERTDELIVERIESRESPONSE']._serialized_start=1113
-  _globals['_LISTALERTDELIVERIESRESPONSE']._serialized_end=1216
-  _globals['_TESTALERTRULEREQUEST']._serialized_start=1218
-  _globals['_TESTALERTRULEREQUEST']._serialized_end=1254
-  _globals['_TESTALERTRULERESPONSE']._serialized_start=1256
-  _globals['_TESTALERTRULERESPONSE']._serialized_end=1328
-  _globals['_ALERTSSERVICE']._serialized_start=1469
-  _globals['_ALERTSSERVICE']._serialized_end=1864
+  _globals['_ALERTSSERVICE'].methods_by_name['ListAlertRules']._loaded_options = None
+  _globals['_ALERTSSERVICE'].methods_by_name['ListAlertRules']._serialized_options = b'\262\322\030\004\010\0018\002'
+  _globals['_ALERTSSERVICE'].methods_by_name['ListAlerts']._loaded_options = None
+  _globals['_ALERTSSERVICE'].methods_by_name['ListAlerts']._serialized_options = b'\262\322\030\004\010\0018\002'
+  _globals['_ALERTSSERVICE'].methods_by_name['ListAlertDeliveries']._loaded_options = None
+  _globals['_ALERTSSERVICE'].methods_by_name['ListAlertDeliveries']._serialized_options = b'\262\322\030\004\010\0018\002'
+  _globals['_ALERTSSERVICE'].methods_by_name['TestAlertRule']._loaded_options = None
+  _globals['_ALERTSSERVICE'].methods_by_name['TestAlertRule']._serialized_options = b'\262\322\030\006\010\0038\002@\001'
+  _globals['_DELIVERYSTATUS']._serialized_start=1358
+  _globals['_DELIVERYSTATUS']._serialized_end=1493
+  _globals['_ALERTRULE']._serialized_start=103
+  _globals['_ALERTRULE']._serialized_end=162
+  _globals['_ALERT']._serialized_start=165
+  _globals['_ALERT']._serialized_end=392
+  _globals['_ALERTDELIVERY']._serialized_start=395
+  _globals['_ALERTDELIVERY']._serialized_end=708
+  _globals['_LISTALERTRULESREQUEST']._serialized_start=710
+  _globals['_LISTALERTRULESREQUEST']._serialized_end=772
+  _globals['_LISTALERTRULESRESPONSE']._serialized_start=774
+  _globals['_LISTALERTRULESRESPONSE']._serialized_end=863
+  _globals['_LISTALERTSREQUEST']._serialized_start=865
+  _globals['_LISTALERTSREQUEST']._serialized_end=937
+  _globals['_LISTALERTSRESPONSE']._serialized_start=939
+  _globals['_LISTALERTSRESPONSE']._serialized_end=1021
+  _globals['_LISTALERTDELIVERIESREQUEST']._serialized_start=1023
+  _globals['_LISTALERTDELIVERIESREQUEST']._serialized_end=1138
+  _globals['_LISTALERTDELIVERIESRESPONSE']._serialized_start=1140
+  _globals['_LISTALERTDELIVERIESRESPONSE']._serialized_end=1243
+  _globals['_TESTALERTRULEREQUEST']._serialized_start=1245
+  _globals['_TESTALERTRULEREQUEST']._serialized_end=1281
+  _globals['_TESTALERTRULERESPONSE']._serialized_start=1283
+  _globals['_TESTALERTRULERESPONSE']._serialized_end=1355
+  _globals['_ALERTSSERVICE']._serialized_start=1496
+  _globals['_ALERTSSERVICE']._serialized_end=1925
 # @@protoc_insertion_point(module_scope)

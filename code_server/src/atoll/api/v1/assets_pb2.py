@@ -25,29 +25,36 @@ _sym_db = _symbol_database.Default()
 from atoll.definitions.v1 import snapshot_pb2 as atoll_dot_definitions_dot_v1_dot_snapshot__pb2
 from atoll.definitions.v1 import values_pb2 as atoll_dot_definitions_dot_v1_dot_values__pb2
 from atoll.events.v1 import events_pb2 as atoll_dot_events_dot_v1_dot_events__pb2
+from atoll.rpc.v1 import access_pb2 as atoll_dot_rpc_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x61toll/api/v1/assets.proto\x12\x0c\x61toll.api.v1\x1a#atoll/definitions/v1/snapshot.proto\x1a!atoll/definitions/v1/values.proto\x1a\x1c\x61toll/events/v1/events.proto\"\xee\x01\n\x05\x41sset\x12\x39\n\ndefinition\x18\x01 \x01(\x0b\x32%.atoll.definitions.v1.AssetDefinition\x12\x1b\n\x13owner_location_name\x18\x02 \x01(\t\x12\x16\n\x0elocation_names\x18\x03 \x03(\t\x12\x37\n\x0f\x64ownstream_keys\x18\x04 \x03(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12<\n\x16latest_materialization\x18\x05 \x01(\x0b\x32\x1c.atoll.events.v1.StoredEvent\"Q\n\x11ListAssetsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x15\n\rlocation_name\x18\x03 \x01(\t\"R\n\x12ListAssetsResponse\x12#\n\x06\x61ssets\x18\x01 \x03(\x0b\x32\x13.atoll.api.v1.Asset\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"D\n\x0fGetAssetRequest\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\"6\n\x10GetAssetResponse\x12\"\n\x05\x61sset\x18\x01 \x01(\x0b\x32\x13.atoll.api.v1.Asset\"w\n\x1bListMaterializationsRequest\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"o\n\x1cListMaterializationsResponse\x12\x36\n\x10materializations\x18\x01 \x03(\x0b\x32\x1c.atoll.events.v1.StoredEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xa0\x02\n\rAssetsService\x12Q\n\nListAssets\x12\x1f.atoll.api.v1.ListAssetsRequest\x1a .atoll.api.v1.ListAssetsResponse\"\x00\x12K\n\x08GetAsset\x12\x1d.atoll.api.v1.GetAssetRequest\x1a\x1e.atoll.api.v1.GetAssetResponse\"\x00\x12o\n\x14ListMaterializations\x12).atoll.api.v1.ListMaterializationsRequest\x1a*.atoll.api.v1.ListMaterializationsResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x61toll/api/v1/assets.proto\x12\x0c\x61toll.api.v1\x1a#atoll/definitions/v1/snapshot.proto\x1a!atoll/definitions/v1/values.proto\x1a\x1c\x61toll/events/v1/events.proto\x1a\x19\x61toll/rpc/v1/access.proto\"\xee\x01\n\x05\x41sset\x12\x39\n\ndefinition\x18\x01 \x01(\x0b\x32%.atoll.definitions.v1.AssetDefinition\x12\x1b\n\x13owner_location_name\x18\x02 \x01(\t\x12\x16\n\x0elocation_names\x18\x03 \x03(\t\x12\x37\n\x0f\x64ownstream_keys\x18\x04 \x03(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12<\n\x16latest_materialization\x18\x05 \x01(\x0b\x32\x1c.atoll.events.v1.StoredEvent\"Q\n\x11ListAssetsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x15\n\rlocation_name\x18\x03 \x01(\t\"R\n\x12ListAssetsResponse\x12#\n\x06\x61ssets\x18\x01 \x03(\x0b\x32\x13.atoll.api.v1.Asset\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"D\n\x0fGetAssetRequest\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\"6\n\x10GetAssetResponse\x12\"\n\x05\x61sset\x18\x01 \x01(\x0b\x32\x13.atoll.api.v1.Asset\"w\n\x1bListMaterializationsRequest\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"o\n\x1cListMaterializationsResponse\x12\x36\n\x10materializations\x18\x01 \x03(\x0b\x32\x1c.atoll.events.v1.StoredEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xef\x02\n\rAssetsService\x12}\n\nListAssets\x12\x1f.atoll.api.v1.ListAssetsRequest\x1a .atoll.api.v1.ListAssetsResponse\",\xb2\xd2\x18(\x08\x01\x12\rlocation_name2\x15\x61ssets.location_names\x12\\\n\x08GetAsset\x12\x1d.atoll.api.v1.GetAssetRequest\x1a\x1e.atoll.api.v1.GetAssetResponse\"\x11\xb2\xd2\x18\r\x08\x01\x1a\tasset_key\x12\x80\x01\n\x14ListMaterializations\x12).atoll.api.v1.ListMaterializationsRequest\x1a*.atoll.api.v1.ListMaterializationsResponse\"\x11\xb2\xd2\x18\r\x08\x01\x1a\tasset_keyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'atoll.api.v1.assets_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ASSET']._serialized_start=146
-  _globals['_ASSET']._serialized_end=384
-  _globals['_LISTASSETSREQUEST']._serialized_start=386
-  _globals['_LISTASSETSREQUEST']._serialized_end=467
-  _globals['_LISTASSETSRESPONSE']._serialized_start=469
-  _globals['_LISTASSETSRESPONSE']._serialized_end=551
-  _globals['_GETASSETREQUEST']._serialized_start=553
-  _globals['_GETASSETREQUEST']._serialized_end=621
-  _globals['_GETASSETRESPONSE']._serialized_start=623
-  _globals['_GETASSETRESPONSE']._serialized_end=677
-  _globals['_LISTMATERIALIZATIONSREQUEST']._serialized_start=679
-  _globals['_LISTMATERIALIZATIONSREQUEST']._serialized_end=798
-  _globals['_LISTMATERIALIZATIONSRESPONSE']._serialized_start=800
-  _globals['_LISTMATERIALIZATIONSRESPONSE']._serialized_end=911
-  _globals['_ASSETSSERVICE']._serialized_start=914
-  _globals['_ASSETSSERVICE']._serialized_end=1202
+  _globals['_ASSETSSERVICE'].methods_by_name['ListAssets']._loaded_options = None
+  _globals['_ASSETSSERVICE'].methods_by_name['ListAssets']._serialized_options = b'\262\322\030(\010\001\022\rlocation_name2\025assets.location_names'
+  _globals['_ASSETSSERVICE'].methods_by_name['GetAsset']._loaded_options = None
+  _globals['_ASSETSSERVICE'].methods_by_name['GetAsset']._serialized_options = b'\262\322\030\r\010\001\032\tasset_key'
+  _globals['_ASSETSSERVICE'].methods_by_name['ListMaterializations']._loaded_options = None
+  _globals['_ASSETSSERVICE'].methods_by_name['ListMaterializations']._serialized_options = b'\262\322\030\r\010\001\032\tasset_key'
+  _globals['_ASSET']._serialized_start=173
+  _globals['_ASSET']._serialized_end=411
+  _globals['_LISTASSETSREQUEST']._serialized_start=413
+  _globals['_LISTASSETSREQUEST']._serialized_end=494
+  _globals['_LISTASSETSRESPONSE']._serialized_start=496
+  _globals['_LISTASSETSRESPONSE']._serialized_end=578
+  _globals['_GETASSETREQUEST']._serialized_start=580
+  _globals['_GETASSETREQUEST']._serialized_end=648
+  _globals['_GETASSETRESPONSE']._serialized_start=650
+  _globals['_GETASSETRESPONSE']._serialized_end=704
+  _globals['_LISTMATERIALIZATIONSREQUEST']._serialized_start=706
+  _globals['_LISTMATERIALIZATIONSREQUEST']._serialized_end=825
+  _globals['_LISTMATERIALIZATIONSRESPONSE']._serialized_start=827
+  _globals['_LISTMATERIALIZATIONSRESPONSE']._serialized_end=938
+  _globals['_ASSETSSERVICE']._serialized_start=941
+  _globals['_ASSETSSERVICE']._serialized_end=1308
 # @@protoc_insertion_point(module_scope)

@@ -25,29 +25,36 @@ _sym_db = _symbol_database.Default()
 from atoll.definitions.v1 import snapshot_pb2 as atoll_dot_definitions_dot_v1_dot_snapshot__pb2
 from atoll.definitions.v1 import values_pb2 as atoll_dot_definitions_dot_v1_dot_values__pb2
 from atoll.events.v1 import events_pb2 as atoll_dot_events_dot_v1_dot_events__pb2
+from atoll.rpc.v1 import access_pb2 as atoll_dot_rpc_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x61toll/api/v1/checks.proto\x12\x0c\x61toll.api.v1\x1a#atoll/definitions/v1/snapshot.proto\x1a!atoll/definitions/v1/values.proto\x1a\x1c\x61toll/events/v1/events.proto\"\xba\x01\n\nAssetCheck\x12>\n\ndefinition\x18\x01 \x01(\x0b\x32*.atoll.definitions.v1.AssetCheckDefinition\x12\x1b\n\x13owner_location_name\x18\x02 \x01(\t\x12\x16\n\x0elocation_names\x18\x03 \x03(\t\x12\x37\n\x11latest_evaluation\x18\x04 \x01(\x0b\x32\x1c.atoll.events.v1.StoredEvent\"\x89\x01\n\x16ListAssetChecksRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x31\n\tasset_key\x18\x03 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x15\n\rlocation_name\x18\x04 \x01(\t\"\\\n\x17ListAssetChecksResponse\x12(\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x18.atoll.api.v1.AssetCheck\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"H\n\x14GetAssetCheckRequest\x12\x30\n\x03key\x18\x01 \x01(\x0b\x32#.atoll.definitions.v1.AssetCheckKey\"@\n\x15GetAssetCheckResponse\x12\'\n\x05\x63heck\x18\x01 \x01(\x0b\x32\x18.atoll.api.v1.AssetCheck\"\x8f\x01\n ListAssetCheckEvaluationsRequest\x12\x30\n\x03key\x18\x01 \x01(\x0b\x32#.atoll.definitions.v1.AssetCheckKey\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x12\n\npartitions\x18\x04 \x03(\t\"o\n!ListAssetCheckEvaluationsResponse\x12\x31\n\x0b\x65valuations\x18\x01 \x03(\x0b\x32\x1c.atoll.events.v1.StoredEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xcd\x02\n\rChecksService\x12`\n\x0fListAssetChecks\x12$.atoll.api.v1.ListAssetChecksRequest\x1a%.atoll.api.v1.ListAssetChecksResponse\"\x00\x12Z\n\rGetAssetCheck\x12\".atoll.api.v1.GetAssetCheckRequest\x1a#.atoll.api.v1.GetAssetCheckResponse\"\x00\x12~\n\x19ListAssetCheckEvaluations\x12..atoll.api.v1.ListAssetCheckEvaluationsRequest\x1a/.atoll.api.v1.ListAssetCheckEvaluationsResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x61toll/api/v1/checks.proto\x12\x0c\x61toll.api.v1\x1a#atoll/definitions/v1/snapshot.proto\x1a!atoll/definitions/v1/values.proto\x1a\x1c\x61toll/events/v1/events.proto\x1a\x19\x61toll/rpc/v1/access.proto\"\xba\x01\n\nAssetCheck\x12>\n\ndefinition\x18\x01 \x01(\x0b\x32*.atoll.definitions.v1.AssetCheckDefinition\x12\x1b\n\x13owner_location_name\x18\x02 \x01(\t\x12\x16\n\x0elocation_names\x18\x03 \x03(\t\x12\x37\n\x11latest_evaluation\x18\x04 \x01(\x0b\x32\x1c.atoll.events.v1.StoredEvent\"\x89\x01\n\x16ListAssetChecksRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x31\n\tasset_key\x18\x03 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x15\n\rlocation_name\x18\x04 \x01(\t\"\\\n\x17ListAssetChecksResponse\x12(\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x18.atoll.api.v1.AssetCheck\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"H\n\x14GetAssetCheckRequest\x12\x30\n\x03key\x18\x01 \x01(\x0b\x32#.atoll.definitions.v1.AssetCheckKey\"@\n\x15GetAssetCheckResponse\x12\'\n\x05\x63heck\x18\x01 \x01(\x0b\x32\x18.atoll.api.v1.AssetCheck\"\x8f\x01\n ListAssetCheckEvaluationsRequest\x12\x30\n\x03key\x18\x01 \x01(\x0b\x32#.atoll.definitions.v1.AssetCheckKey\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x12\n\npartitions\x18\x04 \x03(\t\"o\n!ListAssetCheckEvaluationsResponse\x12\x31\n\x0b\x65valuations\x18\x01 \x03(\x0b\x32\x1c.atoll.events.v1.StoredEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x91\x03\n\rChecksService\x12\x8c\x01\n\x0fListAssetChecks\x12$.atoll.api.v1.ListAssetChecksRequest\x1a%.atoll.api.v1.ListAssetChecksResponse\",\xb2\xd2\x18(\x08\x01\x12\rlocation_name2\x15\x63hecks.location_names\x12\x65\n\rGetAssetCheck\x12\".atoll.api.v1.GetAssetCheckRequest\x1a#.atoll.api.v1.GetAssetCheckResponse\"\x0b\xb2\xd2\x18\x07\x08\x01\x1a\x03key\x12\x89\x01\n\x19ListAssetCheckEvaluations\x12..atoll.api.v1.ListAssetCheckEvaluationsRequest\x1a/.atoll.api.v1.ListAssetCheckEvaluationsResponse\"\x0b\xb2\xd2\x18\x07\x08\x01\x1a\x03keyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'atoll.api.v1.checks_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ASSETCHECK']._serialized_start=146
-  _globals['_ASSETCHECK']._serialized_end=332
-  _globals['_LISTASSETCHECKSREQUEST']._serialized_start=335
-  _globals['_LISTASSETCHECKSREQUEST']._serialized_end=472
-  _globals['_LISTASSETCHECKSRESPONSE']._serialized_start=474
-  _globals['_LISTASSETCHECKSRESPONSE']._serialized_end=566
-  _globals['_GETASSETCHECKREQUEST']._serialized_start=568
-  _globals['_GETASSETCHECKREQUEST']._serialized_end=640
-  _globals['_GETASSETCHECKRESPONSE']._serialized_start=642
-  _globals['_GETASSETCHECKRESPONSE']._serialized_end=706
-  _globals['_LISTASSETCHECKEVALUATIONSREQUEST']._serialized_start=709
-  _globals['_LISTASSETCHECKEVALUATIONSREQUEST']._serialized_end=852
-  _globals['_LISTASSETCHECKEVALUATIONSRESPONSE']._serialized_start=854
-  _globals['_LISTASSETCHECKEVALUATIONSRESPONSE']._serialized_end=965
-  _globals['_CHECKSSERVICE']._serialized_start=968
-  _globals['_CHECKSSERVICE']._serialized_end=1301
+  _globals['_CHECKSSERVICE'].methods_by_name['ListAssetChecks']._loaded_options = None
+  _globals['_CHECKSSERVICE'].methods_by_name['ListAssetChecks']._serialized_options = b'\262\322\030(\010\001\022\rlocation_name2\025checks.location_names'
+  _globals['_CHECKSSERVICE'].methods_by_name['GetAssetCheck']._loaded_options = None
+  _globals['_CHECKSSERVICE'].methods_by_name['GetAssetCheck']._serialized_options = b'\262\322\030\007\010\001\032\003key'
+  _globals['_CHECKSSERVICE'].methods_by_name['ListAssetCheckEvaluations']._loaded_options = None
+  _globals['_CHECKSSERVICE'].methods_by_name['ListAssetCheckEvaluations']._serialized_options = b'\262\322\030\007\010\001\032\003key'
+  _globals['_ASSETCHECK']._serialized_start=173
+  _globals['_ASSETCHECK']._serialized_end=359
+  _globals['_LISTASSETCHECKSREQUEST']._serialized_start=362
+  _globals['_LISTASSETCHECKSREQUEST']._serialized_end=499
+  _globals['_LISTASSETCHECKSRESPONSE']._serialized_start=501
+  _globals['_LISTASSETCHECKSRESPONSE']._serialized_end=593
+  _globals['_GETASSETCHECKREQUEST']._serialized_start=595
+  _globals['_GETASSETCHECKREQUEST']._serialized_end=667
+  _globals['_GETASSETCHECKRESPONSE']._serialized_start=669
+  _globals['_GETASSETCHECKRESPONSE']._serialized_end=733
+  _globals['_LISTASSETCHECKEVALUATIONSREQUEST']._serialized_start=736
+  _globals['_LISTASSETCHECKEVALUATIONSREQUEST']._serialized_end=879
+  _globals['_LISTASSETCHECKEVALUATIONSRESPONSE']._serialized_start=881
+  _globals['_LISTASSETCHECKEVALUATIONSRESPONSE']._serialized_end=992
+  _globals['_CHECKSSERVICE']._serialized_start=995
+  _globals['_CHECKSSERVICE']._serialized_end=1396
 # @@protoc_insertion_point(module_scope)

@@ -26,44 +26,53 @@ from atoll.definitions.v1 import conditions_pb2 as atoll_dot_definitions_dot_v1_
 from atoll.definitions.v1 import partitions_pb2 as atoll_dot_definitions_dot_v1_dot_partitions__pb2
 from atoll.definitions.v1 import snapshot_pb2 as atoll_dot_definitions_dot_v1_dot_snapshot__pb2
 from atoll.definitions.v1 import values_pb2 as atoll_dot_definitions_dot_v1_dot_values__pb2
+from atoll.rpc.v1 import access_pb2 as atoll_dot_rpc_dot_v1_dot_access__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61toll/api/v1/conditions.proto\x12\x0c\x61toll.api.v1\x1a%atoll/definitions/v1/conditions.proto\x1a%atoll/definitions/v1/partitions.proto\x1a#atoll/definitions/v1/snapshot.proto\x1a!atoll/definitions/v1/values.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe2\x03\n\x0f\x43onditionTarget\x12\x35\n\x06\x65ntity\x18\x01 \x01(\x0b\x32%.atoll.definitions.v1.ConditionEntity\x12\x15\n\rlocation_name\x18\x02 \x01(\t\x12\x13\n\x0bsensor_name\x18\x03 \x01(\t\x12\x39\n\rsensor_status\x18\x04 \x01(\x0e\x32\".atoll.definitions.v1.SensorStatus\x12<\n\tcondition\x18\x05 \x01(\x0b\x32).atoll.definitions.v1.AutomationCondition\x12\x33\n\x0f\x65valuation_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12<\n\x11latest_evaluation\x18\x07 \x01(\x0b\x32!.atoll.api.v1.ConditionEvaluation\x12\'\n\x04held\x18\x08 \x01(\x0b\x32\x19.atoll.api.v1.HeldRequest\x12\x15\n\rfailure_count\x18\t \x01(\x05\x12.\n\x07\x66\x61ilure\x18\n \x01(\x0b\x32\x1d.atoll.definitions.v1.Failure\x12\x10\n\x08problems\x18\x0b \x03(\t\"\xfe\x01\n\x0bHeldRequest\x12\x33\n\x05value\x18\x01 \x01(\x0b\x32$.atoll.definitions.v1.ConditionValue\x12-\n\x05waits\x18\x02 \x03(\x0b\x32\x1e.atoll.api.v1.HeldRequest.Wait\x1a\x8a\x01\n\x04Wait\x12\x35\n\x06\x65ntity\x18\x01 \x01(\x0b\x32%.atoll.definitions.v1.ConditionEntity\x12\x33\n\x05value\x18\x02 \x01(\x0b\x32$.atoll.definitions.v1.ConditionValue\x12\x16\n\x0e\x61\x66ter_event_id\x18\x03 \x01(\x03\"\xc5\x03\n\x13\x43onditionEvaluation\x12\x35\n\x06\x65ntity\x18\x01 \x01(\x0b\x32%.atoll.definitions.v1.ConditionEntity\x12\x15\n\revaluation_id\x18\x02 \x01(\x03\x12\x33\n\x0f\x65valuation_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rlocation_name\x18\x04 \x01(\t\x12\x13\n\x0bsensor_name\x18\x05 \x01(\t\x12\x0f\n\x07tick_id\x18\x06 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x07 \x01(\x03\x12\x34\n\trequested\x18\x08 \x01(\x0b\x32!.atoll.api.v1.ConditionPartitions\x12\x0f\n\x07run_ids\x18\t \x03(\t\x12/\n\x04held\x18\n \x01(\x0b\x32!.atoll.api.v1.ConditionPartitions\x12\x32\n\x07\x64ropped\x18\x0b \x01(\x0b\x32!.atoll.api.v1.ConditionPartitions\x12\x30\n\x0b\x65xplanation\x18\x0c \x01(\x0b\x32\x1b.atoll.api.v1.ConditionNode\"\x80\x01\n\x13\x43onditionPartitions\x12\x13\n\x0bpartitioned\x18\x01 \x01(\x08\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\x12\x37\n\x06ranges\x18\x03 \x03(\x0b\x32\'.atoll.definitions.v1.PartitionKeyRange\x12\x0c\n\x04more\x18\x04 \x01(\x08\"\xa7\x03\n\rConditionNode\x12\x35\n\x06\x65ntity\x18\x01 \x01(\x0b\x32%.atoll.definitions.v1.ConditionEntity\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05label\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12\x10\n\x08operator\x18\x05 \x01(\t\x12\x35\n\ncandidates\x18\x06 \x01(\x0b\x32!.atoll.api.v1.ConditionPartitions\x12\x33\n\x08true_for\x18\x07 \x01(\x0b\x32!.atoll.api.v1.ConditionPartitions\x12-\n\x08\x63hildren\x18\x08 \x03(\x0b\x32\x1b.atoll.api.v1.ConditionNode\x12\x16\n\x0eleft_out_count\x18\t \x01(\x05\x12\x34\n\x07trigger\x18\n \x01(\x0b\x32#.atoll.definitions.v1.ConditionMark\x12\x32\n\x05reset\x18\x0b \x01(\x0b\x32#.atoll.definitions.v1.ConditionMark\"j\n\x15ListConditionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x15\n\rlocation_name\x18\x03 \x01(\t\x12\x13\n\x0bsensor_name\x18\x04 \x01(\t\"a\n\x16ListConditionsResponse\x12.\n\x07targets\x18\x01 \x03(\x0b\x32\x1d.atoll.api.v1.ConditionTarget\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"L\n\x13GetConditionRequest\x12\x35\n\x06\x65ntity\x18\x01 \x01(\x0b\x32%.atoll.definitions.v1.ConditionEntity\"E\n\x14GetConditionResponse\x12-\n\x06target\x18\x01 \x01(\x0b\x32\x1d.atoll.api.v1.ConditionTarget\"\x8e\x01\n\x16ListEvaluationsRequest\x12\x35\n\x06\x65ntity\x18\x01 \x01(\x0b\x32%.atoll.definitions.v1.ConditionEntity\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x16\n\x0erequested_only\x18\x04 \x01(\x08\"j\n\x17ListEvaluationsResponse\x12\x36\n\x0b\x65valuations\x18\x01 \x03(\x0b\x32!.atoll.api.v1.ConditionEvaluation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"d\n\x14GetEvaluationRequest\x12\x35\n\x06\x65ntity\x18\x01 \x01(\x0b\x32%.atoll.definitions.v1.ConditionEntity\x12\x15\n\revaluation_id\x18\x02 \x01(\x03\"N\n\x15GetEvaluationResponse\x12\x35\n\nevaluation\x18\x01 \x01(\x0b\x32!.atoll.api.v1.ConditionEvaluation2\x89\x03\n\x11\x43onditionsService\x12]\n\x0eListConditions\x12#.atoll.api.v1.ListConditionsRequest\x1a$.atoll.api.v1.ListConditionsResponse\"\x00\x12W\n\x0cGetCondition\x12!.atoll.api.v1.GetConditionRequest\x1a\".atoll.api.v1.GetConditionResponse\"\x00\x12`\n\x0fListEvaluations\x12$.atoll.api.v1.ListEvaluationsRequest\x1a%.atoll.api.v1.ListEvaluationsResponse\"\x00\x12Z\n\rGetEvaluation\x12\".atoll.api.v1.GetEvaluationRequest\x1a#.atoll.api.v1.GetEvaluationResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61toll/api/v1/conditions.proto\x12\x0c\x61toll.api.v1\x1a%atoll/definitions/v1/conditions.proto\x1a%atoll/definitions/v1/partitions.proto\x1a#atoll/definitions/v1/snapshot.proto\x1a!atoll/definitions/v1/values.proto\x1a\x19\x61toll/rpc/v1/access.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe2\x03\n\x0f\x43onditionTarget\x12\x35\n\x06\x65ntity\x18\x01 \x01(\x0b\x32%.atoll.definitions.v1.ConditionEntity\x12\x15\n\rlocation_name\x18\x02 \x01(\t\x12\x13\n\x0bsensor_name\x18\x03 \x01(\t\x12\x39\n\rsensor_status\x18\x04 \x01(\x0e\x32\".atoll.definitions.v1.SensorStatus\x12<\n\tcondition\x18\x05 \x01(\x0b\x32).atoll.definitions.v1.AutomationCondition\x12\x33\n\x0f\x65valuation_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12<\n\x11latest_evaluation\x18\x07 \x01(\x0b\x32!.atoll.api.v1.ConditionEvaluation\x12\'\n\x04held\x18\x08 \x01(\x0b\x32\x19.atoll.api.v1.HeldRequest\x12\x15\n\rfailure_count\x18\t \x01(\x05\x12.\n\x07\x66\x61ilure\x18\n \x01(\x0b\x32\x1d.atoll.definitions.v1.Failure\x12\x10\n\x08problems\x18\x0b \x03(\t\"\xfe\x01\n\x0bHeldRequest\x12\x33\n\x05value\x18\x01 \x01(\x0b\x32$.atoll.definitions.v1.ConditionValue\x12-\n\x05waits\x18\x02 \x03(\x0b\x32\x1e.atoll.api.v1.HeldRequest.Wait\x1a\x8a\x01\n\x04Wait\x12\x35\n\x06\x65ntity\x18\x01 \x01(\x0b\x32%.atoll.definitions.v1.ConditionEntity\x12\x33\n\x05value\x18\x02 \x01(\x0b\x32$.atoll.definitions.v1.ConditionValue\x12\x16\n\x0e\x61\x66ter_event_id\x18\x03 \x01(\x03\"\xc5\x03\n\x13\x43onditionEvaluation\x12\x35\n\x06\x65ntity\x18\x01 \x01(\x0b\x32%.atoll.definitions.v1.ConditionEntity\x12\x15\n\revaluation_id\x18\x02 \x01(\x03\x12\x33\n\x0f\x65valuation_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rlocation_name\x18\x04 \x01(\t\x12\x13\n\x0bsensor_name\x18\x05 \x01(\t\x12\x0f\n\x07tick_id\x18\x06 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x07 \x01(\x03\x12\x34\n\trequested\x18\x08 \x01(\x0b\x32!.atoll.api.v1.ConditionPartitions\x12\x0f\n\x07run_ids\x18\t \x03(\t\x12/\n\x04held\x18\n \x01(\x0b\x32!.atoll.api.v1.ConditionPartitions\x12\x32\n\x07\x64ropped\x18\x0b \x01(\x0b\x32!.atoll.api.v1.ConditionPartitions\x12\x30\n\x0b\x65xplanation\x18\x0c \x01(\x0b\x32\x1b.atoll.api.v1.ConditionNode\"\x80\x01\n\x13\x43onditionPartitions\x12\x13\n\x0bpartitioned\x18\x01 \x01(\x08\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\x12\x37\n\x06ranges\x18\x03 \x03(\x0b\x32\'.atoll.definitions.v1.PartitionKeyRange\x12\x0c\n\x04more\x18\x04 \x01(\x08\"\xa7\x03\n\rConditionNode\x12\x35\n\x06\x65ntity\x18\x01 \x01(\x0b\x32%.atoll.definitions.v1.ConditionEntity\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05label\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12\x10\n\x08operator\x18\x05 \x01(\t\x12\x35\n\ncandidates\x18\x06 \x01(\x0b\x32!.atoll.api.v1.ConditionPartitions\x12\x33\n\x08true_for\x18\x07 \x01(\x0b\x32!.atoll.api.v1.ConditionPartitions\x12-\n\x08\x63hildren\x18\x08 \x03(\x0b\x32\x1b.atoll.api.v1.ConditionNode\x12\x16\n\x0eleft_out_count\x18\t \x01(\x05\x12\x34\n\x07trigger\x18\n \x01(\x0b\x32#.atoll.definitions.v1.ConditionMark\x12\x32\n\x05reset\x18\x0b \x01(\x0b\x32#.atoll.definitions.v1.ConditionMark\"j\n\x15ListConditionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x15\n\rlocation_name\x18\x03 \x01(\t\x12\x13\n\x0bsensor_name\x18\x04 \x01(\t\"a\n\x16ListConditionsResponse\x12.\n\x07targets\x18\x01 \x03(\x0b\x32\x1d.atoll.api.v1.ConditionTarget\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"L\n\x13GetConditionRequest\x12\x35\n\x06\x65ntity\x18\x01 \x01(\x0b\x32%.atoll.definitions.v1.ConditionEntity\"E\n\x14GetConditionResponse\x12-\n\x06target\x18\x01 \x01(\x0b\x32\x1d.atoll.api.v1.ConditionTarget\"\x8e\x01\n\x16ListEvaluationsRequest\x12\x35\n\x06\x65ntity\x18\x01 \x01(\x0b\x32%.atoll.definitions.v1.ConditionEntity\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x16\n\x0erequested_only\x18\x04 \x01(\x08\"j\n\x17ListEvaluationsResponse\x12\x36\n\x0b\x65valuations\x18\x01 \x03(\x0b\x32!.atoll.api.v1.ConditionEvaluation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"d\n\x14GetEvaluationRequest\x12\x35\n\x06\x65ntity\x18\x01 \x01(\x0b\x32%.atoll.definitions.v1.ConditionEntity\x12\x15\n\revaluation_id\x18\x02 \x01(\x03\"N\n\x15GetEvaluationResponse\x12\x35\n\nevaluation\x18\x01 \x01(\x0b\x32!.atoll.api.v1.ConditionEvaluation2\xe0\x03\n\x11\x43onditionsService\x12\x89\x01\n\x0eListConditions\x12#.atoll.api.v1.ListConditionsRequest\x1a$.atoll.api.v1.ListConditionsResponse\",\xb2\xd2\x18(\x08\x01\x12\rlocation_name2\x15targets.location_name\x12\x65\n\x0cGetCondition\x12!.atoll.api.v1.GetConditionRequest\x1a\".atoll.api.v1.GetConditionResponse\"\x0e\xb2\xd2\x18\n\x08\x01\x1a\x06\x65ntity\x12n\n\x0fListEvaluations\x12$.atoll.api.v1.ListEvaluationsRequest\x1a%.atoll.api.v1.ListEvaluationsResponse\"\x0e\xb2\xd2\x18\n\x08\x01\x1a\x06\x65ntity\x12h\n\rGetEvaluation\x12\".atoll.api.v1.GetEvaluationRequest\x1a#.atoll.api.v1.GetEvaluationResponse\"\x0e\xb2\xd2\x18\n\x08\x01\x1a\x06\x65ntityb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'atoll.api.v1.conditions_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CONDITIONTARGET']._serialized_start=231
-  _globals['_CONDITIONTARGET']._serialized_end=713
-  _globals['_HELDREQUEST']._serialized_start=716
-  _globals['_HELDREQUEST']._serialized_end=970
-  _globals['_HELDREQUEST_WAIT']._serialized_start=832
-  _globals['_HELDREQUEST_WAIT']._serialized_end=970
-  _globals['_CONDITIONEVALUATION']._serialized_start=973
-  _globals['_CONDITIONEVALUATION']._serialized_end=1426
-  _globals['_CONDITIONPARTITIONS']._serialized_start=1429
-  _globals['_CONDITIONPARTITIONS']._serialized_end=1557
-  _globals['_CONDITIONNODE']._serialized_start=1560
-  _globals['_CONDITIONNODE']._serialized_end=1983
-  _globals['_LISTCONDITIONSREQUEST']._serialized_start=1985
-  _globals['_LISTCONDITIONSREQUEST']._serialized_end=2091
-  _globals['_LISTCONDITIONSRESPONSE']._serialized_start=2093
-  _globals['_LISTCONDITIONSRESPONSE']._serialized_end=2190
-  _globals['_GETCONDITIONREQUEST']._serialized_start=2192
-  _globals['_GETCONDITIONREQUEST']._serialized_end=2268
-  _globals['_GETCONDITIONRESPONSE']._serialized_start=2270
-  _globals['_GETCONDITIONRESPONSE']._serialized_end=2339
-  _globals['_LISTEVALUATIONSREQUEST']._serialized_start=2342
-  _globals['_LISTEVALUATIONSREQUEST']._serialized_end=2484
-  _globals['_LISTEVALUATIONSRESPONSE']._serialized_start=2486
-  _globals['_LISTEVALUATIONSRESPONSE']._serialized_end=2592
-  _globals['_GETEVALUATIONREQUEST']._serialized_start=2594
-  _globals['_GETEVALUATIONREQUEST']._serialized_end=2694
-  _globals['_GETEVALUATIONRESPONSE']._serialized_start=2696
-  _globals['_GETEVALUATIONRESPONSE']._serialized_end=2774
-  _globals['_CONDITIONSSERVICE']._serialized_start=2777
-  _globals['_CONDITIONSSERVICE']._serialized_end=3170
+  _globals['_CONDITIONSSERVICE'].methods_by_name['ListConditions']._loaded_options = None
+  _globals['_CONDITIONSSERVICE'].methods_by_name['ListConditions']._serialized_options = b'\262\322\030(\010\001\022\rlocation_name2\025targets.location_name'
+  _globals['_CONDITIONSSERVICE'].methods_by_name['GetCondition']._loaded_options = None
+  _globals['_CONDITIONSSERVICE'].methods_by_name['GetCondition']._serialized_options = b'\262\322\030\n\010\001\032\006entity'
+  _globals['_CONDITIONSSERVICE'].methods_by_name['ListEvaluations']._loaded_options = None
+  _globals['_CONDITIONSSERVICE'].methods_by_name['ListEvaluations']._serialized_options = b'\262\322\030\n\010\001\032\006entity'
+  _globals['_CONDITIONSSERVICE'].methods_by_name['GetEvaluation']._loaded_options = None
+  _globals['_CONDITIONSSERVICE'].methods_by_name['GetEvaluation']._serialized_options = b'\262\322\030\n\010\001\032\006entity'
+  _globals['_CONDITIONTARGET']._serialized_start=258
+  _globals['_CONDITIONTARGET']._serialized_end=740
+  _globals['_HELDREQUEST']._serialized_start=743
+  _globals['_HELDREQUEST']._serialized_end=997
+  _globals['_HELDREQUEST_WAIT']._serialized_start=859
+  _globals['_HELDREQUEST_WAIT']._serialized_end=997
+  _globals['_CONDITIONEVALUATION']._serialized_start=1000
+  _globals['_CONDITIONEVALUATION']._serialized_end=1453
+  _globals['_CONDITIONPARTITIONS']._serialized_start=1456
+  _globals['_CONDITIONPARTITIONS']._serialized_end=1584
+  _globals['_CONDITIONNODE']._serialized_start=1587
+  _globals['_CONDITIONNODE']._serialized_end=2010
+  _globals['_LISTCONDITIONSREQUEST']._serialized_start=2012
+  _globals['_LISTCONDITIONSREQUEST']._serialized_end=2118
+  _globals['_LISTCONDITIONSRESPONSE']._serialized_start=2120
+  _globals['_LISTCONDITIONSRESPONSE']._serialized_end=2217
+  _globals['_GETCONDITIONREQUEST']._serialized_start=2219
+  _globals['_GETCONDITIONREQUEST']._serialized_end=2295
+  _globals['_GETCONDITIONRESPONSE']._serialized_start=2297
+  _globals['_GETCONDITIONRESPONSE']._serialized_end=2366
+  _globals['_LISTEVALUATIONSREQUEST']._serialized_start=2369
+  _globals['_LISTEVALUATIONSREQUEST']._serialized_end=2511
+  _globals['_LISTEVALUATIONSRESPONSE']._serialized_start=2513
+  _globals['_LISTEVALUATIONSRESPONSE']._serialized_end=2619
+  _globals['_GETEVALUATIONREQUEST']._serialized_start=2621
+  _globals['_GETEVALUATIONREQUEST']._serialized_end=2721
+  _globals['_GETEVALUATIONRESPONSE']._serialized_start=2723
+  _globals['_GETEVALUATIONRESPONSE']._serialized_end=2801
+  _globals['_CONDITIONSSERVICE']._serialized_start=2804
+  _globals['_CONDITIONSSERVICE']._serialized_end=3284
 # @@protoc_insertion_point(module_scope)

@@ -25,26 +25,31 @@ _sym_db = _symbol_database.Default()
 from atoll.definitions.v1 import policies_pb2 as atoll_dot_definitions_dot_v1_dot_policies__pb2
 from atoll.definitions.v1 import values_pb2 as atoll_dot_definitions_dot_v1_dot_values__pb2
 from atoll.events.v1 import events_pb2 as atoll_dot_events_dot_v1_dot_events__pb2
+from atoll.rpc.v1 import access_pb2 as atoll_dot_rpc_dot_v1_dot_access__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x61toll/api/v1/freshness.proto\x12\x0c\x61toll.api.v1\x1a#atoll/definitions/v1/policies.proto\x1a!atoll/definitions/v1/values.proto\x1a\x1c\x61toll/events/v1/events.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfb\x02\n\x0e\x41ssetFreshness\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12.\n\x05state\x18\x02 \x01(\x0e\x32\x1f.atoll.events.v1.FreshnessState\x12/\n\x0b\x63hange_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x65vent_id\x18\x04 \x01(\x03\x12\x35\n\x06policy\x18\x05 \x01(\x0b\x32%.atoll.definitions.v1.FreshnessPolicy\x12\x15\n\rlocation_name\x18\x06 \x01(\t\x12?\n\x1blatest_materialization_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10next_change_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x85\x01\n\x14ListFreshnessRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x15\n\rlocation_name\x18\x03 \x01(\t\x12/\n\x06states\x18\x04 \x03(\x0e\x32\x1f.atoll.events.v1.FreshnessState\"^\n\x15ListFreshnessResponse\x12,\n\x06\x61ssets\x18\x01 \x03(\x0b\x32\x1c.atoll.api.v1.AssetFreshness\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"H\n\x13GetFreshnessRequest\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\"C\n\x14GetFreshnessResponse\x12+\n\x05\x61sset\x18\x01 \x01(\x0b\x32\x1c.atoll.api.v1.AssetFreshness2\xc7\x01\n\x10\x46reshnessService\x12Z\n\rListFreshness\x12\".atoll.api.v1.ListFreshnessRequest\x1a#.atoll.api.v1.ListFreshnessResponse\"\x00\x12W\n\x0cGetFreshness\x12!.atoll.api.v1.GetFreshnessRequest\x1a\".atoll.api.v1.GetFreshnessResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x61toll/api/v1/freshness.proto\x12\x0c\x61toll.api.v1\x1a#atoll/definitions/v1/policies.proto\x1a!atoll/definitions/v1/values.proto\x1a\x1c\x61toll/events/v1/events.proto\x1a\x19\x61toll/rpc/v1/access.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfb\x02\n\x0e\x41ssetFreshness\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12.\n\x05state\x18\x02 \x01(\x0e\x32\x1f.atoll.events.v1.FreshnessState\x12/\n\x0b\x63hange_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x65vent_id\x18\x04 \x01(\x03\x12\x35\n\x06policy\x18\x05 \x01(\x0b\x32%.atoll.definitions.v1.FreshnessPolicy\x12\x15\n\rlocation_name\x18\x06 \x01(\t\x12?\n\x1blatest_materialization_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10next_change_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x85\x01\n\x14ListFreshnessRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x15\n\rlocation_name\x18\x03 \x01(\t\x12/\n\x06states\x18\x04 \x03(\x0e\x32\x1f.atoll.events.v1.FreshnessState\"^\n\x15ListFreshnessResponse\x12,\n\x06\x61ssets\x18\x01 \x03(\x0b\x32\x1c.atoll.api.v1.AssetFreshness\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"H\n\x13GetFreshnessRequest\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\"C\n\x14GetFreshnessResponse\x12+\n\x05\x61sset\x18\x01 \x01(\x0b\x32\x1c.atoll.api.v1.AssetFreshness2\x84\x02\n\x10\x46reshnessService\x12\x85\x01\n\rListFreshness\x12\".atoll.api.v1.ListFreshnessRequest\x1a#.atoll.api.v1.ListFreshnessResponse\"+\xb2\xd2\x18\'\x08\x01\x12\rlocation_name2\x14\x61ssets.location_name\x12h\n\x0cGetFreshness\x12!.atoll.api.v1.GetFreshnessRequest\x1a\".atoll.api.v1.GetFreshnessResponse\"\x11\xb2\xd2\x18\r\x08\x01\x1a\tasset_keyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'atoll.api.v1.freshness_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ASSETFRESHNESS']._serialized_start=182
-  _globals['_ASSETFRESHNESS']._serialized_end=561
-  _globals['_LISTFRESHNESSREQUEST']._serialized_start=564
-  _globals['_LISTFRESHNESSREQUEST']._serialized_end=697
-  _globals['_LISTFRESHNESSRESPONSE']._serialized_start=699
-  _globals['_LISTFRESHNESSRESPONSE']._serialized_end=793
-  _globals['_GETFRESHNESSREQUEST']._serialized_start=795
-  _globals['_GETFRESHNESSREQUEST']._serialized_end=867
-  _globals['_GETFRESHNESSRESPONSE']._serialized_start=869
-  _globals['_GETFRESHNESSRESPONSE']._serialized_end=936
-  _globals['_FRESHNESSSERVICE']._serialized_start=939
-  _globals['_FRESHNESSSERVICE']._serialized_end=1138
+  _globals['_FRESHNESSSERVICE'].methods_by_name['ListFreshness']._loaded_options = None
+  _globals['_FRESHNESSSERVICE'].methods_by_name['ListFreshness']._serialized_options = b'\262\322\030\'\010\001\022\rlocation_name2\024assets.location_name'
+  _globals['_FRESHNESSSERVICE'].methods_by_name['GetFreshness']._loaded_options = None
+  _globals['_FRESHNESSSERVICE'].methods_by_name['GetFreshness']._serialized_options = b'\262\322\030\r\010\001\032\tasset_key'
+  _globals['_ASSETFRESHNESS']._serialized_start=209
+  _globals['_ASSETFRESHNESS']._serialized_end=588
+  _globals['_LISTFRESHNESSREQUEST']._serialized_start=591
+  _globals['_LISTFRESHNESSREQUEST']._serialized_end=724
+  _globals['_LISTFRESHNESSRESPONSE']._serialized_start=726
+  _globals['_LISTFRESHNESSRESPONSE']._serialized_end=820
+  _globals['_GETFRESHNESSREQUEST']._serialized_start=822
+  _globals['_GETFRESHNESSREQUEST']._serialized_end=894
+  _globals['_GETFRESHNESSRESPONSE']._serialized_start=896
+  _globals['_GETFRESHNESSRESPONSE']._serialized_end=963
+  _globals['_FRESHNESSSERVICE']._serialized_start=966
+  _globals['_FRESHNESSSERVICE']._serialized_end=1226
 # @@protoc_insertion_point(module_scope)

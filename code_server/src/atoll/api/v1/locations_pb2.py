@@ -27,38 +27,47 @@ from atoll.definitions.v1 import snapshot_pb2 as atoll_dot_definitions_dot_v1_do
 from atoll.definitions.v1 import values_pb2 as atoll_dot_definitions_dot_v1_dot_values__pb2
 from atoll.events.v1 import events_pb2 as atoll_dot_events_dot_v1_dot_events__pb2
 from atoll.location.v1 import location_pb2 as atoll_dot_location_dot_v1_dot_location__pb2
+from atoll.rpc.v1 import access_pb2 as atoll_dot_rpc_dot_v1_dot_access__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x61toll/api/v1/locations.proto\x12\x0c\x61toll.api.v1\x1a atoll/definitions/v1/nodes.proto\x1a#atoll/definitions/v1/snapshot.proto\x1a!atoll/definitions/v1/values.proto\x1a\x1c\x61toll/events/v1/events.proto\x1a atoll/location/v1/location.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfb\x02\n\x08Location\x12\x0c\n\x04name\x18\x01 \x01(\t\x12-\n\x05state\x18\x02 \x01(\x0e\x32\x1e.atoll.events.v1.LocationState\x12\'\n\x05\x62uild\x18\x03 \x01(\x0b\x32\x18.atoll.location.v1.Build\x12\x33\n\x0cload_failure\x18\x04 \x01(\x0b\x32\x1d.atoll.definitions.v1.Failure\x12\x0f\n\x07\x61\x64\x64ress\x18\x05 \x01(\t\x12\x11\n\tserver_id\x18\x06 \x01(\t\x12\x0f\n\x07version\x18\x07 \x01(\t\x12\x31\n\rregister_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x06\x63ounts\x18\t \x01(\x0b\x32\x1e.atoll.api.v1.DefinitionCounts\x12)\n\tconflicts\x18\n \x03(\x0b\x32\x16.atoll.api.v1.Conflict\x12\x11\n\tjob_names\x18\x0b \x03(\t\"n\n\x08\x43onflict\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x1b\n\x13owner_location_name\x18\x02 \x01(\t\x12\x12\n\ncheck_name\x18\x03 \x01(\t\"}\n\x10\x44\x65\x66initionCounts\x12\x0e\n\x06\x61ssets\x18\x01 \x01(\x05\x12\x0c\n\x04jobs\x18\x02 \x01(\x05\x12\x0f\n\x07sensors\x18\x03 \x01(\x05\x12\x14\n\x0c\x61sset_checks\x18\x04 \x01(\x05\x12\x11\n\tresources\x18\x05 \x01(\x05\x12\x11\n\tschedules\x18\x06 \x01(\x05\"=\n\x14ListLocationsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"[\n\x15ListLocationsResponse\x12)\n\tlocations\x18\x01 \x03(\x0b\x32\x16.atoll.api.v1.Location\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\"\n\x12GetLocationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"?\n\x13GetLocationResponse\x12(\n\x08location\x18\x01 \x01(\x0b\x32\x16.atoll.api.v1.Location\"7\n\x15ReloadLocationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x62uild_id\x18\x02 \x01(\t\"~\n\x16ReloadLocationResponse\x12/\n\rcurrent_build\x18\x01 \x01(\x0b\x32\x18.atoll.location.v1.Build\x12\x33\n\x0cload_failure\x18\x02 \x01(\x0b\x32\x1d.atoll.definitions.v1.Failure\"8\n\rGetJobRequest\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x10\n\x08job_name\x18\x02 \x01(\t\"\xc1\x01\n\x0eGetJobResponse\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x30\n\x03job\x18\x02 \x01(\x0b\x32#.atoll.definitions.v1.JobDefinition\x12\x35\n\x06graphs\x18\x03 \x03(\x0b\x32%.atoll.definitions.v1.GraphDefinition\x12/\n\x03ops\x18\x04 \x03(\x0b\x32\".atoll.definitions.v1.OpDefinition2\xea\x02\n\x10LocationsService\x12Z\n\rListLocations\x12\".atoll.api.v1.ListLocationsRequest\x1a#.atoll.api.v1.ListLocationsResponse\"\x00\x12T\n\x0bGetLocation\x12 .atoll.api.v1.GetLocationRequest\x1a!.atoll.api.v1.GetLocationResponse\"\x00\x12\x45\n\x06GetJob\x12\x1b.atoll.api.v1.GetJobRequest\x1a\x1c.atoll.api.v1.GetJobResponse\"\x00\x12]\n\x0eReloadLocation\x12#.atoll.api.v1.ReloadLocationRequest\x1a$.atoll.api.v1.ReloadLocationResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x61toll/api/v1/locations.proto\x12\x0c\x61toll.api.v1\x1a atoll/definitions/v1/nodes.proto\x1a#atoll/definitions/v1/snapshot.proto\x1a!atoll/definitions/v1/values.proto\x1a\x1c\x61toll/events/v1/events.proto\x1a atoll/location/v1/location.proto\x1a\x19\x61toll/rpc/v1/access.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfb\x02\n\x08Location\x12\x0c\n\x04name\x18\x01 \x01(\t\x12-\n\x05state\x18\x02 \x01(\x0e\x32\x1e.atoll.events.v1.LocationState\x12\'\n\x05\x62uild\x18\x03 \x01(\x0b\x32\x18.atoll.location.v1.Build\x12\x33\n\x0cload_failure\x18\x04 \x01(\x0b\x32\x1d.atoll.definitions.v1.Failure\x12\x0f\n\x07\x61\x64\x64ress\x18\x05 \x01(\t\x12\x11\n\tserver_id\x18\x06 \x01(\t\x12\x0f\n\x07version\x18\x07 \x01(\t\x12\x31\n\rregister_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x06\x63ounts\x18\t \x01(\x0b\x32\x1e.atoll.api.v1.DefinitionCounts\x12)\n\tconflicts\x18\n \x03(\x0b\x32\x16.atoll.api.v1.Conflict\x12\x11\n\tjob_names\x18\x0b \x03(\t\"n\n\x08\x43onflict\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x1b\n\x13owner_location_name\x18\x02 \x01(\t\x12\x12\n\ncheck_name\x18\x03 \x01(\t\"}\n\x10\x44\x65\x66initionCounts\x12\x0e\n\x06\x61ssets\x18\x01 \x01(\x05\x12\x0c\n\x04jobs\x18\x02 \x01(\x05\x12\x0f\n\x07sensors\x18\x03 \x01(\x05\x12\x14\n\x0c\x61sset_checks\x18\x04 \x01(\x05\x12\x11\n\tresources\x18\x05 \x01(\x05\x12\x11\n\tschedules\x18\x06 \x01(\x05\"=\n\x14ListLocationsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"[\n\x15ListLocationsResponse\x12)\n\tlocations\x18\x01 \x03(\x0b\x32\x16.atoll.api.v1.Location\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\"\n\x12GetLocationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"?\n\x13GetLocationResponse\x12(\n\x08location\x18\x01 \x01(\x0b\x32\x16.atoll.api.v1.Location\"7\n\x15ReloadLocationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x62uild_id\x18\x02 \x01(\t\"~\n\x16ReloadLocationResponse\x12/\n\rcurrent_build\x18\x01 \x01(\x0b\x32\x18.atoll.location.v1.Build\x12\x33\n\x0cload_failure\x18\x02 \x01(\x0b\x32\x1d.atoll.definitions.v1.Failure\"8\n\rGetJobRequest\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x10\n\x08job_name\x18\x02 \x01(\t\"\xc1\x01\n\x0eGetJobResponse\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x30\n\x03job\x18\x02 \x01(\x0b\x32#.atoll.definitions.v1.JobDefinition\x12\x35\n\x06graphs\x18\x03 \x03(\x0b\x32%.atoll.definitions.v1.GraphDefinition\x12/\n\x03ops\x18\x04 \x03(\x0b\x32\".atoll.definitions.v1.OpDefinition2\xbe\x03\n\x10LocationsService\x12p\n\rListLocations\x12\".atoll.api.v1.ListLocationsRequest\x1a#.atoll.api.v1.ListLocationsResponse\"\x16\xb2\xd2\x18\x12\x08\x01\x32\x0elocations.name\x12`\n\x0bGetLocation\x12 .atoll.api.v1.GetLocationRequest\x1a!.atoll.api.v1.GetLocationResponse\"\x0c\xb2\xd2\x18\x08\x08\x01\x12\x04name\x12i\n\x06GetJob\x12\x1b.atoll.api.v1.GetJobRequest\x1a\x1c.atoll.api.v1.GetJobResponse\"$\xb2\xd2\x18 \x08\x01\x12\rlocation_name2\rlocation_name\x12k\n\x0eReloadLocation\x12#.atoll.api.v1.ReloadLocationRequest\x1a$.atoll.api.v1.ReloadLocationResponse\"\x0e\xb2\xd2\x18\n\x08\x03\x12\x04name@\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'atoll.api.v1.locations_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LOCATION']._serialized_start=250
-  _globals['_LOCATION']._serialized_end=629
-  _globals['_CONFLICT']._serialized_start=631
-  _globals['_CONFLICT']._serialized_end=741
-  _globals['_DEFINITIONCOUNTS']._serialized_start=743
-  _globals['_DEFINITIONCOUNTS']._serialized_end=868
-  _globals['_LISTLOCATIONSREQUEST']._serialized_start=870
-  _globals['_LISTLOCATIONSREQUEST']._serialized_end=931
-  _globals['_LISTLOCATIONSRESPONSE']._serialized_start=933
-  _globals['_LISTLOCATIONSRESPONSE']._serialized_end=1024
-  _globals['_GETLOCATIONREQUEST']._serialized_start=1026
-  _globals['_GETLOCATIONREQUEST']._serialized_end=1060
-  _globals['_GETLOCATIONRESPONSE']._serialized_start=1062
-  _globals['_GETLOCATIONRESPONSE']._serialized_end=1125
-  _globals['_RELOADLOCATIONREQUEST']._serialized_start=1127
-  _globals['_RELOADLOCATIONREQUEST']._serialized_end=1182
-  _globals['_RELOADLOCATIONRESPONSE']._serialized_start=1184
-  _globals['_RELOADLOCATIONRESPONSE']._serialized_end=1310
-  _globals['_GETJOBREQUEST']._serialized_start=1312
-  _globals['_GETJOBREQUEST']._serialized_end=1368
-  _globals['_GETJOBRESPONSE']._serialized_start=1371
-  _globals['_GETJOBRESPONSE']._serialized_end=1564
-  _globals['_LOCATIONSSERVICE']._serialized_start=1567
-  _globals['_LOCATIONSSERVICE']._serialized_end=1929
+  _globals['_LOCATIONSSERVICE'].methods_by_name['ListLocations']._loaded_options = None
+  _globals['_LOCATIONSSERVICE'].methods_by_name['ListLocations']._serialized_options = b'\262\322\030\022\010\0012\016locations.name'
+  _globals['_LOCATIONSSERVICE'].methods_by_name['GetLocation']._loaded_options = None
+  _globals['_LOCATIONSSERVICE'].methods_by_name['GetLocation']._serialized_options = b'\262\322\030\010\010\001\022\004name'
+  _globals['_LOCATIONSSERVICE'].methods_by_name['GetJob']._loaded_options = None
+  _globals['_LOCATIONSSERVICE'].methods_by_name['GetJob']._serialized_options = b'\262\322\030 \010\001\022\rlocation_name2\rlocation_name'
+  _globals['_LOCATIONSSERVICE'].methods_by_name['ReloadLocation']._loaded_options = None
+  _globals['_LOCATIONSSERVICE'].methods_by_name['ReloadLocation']._serialized_options = b'\262\322\030\n\010\003\022\004name@\001'
+  _globals['_LOCATION']._serialized_start=277
+  _globals['_LOCATION']._serialized_end=656
+  _globals['_CONFLICT']._serialized_start=658
+  _globals['_CONFLICT']._serialized_end=768
+  _globals['_DEFINITIONCOUNTS']._serialized_start=770
+  _globals['_DEFINITIONCOUNTS']._serialized_end=895
+  _globals['_LISTLOCATIONSREQUEST']._serialized_start=897
+  _globals['_LISTLOCATIONSREQUEST']._serialized_end=958
+  _globals['_LISTLOCATIONSRESPONSE']._serialized_start=960
+  _globals['_LISTLOCATIONSRESPONSE']._serialized_end=1051
+  _globals['_GETLOCATIONREQUEST']._serialized_start=1053
+  _globals['_GETLOCATIONREQUEST']._serialized_end=1087
+  _globals['_GETLOCATIONRESPONSE']._serialized_start=1089
+  _globals['_GETLOCATIONRESPONSE']._serialized_end=1152
+  _globals['_RELOADLOCATIONREQUEST']._serialized_start=1154
+  _globals['_RELOADLOCATIONREQUEST']._serialized_end=1209
+  _globals['_RELOADLOCATIONRESPONSE']._serialized_start=1211
+  _globals['_RELOADLOCATIONRESPONSE']._serialized_end=1337
+  _globals['_GETJOBREQUEST']._serialized_start=1339
+  _globals['_GETJOBREQUEST']._serialized_end=1395
+  _globals['_GETJOBRESPONSE']._serialized_start=1398
+  _globals['_GETJOBRESPONSE']._serialized_end=1591
+  _globals['_LOCATIONSSERVICE']._serialized_start=1594
+  _globals['_LOCATIONSSERVICE']._serialized_end=2040
 # @@protoc_insertion_point(module_scope)

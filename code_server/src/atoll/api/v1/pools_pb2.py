@@ -22,38 +22,47 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from atoll.rpc.v1 import access_pb2 as atoll_dot_rpc_dot_v1_dot_access__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x61toll/api/v1/pools.proto\x12\x0c\x61toll.api.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x90\x01\n\x04Pool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\x05limit\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x18\n\x10limit_is_default\x18\x03 \x01(\x08\x12\x13\n\x0btaken_count\x18\x04 \x01(\x05\x12\x15\n\rwaiting_count\x18\x05 \x01(\x05\x12\x16\n\x0elocation_names\x18\x06 \x03(\tB\x08\n\x06_limit\"\xb7\x01\n\x08PoolSlot\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x10\n\x08step_key\x18\x02 \x01(\t\x12\x15\n\rlocation_name\x18\x03 \x01(\t\x12\x30\n\x0crequest_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\ngrant_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08priority\x18\x06 \x01(\x05\"9\n\x10ListPoolsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x83\x01\n\x11ListPoolsResponse\x12!\n\x05pools\x18\x01 \x03(\x0b\x32\x12.atoll.api.v1.Pool\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x32\n\x0bgranularity\x18\x03 \x01(\x0e\x32\x1d.atoll.api.v1.PoolGranularity\"\x1e\n\x0eGetPoolRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x8e\x01\n\x0fGetPoolResponse\x12 \n\x04pool\x18\x01 \x01(\x0b\x32\x12.atoll.api.v1.Pool\x12%\n\x05slots\x18\x02 \x03(\x0b\x32\x16.atoll.api.v1.PoolSlot\x12\x32\n\x0bgranularity\x18\x03 \x01(\x0e\x32\x1d.atoll.api.v1.PoolGranularity\"2\n\x13SetPoolLimitRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\"8\n\x14SetPoolLimitResponse\x12 \n\x04pool\x18\x01 \x01(\x0b\x32\x12.atoll.api.v1.Pool\"!\n\x11\x44\x65letePoolRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"%\n\x12\x44\x65letePoolResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\x08*f\n\x0fPoolGranularity\x12 \n\x1cPOOL_GRANULARITY_UNSPECIFIED\x10\x00\x12\x17\n\x13POOL_GRANULARITY_OP\x10\x01\x12\x18\n\x14POOL_GRANULARITY_RUN\x10\x02\x32\xd4\x02\n\x0cPoolsService\x12N\n\tListPools\x12\x1e.atoll.api.v1.ListPoolsRequest\x1a\x1f.atoll.api.v1.ListPoolsResponse\"\x00\x12H\n\x07GetPool\x12\x1c.atoll.api.v1.GetPoolRequest\x1a\x1d.atoll.api.v1.GetPoolResponse\"\x00\x12W\n\x0cSetPoolLimit\x12!.atoll.api.v1.SetPoolLimitRequest\x1a\".atoll.api.v1.SetPoolLimitResponse\"\x00\x12Q\n\nDeletePool\x12\x1f.atoll.api.v1.DeletePoolRequest\x1a .atoll.api.v1.DeletePoolResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x61toll/api/v1/pools.proto\x12\x0c\x61toll.api.v1\x1a\x19\x61toll/rpc/v1/access.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x90\x01\n\x04Pool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\x05limit\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x18\n\x10limit_is_default\x18\x03 \x01(\x08\x12\x13\n\x0btaken_count\x18\x04 \x01(\x05\x12\x15\n\rwaiting_count\x18\x05 \x01(\x05\x12\x16\n\x0elocation_names\x18\x06 \x03(\tB\x08\n\x06_limit\"\xb7\x01\n\x08PoolSlot\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x10\n\x08step_key\x18\x02 \x01(\t\x12\x15\n\rlocation_name\x18\x03 \x01(\t\x12\x30\n\x0crequest_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\ngrant_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08priority\x18\x06 \x01(\x05\"9\n\x10ListPoolsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x83\x01\n\x11ListPoolsResponse\x12!\n\x05pools\x18\x01 \x03(\x0b\x32\x12.atoll.api.v1.Pool\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x32\n\x0bgranularity\x18\x03 \x01(\x0e\x32\x1d.atoll.api.v1.PoolGranularity\"\x1e\n\x0eGetPoolRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x8e\x01\n\x0fGetPoolResponse\x12 \n\x04pool\x18\x01 \x01(\x0b\x32\x12.atoll.api.v1.Pool\x12%\n\x05slots\x18\x02 \x03(\x0b\x32\x16.atoll.api.v1.PoolSlot\x12\x32\n\x0bgranularity\x18\x03 \x01(\x0e\x32\x1d.atoll.api.v1.PoolGranularity\"2\n\x13SetPoolLimitRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\"8\n\x14SetPoolLimitResponse\x12 \n\x04pool\x18\x01 \x01(\x0b\x32\x12.atoll.api.v1.Pool\"!\n\x11\x44\x65letePoolRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"%\n\x12\x44\x65letePoolResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\x08*f\n\x0fPoolGranularity\x12 \n\x1cPOOL_GRANULARITY_UNSPECIFIED\x10\x00\x12\x17\n\x13POOL_GRANULARITY_OP\x10\x01\x12\x18\n\x14POOL_GRANULARITY_RUN\x10\x02\x32\x8d\x03\n\x0cPoolsService\x12V\n\tListPools\x12\x1e.atoll.api.v1.ListPoolsRequest\x1a\x1f.atoll.api.v1.ListPoolsResponse\"\x08\xb2\xd2\x18\x04\x08\x01\x38\x01\x12\x65\n\x07GetPool\x12\x1c.atoll.api.v1.GetPoolRequest\x1a\x1d.atoll.api.v1.GetPoolResponse\"\x1d\xb2\xd2\x18\x19\x08\x01\x32\x13slots.location_name8\x01\x12\x61\n\x0cSetPoolLimit\x12!.atoll.api.v1.SetPoolLimitRequest\x1a\".atoll.api.v1.SetPoolLimitResponse\"\n\xb2\xd2\x18\x06\x08\x03\x38\x02@\x01\x12[\n\nDeletePool\x12\x1f.atoll.api.v1.DeletePoolRequest\x1a .atoll.api.v1.DeletePoolResponse\"\n\xb2\xd2\x18\x06\x08\x03\x38\x02@\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'atoll.api.v1.pools_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_POOLGRANULARITY']._serialized_start=962
-  _globals['_POOLGRANULARITY']._serialized_end=1064
-  _globals['_POOL']._serialized_start=76
-  _globals['_POOL']._serialized_end=220
-  _globals['_POOLSLOT']._serialized_start=223
-  _globals['_POOLSLOT']._serialized_end=406
-  _globals['_LISTPOOLSREQUEST']._serialized_start=408
-  _globals['_LISTPOOLSREQUEST']._serialized_end=465
-  _globals['_LISTPOOLSRESPONSE']._serialized_start=468
-  _globals['_LISTPOOLSRESPONSE']._serialized_end=599
-  _globals['_GETPOOLREQUEST']._serialized_start=601
-  _globals['_GETPOOLREQUEST']._serialized_end=631
-  _globals['_GETPOOLRESPONSE']._serialized_start=634
-  _globals['_GETPOOLRESPONSE']._serialized_end=776
-  _globals['_SETPOOLLIMITREQUEST']._serialized_start=778
-  _globals['_SETPOOLLIMITREQUEST']._serialized_end=828
-  _globals['_SETPOOLLIMITRESPONSE']._serialized_start=830
-  _globals['_SETPOOLLIMITRESPONSE']._serialized_end=886
-  _globals['_DELETEPOOLREQUEST']._serialized_start=888
-  _globals['_DELETEPOOLREQUEST']._serialized_end=921
-  _globals['_DELETEPOOLRESPONSE']._serialized_start=923
-  _globals['_DELETEPOOLRESPONSE']._serialized_end=960
-  _globals['_POOLSSERVICE']._serialized_start=1067
-  _globals['_POOLSSERVICE']._serialized_end=1407
+  _globals['_POOLSSERVICE'].methods_by_name['ListPools']._loaded_options = None
+  _globals['_POOLSSERVICE'].methods_by_name['ListPools']._serialized_options = b'\262\322\030\004\010\0018\001'
+  _globals['_POOLSSERVICE'].methods_by_name['GetPool']._loaded_options = None
+  _globals['_POOLSSERVICE'].methods_by_name['GetPool']._serialized_options = b'\262\322\030\031\010\0012\023slots.location_name8\001'
+  _globals['_POOLSSERVICE'].methods_by_name['SetPoolLimit']._loaded_options = None
+  _globals['_POOLSSERVICE'].methods_by_name['SetPoolLimit']._serialized_options = b'\262\322\030\006\010\0038\002@\001'
+  _globals['_POOLSSERVICE'].methods_by_name['DeletePool']._loaded_options = None
+  _globals['_POOLSSERVICE'].methods_by_name['DeletePool']._serialized_options = b'\262\322\030\006\010\0038\002@\001'
+  _globals['_POOLGRANULARITY']._serialized_start=989
+  _globals['_POOLGRANULARITY']._serialized_end=1091
+  _globals['_POOL']._serialized_start=103
+  _globals['_POOL']._serialized_end=247
+  _globals['_POOLSLOT']._serialized_start=250
+  _globals['_POOLSLOT']._serialized_end=433
+  _globals['_LISTPOOLSREQUEST']._serialized_start=435
+  _globals['_LISTPOOLSREQUEST']._serialized_end=492
+  _globals['_LISTPOOLSRESPONSE']._serialized_start=495
+  _globals['_LISTPOOLSRESPONSE']._serialized_end=626
+  _globals['_GETPOOLREQUEST']._serialized_start=628
+  _globals['_GETPOOLREQUEST']._serialized_end=658
+  _globals['_GETPOOLRESPONSE']._serialized_start=661
+  _globals['_GETPOOLRESPONSE']._serialized_end=803
+  _globals['_SETPOOLLIMITREQUEST']._serialized_start=805
+  _globals['_SETPOOLLIMITREQUEST']._serialized_end=855
+  _globals['_SETPOOLLIMITRESPONSE']._serialized_start=857
+  _globals['_SETPOOLLIMITRESPONSE']._serialized_end=913
+  _globals['_DELETEPOOLREQUEST']._serialized_start=915
+  _globals['_DELETEPOOLREQUEST']._serialized_end=948
+  _globals['_DELETEPOOLRESPONSE']._serialized_start=950
+  _globals['_DELETEPOOLRESPONSE']._serialized_end=987
+  _globals['_POOLSSERVICE']._serialized_start=1094
+  _globals['_POOLSSERVICE']._serialized_end=1491
 # @@protoc_insertion_point(module_scope)

@@ -22,31 +22,36 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from atoll.rpc.v1 import access_pb2 as atoll_dot_rpc_dot_v1_dot_access__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x61toll/api/v1/retention.proto\x12\x0c\x61toll.api.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"^\n\rRetentionRule\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\'\n\x04keep\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\"0\n\x0eRetentionCount\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\"\xbf\x01\n\x0eRetentionSweep\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x06\x63ounts\x18\x03 \x03(\x0b\x32\x1c.atoll.api.v1.RetentionCount\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\x12\x10\n\x08has_more\x18\x05 \x01(\x08\"\x15\n\x13GetRetentionRequest\"p\n\x14GetRetentionResponse\x12*\n\x05rules\x18\x01 \x03(\x0b\x32\x1b.atoll.api.v1.RetentionRule\x12,\n\x06sweeps\x18\x02 \x03(\x0b\x32\x1c.atoll.api.v1.RetentionSweep\"&\n\x13RunRetentionRequest\x12\x0f\n\x07\x64ry_run\x18\x01 \x01(\x08\"C\n\x14RunRetentionResponse\x12+\n\x05sweep\x18\x01 \x01(\x0b\x32\x1c.atoll.api.v1.RetentionSweep2\xc4\x01\n\x10RetentionService\x12W\n\x0cGetRetention\x12!.atoll.api.v1.GetRetentionRequest\x1a\".atoll.api.v1.GetRetentionResponse\"\x00\x12W\n\x0cRunRetention\x12!.atoll.api.v1.RunRetentionRequest\x1a\".atoll.api.v1.RunRetentionResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x61toll/api/v1/retention.proto\x12\x0c\x61toll.api.v1\x1a\x19\x61toll/rpc/v1/access.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"^\n\rRetentionRule\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\'\n\x04keep\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\"0\n\x0eRetentionCount\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\"\xbf\x01\n\x0eRetentionSweep\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x06\x63ounts\x18\x03 \x03(\x0b\x32\x1c.atoll.api.v1.RetentionCount\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\x12\x10\n\x08has_more\x18\x05 \x01(\x08\"\x15\n\x13GetRetentionRequest\"p\n\x14GetRetentionResponse\x12*\n\x05rules\x18\x01 \x03(\x0b\x32\x1b.atoll.api.v1.RetentionRule\x12,\n\x06sweeps\x18\x02 \x03(\x0b\x32\x1c.atoll.api.v1.RetentionSweep\"&\n\x13RunRetentionRequest\x12\x0f\n\x07\x64ry_run\x18\x01 \x01(\x08\"C\n\x14RunRetentionResponse\x12+\n\x05sweep\x18\x01 \x01(\x0b\x32\x1c.atoll.api.v1.RetentionSweep2\xd6\x01\n\x10RetentionService\x12_\n\x0cGetRetention\x12!.atoll.api.v1.GetRetentionRequest\x1a\".atoll.api.v1.GetRetentionResponse\"\x08\xb2\xd2\x18\x04\x08\x01\x38\x02\x12\x61\n\x0cRunRetention\x12!.atoll.api.v1.RunRetentionRequest\x1a\".atoll.api.v1.RunRetentionResponse\"\n\xb2\xd2\x18\x06\x08\x04\x38\x02@\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'atoll.api.v1.retention_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RETENTIONRULE']._serialized_start=111
-  _globals['_RETENTIONRULE']._serialized_end=205
-  _globals['_RETENTIONCOUNT']._serialized_start=207
-  _globals['_RETENTIONCOUNT']._serialized_end=255
-  _globals['_RETENTIONSWEEP']._serialized_start=258
-  _globals['_RETENTIONSWEEP']._serialized_end=449
-  _globals['_GETRETENTIONREQUEST']._serialized_start=451
-  _globals['_GETRETENTIONREQUEST']._serialized_end=472
-  _globals['_GETRETENTIONRESPONSE']._serialized_start=474
-  _globals['_GETRETENTIONRESPONSE']._serialized_end=586
-  _globals['_RUNRETENTIONREQUEST']._serialized_start=588
-  _globals['_RUNRETENTIONREQUEST']._serialized_end=626
-  _globals['_RUNRETENTIONRESPONSE']._serialized_start=628
-  _globals['_RUNRETENTIONRESPONSE']._serialized_end=695
-  _globals['_RETENTIONSERVICE']._serialized_start=698
-  _globals['_RETENTIONSERVICE']._serialized_end=894
+  _globals['_RETENTIONSERVICE'].methods_by_name['GetRetention']._loaded_options = None
+  _globals['_RETENTIONSERVICE'].methods_by_name['GetRetention']._serialized_options = b'\262\322\030\004\010\0018\002'
+  _globals['_RETENTIONSERVICE'].methods_by_name['RunRetention']._loaded_options = None
+  _globals['_RETENTIONSERVICE'].methods_by_name['RunRetention']._serialized_options = b'\262\322\030\006\010\0048\002@\001'
+  _globals['_RETENTIONRULE']._serialized_start=138
+  _globals['_RETENTIONRULE']._serialized_end=232
+  _globals['_RETENTIONCOUNT']._serialized_start=234
+  _globals['_RETENTIONCOUNT']._serialized_end=282
+  _globals['_RETENTIONSWEEP']._serialized_start=285
+  _globals['_RETENTIONSWEEP']._serialized_end=476
+  _globals['_GETRETENTIONREQUEST']._serialized_start=478
+  _globals['_GETRETENTIONREQUEST']._serialized_end=499
+  _globals['_GETRETENTIONRESPONSE']._serialized_start=501
+  _globals['_GETRETENTIONRESPONSE']._serialized_end=613
+  _globals['_RUNRETENTIONREQUEST']._serialized_start=615
+  _globals['_RUNRETENTIONREQUEST']._serialized_end=653
+  _globals['_RUNRETENTIONRESPONSE']._serialized_start=655
+  _globals['_RUNRETENTIONRESPONSE']._serialized_end=722
+  _globals['_RETENTIONSERVICE']._serialized_start=725
+  _globals['_RETENTIONSERVICE']._serialized_end=939
 # @@protoc_insertion_point(module_scope)

@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from atoll.definitions.v1 import values_pb2 as atoll_dot_definitions_dot_v1_dot_values__pb2
 from atoll.mesh.v1 import mesh_pb2 as atoll_dot_mesh_dot_v1_dot_mesh__pb2
+from atoll.rpc.v1 import access_pb2 as atoll_dot_rpc_dot_v1_dot_access__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x61toll/api/v1/runs.proto\x12\x0c\x61toll.api.v1\x1a!atoll/definitions/v1/values.proto\x1a\x18\x61toll/mesh/v1/mesh.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\x07\n\x03Run\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x10\n\x08job_name\x18\x02 \x01(\t\x12\x15\n\rlocation_name\x18\x03 \x01(\t\x12\'\n\x06status\x18\x04 \x01(\x0e\x32\x17.atoll.api.v1.RunStatus\x12)\n\x04tags\x18\x05 \x03(\x0b\x32\x1b.atoll.api.v1.Run.TagsEntry\x12\x32\n\nrun_config\x18\x06 \x01(\x0b\x32\x1e.atoll.definitions.v1.UserData\x12\x37\n\x0f\x61sset_selection\x18\x07 \x03(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\x12requested_build_id\x18\x0b \x01(\t\x12\x10\n\x08\x62uild_id\x18\x0c \x01(\t\x12.\n\x07\x66\x61ilure\x18\r \x01(\x0b\x32\x1d.atoll.definitions.v1.Failure\x12\x13\n\x0bsensor_name\x18\x0e \x01(\t\x12\x0f\n\x07tick_id\x18\x0f \x01(\t\x12\x0f\n\x07run_key\x18\x10 \x01(\t\x12\x16\n\x0ewaiting_reason\x18\x11 \x01(\t\x12\x15\n\rpartition_key\x18\x12 \x01(\t\x12\x1d\n\x15partition_range_start\x18\x13 \x01(\t\x12\x1b\n\x13partition_range_end\x18\x14 \x01(\t\x12\x14\n\x0cop_selection\x18\x15 \x03(\t\x12\x42\n\x15\x61sset_check_selection\x18\x16 \x03(\x0b\x32#.atoll.definitions.v1.AssetCheckKey\x12\x11\n\tstep_keys\x18\x17 \x03(\t\x12\x15\n\rparent_run_id\x18\x18 \x01(\t\x12\x13\n\x0broot_run_id\x18\x19 \x01(\t\x12/\n\x0bupdate_time\x18\x1a \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8d\x04\n\x10LaunchRunRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x15\n\rlocation_name\x18\x02 \x01(\t\x12\x10\n\x08job_name\x18\x03 \x01(\t\x12\x32\n\nrun_config\x18\x04 \x01(\x0b\x32\x1e.atoll.definitions.v1.UserData\x12\x36\n\x04tags\x18\x05 \x03(\x0b\x32(.atoll.api.v1.LaunchRunRequest.TagsEntry\x12\x37\n\x0f\x61sset_selection\x18\x06 \x03(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x15\n\rpartition_key\x18\x07 \x01(\t\x12\x1d\n\x15partition_range_start\x18\x08 \x01(\t\x12\x1b\n\x13partition_range_end\x18\t \x01(\t\x12\x14\n\x0cop_selection\x18\n \x03(\t\x12\x42\n\x15\x61sset_check_selection\x18\x0b \x03(\x0b\x32#.atoll.definitions.v1.AssetCheckKey\x12\x11\n\tstep_keys\x18\x0c \x03(\t\x12\x15\n\rparent_run_id\x18\r \x01(\t\x12\x13\n\x0broot_run_id\x18\x0e \x01(\t\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"3\n\x11LaunchRunResponse\x12\x1e\n\x03run\x18\x01 \x01(\x0b\x32\x11.atoll.api.v1.Run\"\x1f\n\rGetRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"0\n\x0eGetRunResponse\x12\x1e\n\x03run\x18\x01 \x01(\x0b\x32\x11.atoll.api.v1.Run\"\x8c\x01\n\x0fListRunsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x15\n\rlocation_name\x18\x03 \x01(\t\x12\x10\n\x08job_name\x18\x04 \x01(\t\x12)\n\x08statuses\x18\x05 \x03(\x0e\x32\x17.atoll.api.v1.RunStatus\"L\n\x10ListRunsResponse\x12\x1f\n\x04runs\x18\x01 \x03(\x0b\x32\x11.atoll.api.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"2\n\x10\x43\x61ncelRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"3\n\x11\x43\x61ncelRunResponse\x12\x1e\n\x03run\x18\x01 \x01(\x0b\x32\x11.atoll.api.v1.Run\"7\n\x13GetRunOutputRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x10\n\x08step_key\x18\x02 \x01(\t\"s\n\x14GetRunOutputResponse\x12\x10\n\x08step_key\x18\x01 \x01(\t\x12+\n\x06stream\x18\x02 \x01(\x0e\x32\x1b.atoll.mesh.v1.OutputStream\x12\x0e\n\x06offset\x18\x03 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c*\xd2\x01\n\tRunStatus\x12\x1a\n\x16RUN_STATUS_UNSPECIFIED\x10\x00\x12\x15\n\x11RUN_STATUS_QUEUED\x10\x01\x12\x17\n\x13RUN_STATUS_STARTING\x10\x02\x12\x16\n\x12RUN_STATUS_STARTED\x10\x03\x12\x16\n\x12RUN_STATUS_SUCCESS\x10\x04\x12\x16\n\x12RUN_STATUS_FAILURE\x10\x05\x12\x18\n\x14RUN_STATUS_CANCELING\x10\x06\x12\x17\n\x13RUN_STATUS_CANCELED\x10\x07\x32\x9c\x03\n\x0bRunsService\x12N\n\tLaunchRun\x12\x1e.atoll.api.v1.LaunchRunRequest\x1a\x1f.atoll.api.v1.LaunchRunResponse\"\x00\x12\x45\n\x06GetRun\x12\x1b.atoll.api.v1.GetRunRequest\x1a\x1c.atoll.api.v1.GetRunResponse\"\x00\x12K\n\x08ListRuns\x12\x1d.atoll.api.v1.ListRunsRequest\x1a\x1e.atoll.api.v1.ListRunsResponse\"\x00\x12N\n\tCancelRun\x12\x1e.atoll.api.v1.CancelRunRequest\x1a\x1f.atoll.api.v1.CancelRunResponse\"\x00\x12Y\n\x0cGetRunOutput\x12!.atoll.api.v1.GetRunOutputRequest\x1a\".atoll.api.v1.GetRunOutputResponse\"\x00\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x61toll/api/v1/runs.proto\x12\x0c\x61toll.api.v1\x1a!atoll/definitions/v1/values.proto\x1a\x18\x61toll/mesh/v1/mesh.proto\x1a\x19\x61toll/rpc/v1/access.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\x07\n\x03Run\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x10\n\x08job_name\x18\x02 \x01(\t\x12\x15\n\rlocation_name\x18\x03 \x01(\t\x12\'\n\x06status\x18\x04 \x01(\x0e\x32\x17.atoll.api.v1.RunStatus\x12)\n\x04tags\x18\x05 \x03(\x0b\x32\x1b.atoll.api.v1.Run.TagsEntry\x12\x32\n\nrun_config\x18\x06 \x01(\x0b\x32\x1e.atoll.definitions.v1.UserData\x12\x37\n\x0f\x61sset_selection\x18\x07 \x03(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\x12requested_build_id\x18\x0b \x01(\t\x12\x10\n\x08\x62uild_id\x18\x0c \x01(\t\x12.\n\x07\x66\x61ilure\x18\r \x01(\x0b\x32\x1d.atoll.definitions.v1.Failure\x12\x13\n\x0bsensor_name\x18\x0e \x01(\t\x12\x0f\n\x07tick_id\x18\x0f \x01(\t\x12\x0f\n\x07run_key\x18\x10 \x01(\t\x12\x16\n\x0ewaiting_reason\x18\x11 \x01(\t\x12\x15\n\rpartition_key\x18\x12 \x01(\t\x12\x1d\n\x15partition_range_start\x18\x13 \x01(\t\x12\x1b\n\x13partition_range_end\x18\x14 \x01(\t\x12\x14\n\x0cop_selection\x18\x15 \x03(\t\x12\x42\n\x15\x61sset_check_selection\x18\x16 \x03(\x0b\x32#.atoll.definitions.v1.AssetCheckKey\x12\x11\n\tstep_keys\x18\x17 \x03(\t\x12\x15\n\rparent_run_id\x18\x18 \x01(\t\x12\x13\n\x0broot_run_id\x18\x19 \x01(\t\x12/\n\x0bupdate_time\x18\x1a \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8d\x04\n\x10LaunchRunRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x15\n\rlocation_name\x18\x02 \x01(\t\x12\x10\n\x08job_name\x18\x03 \x01(\t\x12\x32\n\nrun_config\x18\x04 \x01(\x0b\x32\x1e.atoll.definitions.v1.UserData\x12\x36\n\x04tags\x18\x05 \x03(\x0b\x32(.atoll.api.v1.LaunchRunRequest.TagsEntry\x12\x37\n\x0f\x61sset_selection\x18\x06 \x03(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x15\n\rpartition_key\x18\x07 \x01(\t\x12\x1d\n\x15partition_range_start\x18\x08 \x01(\t\x12\x1b\n\x13partition_range_end\x18\t \x01(\t\x12\x14\n\x0cop_selection\x18\n \x03(\t\x12\x42\n\x15\x61sset_check_selection\x18\x0b \x03(\x0b\x32#.atoll.definitions.v1.AssetCheckKey\x12\x11\n\tstep_keys\x18\x0c \x03(\t\x12\x15\n\rparent_run_id\x18\r \x01(\t\x12\x13\n\x0broot_run_id\x18\x0e \x01(\t\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"3\n\x11LaunchRunResponse\x12\x1e\n\x03run\x18\x01 \x01(\x0b\x32\x11.atoll.api.v1.Run\"\x1f\n\rGetRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"0\n\x0eGetRunResponse\x12\x1e\n\x03run\x18\x01 \x01(\x0b\x32\x11.atoll.api.v1.Run\"\x8c\x01\n\x0fListRunsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x15\n\rlocation_name\x18\x03 \x01(\t\x12\x10\n\x08job_name\x18\x04 \x01(\t\x12)\n\x08statuses\x18\x05 \x03(\x0e\x32\x17.atoll.api.v1.RunStatus\"L\n\x10ListRunsResponse\x12\x1f\n\x04runs\x18\x01 \x03(\x0b\x32\x11.atoll.api.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"2\n\x10\x43\x61ncelRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"3\n\x11\x43\x61ncelRunResponse\x12\x1e\n\x03run\x18\x01 \x01(\x0b\x32\x11.atoll.api.v1.Run\"7\n\x13GetRunOutputRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x10\n\x08step_key\x18\x02 \x01(\t\"s\n\x14GetRunOutputResponse\x12\x10\n\x08step_key\x18\x01 \x01(\t\x12+\n\x06stream\x18\x02 \x01(\x0e\x32\x1b.atoll.mesh.v1.OutputStream\x12\x0e\n\x06offset\x18\x03 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c*\xd2\x01\n\tRunStatus\x12\x1a\n\x16RUN_STATUS_UNSPECIFIED\x10\x00\x12\x15\n\x11RUN_STATUS_QUEUED\x10\x01\x12\x17\n\x13RUN_STATUS_STARTING\x10\x02\x12\x16\n\x12RUN_STATUS_STARTED\x10\x03\x12\x16\n\x12RUN_STATUS_SUCCESS\x10\x04\x12\x16\n\x12RUN_STATUS_FAILURE\x10\x05\x12\x18\n\x14RUN_STATUS_CANCELING\x10\x06\x12\x17\n\x13RUN_STATUS_CANCELED\x10\x07\x32\x8a\x04\n\x0bRunsService\x12g\n\tLaunchRun\x12\x1e.atoll.api.v1.LaunchRunRequest\x1a\x1f.atoll.api.v1.LaunchRunResponse\"\x19\xb2\xd2\x18\x15\x08\x02\x12\rlocation_name8\x03@\x01\x12S\n\x06GetRun\x12\x1b.atoll.api.v1.GetRunRequest\x1a\x1c.atoll.api.v1.GetRunResponse\"\x0e\xb2\xd2\x18\n\x08\x01\"\x06run_id\x12t\n\x08ListRuns\x12\x1d.atoll.api.v1.ListRunsRequest\x1a\x1e.atoll.api.v1.ListRunsResponse\")\xb2\xd2\x18%\x08\x01\x12\rlocation_name2\x12runs.location_name\x12^\n\tCancelRun\x12\x1e.atoll.api.v1.CancelRunRequest\x1a\x1f.atoll.api.v1.CancelRunResponse\"\x10\xb2\xd2\x18\x0c\x08\x02\"\x06run_id@\x01\x12g\n\x0cGetRunOutput\x12!.atoll.api.v1.GetRunOutputRequest\x1a\".atoll.api.v1.GetRunOutputResponse\"\x0e\xb2\xd2\x18\n\x08\x01\"\x06run_id0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,34 +39,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RUN_TAGSENTRY']._serialized_options = b'8\001'
   _globals['_LAUNCHRUNREQUEST_TAGSENTRY']._loaded_options = None
   _globals['_LAUNCHRUNREQUEST_TAGSENTRY']._serialized_options = b'8\001'
-  _globals['_RUNSTATUS']._serialized_start=2204
-  _globals['_RUNSTATUS']._serialized_end=2414
-  _globals['_RUN']._serialized_start=136
-  _globals['_RUN']._serialized_end=1037
-  _globals['_RUN_TAGSENTRY']._serialized_start=994
-  _globals['_RUN_TAGSENTRY']._serialized_end=1037
-  _globals['_LAUNCHRUNREQUEST']._serialized_start=1040
-  _globals['_LAUNCHRUNREQUEST']._serialized_end=1565
-  _globals['_LAUNCHRUNREQUEST_TAGSENTRY']._serialized_start=994
-  _globals['_LAUNCHRUNREQUEST_TAGSENTRY']._serialized_end=1037
-  _globals['_LAUNCHRUNRESPONSE']._serialized_start=1567
-  _globals['_LAUNCHRUNRESPONSE']._serialized_end=1618
-  _globals['_GETRUNREQUEST']._serialized_start=1620
-  _globals['_GETRUNREQUEST']._serialized_end=1651
-  _globals['_GETRUNRESPONSE']._serialized_start=1653
-  _globals['_GETRUNRESPONSE']._serialized_end=1701
-  _globals['_LISTRUNSREQUEST']._serialized_start=1704
-  _globals['_LISTRUNSREQUEST']._serialized_end=1844
-  _globals['_LISTRUNSRESPONSE']._serialized_start=1846
-  _globals['_LISTRUNSRESPONSE']._serialized_end=1922
-  _globals['_CANCELRUNREQUEST']._serialized_start=1924
-  _globals['_CANCELRUNREQUEST']._serialized_end=1974
-  _globals['_CANCELRUNRESPONSE']._serialized_start=1976
-  _globals['_CANCELRUNRESPONSE']._serialized_end=2027
-  _globals['_GETRUNOUTPUTREQUEST']._serialized_start=2029
-  _globals['_GETRUNOUTPUTREQUEST']._serialized_end=2084
-  _globals['_GETRUNOUTPUTRESPONSE']._serialized_start=2086
-  _globals['_GETRUNOUTPUTRESPONSE']._serialized_end=2201
-  _globals['_RUNSSERVICE']._serialized_start=2417
-  _globals['_RUNSSERVICE']._serialized_end=2829
+  _globals['_RUNSSERVICE'].methods_by_name['LaunchRun']._loaded_options = None
+  _globals['_RUNSSERVICE'].methods_by_name['LaunchRun']._serialized_options = b'\262\322\030\025\010\002\022\rlocation_name8\003@\001'
+  _globals['_RUNSSERVICE'].methods_by_name['GetRun']._loaded_options = None
+  _globals['_RUNSSERVICE'].methods_by_name['GetRun']._serialized_options = b'\262\322\030\n\010\001\"\006run_id'
+  _globals['_RUNSSERVICE'].methods_by_name['ListRuns']._loaded_options = None
+  _globals['_RUNSSERVICE'].methods_by_name['ListRuns']._serialized_options = b'\262\322\030%\010\001\022\rlocation_name2\022runs.location_name'
+  _globals['_RUNSSERVICE'].methods_by_name['CancelRun']._loaded_options = None
+  _globals['_RUNSSERVICE'].methods_by_name['CancelRun']._serialized_options = b'\262\322\030\014\010\002\"\006run_id@\001'
+  _globals['_RUNSSERVICE'].methods_by_name['GetRunOutput']._loaded_options = None
+  _globals['_RUNSSERVICE'].methods_by_name['GetRunOutput']._serialized_options = b'\262\322\030\n\010\001\"\006run_id'
+  _globals['_RUNSTATUS']._serialized_start=2231
+  _globals['_RUNSTATUS']._serialized_end=2441
+  _globals['_RUN']._serialized_start=163
+  _globals['_RUN']._serialized_end=1064
+  _globals['_RUN_TAGSENTRY']._serialized_start=1021
+  _globals['_RUN_TAGSENTRY']._serialized_end=1064
+  _globals['_LAUNCHRUNREQUEST']._serialized_start=1067
+  _globals['_LAUNCHRUNREQUEST']._serialized_end=1592
+  _globals['_LAUNCHRUNREQUEST_TAGSENTRY']._serialized_start=1021
+  _globals['_LAUNCHRUNREQUEST_TAGSENTRY']._serialized_end=1064
+  _globals['_LAUNCHRUNRESPONSE']._serialized_start=1594
+  _globals['_LAUNCHRUNRESPONSE']._serialized_end=1645
+  _globals['_GETRUNREQUEST']._serialized_start=1647
+  _globals['_GETRUNREQUEST']._serialized_end=1678
+  _globals['_GETRUNRESPONSE']._serialized_start=1680
+  _globals['_GETRUNRESPONSE']._serialized_end=1728
+  _globals['_LISTRUNSREQUEST']._serialized_start=1731
+  _globals['_LISTRUNSREQUEST']._serialized_end=1871
+  _globals['_LISTRUNSRESPONSE']._serialized_start=1873
+  _globals['_LISTRUNSRESPONSE']._serialized_end=1949
+  _globals['_CANCELRUNREQUEST']._serialized_start=1951
+  _globals['_CANCELRUNREQUEST']._serialized_end=2001
+  _globals['_CANCELRUNRESPONSE']._serialized_start=2003
+  _globals['_CANCELRUNRESPONSE']._serialized_end=2054
+  _globals['_GETRUNOUTPUTREQUEST']._serialized_start=2056
+  _globals['_GETRUNOUTPUTREQUEST']._serialized_end=2111
+  _globals['_GETRUNOUTPUTRESPONSE']._serialized_start=2113
+  _globals['_GETRUNOUTPUTRESPONSE']._serialized_end=2228
+  _globals['_RUNSSERVICE']._serialized_start=2444
+  _globals['_RUNSSERVICE']._serialized_end=2966
 # @@protoc_insertion_point(module_scope)

@@ -24,38 +24,49 @@ _sym_db = _symbol_database.Default()
 
 from atoll.api.v1 import automation_pb2 as atoll_dot_api_dot_v1_dot_automation__pb2
 from atoll.definitions.v1 import snapshot_pb2 as atoll_dot_definitions_dot_v1_dot_snapshot__pb2
+from atoll.rpc.v1 import access_pb2 as atoll_dot_rpc_dot_v1_dot_access__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x61toll/api/v1/schedules.proto\x12\x0c\x61toll.api.v1\x1a\x1d\x61toll/api/v1/automation.proto\x1a#atoll/definitions/v1/snapshot.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb6\x02\n\x08Schedule\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12<\n\ndefinition\x18\x02 \x01(\x0b\x32(.atoll.definitions.v1.ScheduleDefinition\x12\x34\n\x06status\x18\x03 \x01(\x0e\x32$.atoll.definitions.v1.ScheduleStatus\x12.\n\nnext_times\x18\x04 \x03(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x0blatest_tick\x18\x05 \x01(\x0b\x32\x12.atoll.api.v1.Tick\x12\x16\n\x0ewaiting_reason\x18\x06 \x01(\t\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"T\n\x14ListSchedulesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x15\n\rlocation_name\x18\x03 \x01(\t\"[\n\x15ListSchedulesResponse\x12)\n\tschedules\x18\x01 \x03(\x0b\x32\x16.atoll.api.v1.Schedule\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"Z\n\x12GetScheduleRequest\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x15\n\rschedule_name\x18\x02 \x01(\t\x12\x16\n\x0enext_times_max\x18\x03 \x01(\x05\"?\n\x13GetScheduleResponse\x12(\n\x08schedule\x18\x01 \x01(\x0b\x32\x16.atoll.api.v1.Schedule\"D\n\x14StartScheduleRequest\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x15\n\rschedule_name\x18\x02 \x01(\t\"A\n\x15StartScheduleResponse\x12(\n\x08schedule\x18\x01 \x01(\x0b\x32\x16.atoll.api.v1.Schedule\"C\n\x13StopScheduleRequest\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x15\n\rschedule_name\x18\x02 \x01(\t\"@\n\x14StopScheduleResponse\x12(\n\x08schedule\x18\x01 \x01(\x0b\x32\x16.atoll.api.v1.Schedule\"\x9b\x01\n\x18ListScheduleTicksRequest\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x15\n\rschedule_name\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\x12*\n\x08statuses\x18\x05 \x03(\x0e\x32\x18.atoll.api.v1.TickStatus\"W\n\x19ListScheduleTicksResponse\x12!\n\x05ticks\x18\x01 \x03(\x0b\x32\x12.atoll.api.v1.Tick\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xe1\x03\n\x10SchedulesService\x12Z\n\rListSchedules\x12\".atoll.api.v1.ListSchedulesRequest\x1a#.atoll.api.v1.ListSchedulesResponse\"\x00\x12T\n\x0bGetSchedule\x12 .atoll.api.v1.GetScheduleRequest\x1a!.atoll.api.v1.GetScheduleResponse\"\x00\x12Z\n\rStartSchedule\x12\".atoll.api.v1.StartScheduleRequest\x1a#.atoll.api.v1.StartScheduleResponse\"\x00\x12W\n\x0cStopSchedule\x12!.atoll.api.v1.StopScheduleRequest\x1a\".atoll.api.v1.StopScheduleResponse\"\x00\x12\x66\n\x11ListScheduleTicks\x12&.atoll.api.v1.ListScheduleTicksRequest\x1a\'.atoll.api.v1.ListScheduleTicksResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x61toll/api/v1/schedules.proto\x12\x0c\x61toll.api.v1\x1a\x1d\x61toll/api/v1/automation.proto\x1a#atoll/definitions/v1/snapshot.proto\x1a\x19\x61toll/rpc/v1/access.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb6\x02\n\x08Schedule\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12<\n\ndefinition\x18\x02 \x01(\x0b\x32(.atoll.definitions.v1.ScheduleDefinition\x12\x34\n\x06status\x18\x03 \x01(\x0e\x32$.atoll.definitions.v1.ScheduleStatus\x12.\n\nnext_times\x18\x04 \x03(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x0blatest_tick\x18\x05 \x01(\x0b\x32\x12.atoll.api.v1.Tick\x12\x16\n\x0ewaiting_reason\x18\x06 \x01(\t\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"T\n\x14ListSchedulesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x15\n\rlocation_name\x18\x03 \x01(\t\"[\n\x15ListSchedulesResponse\x12)\n\tschedules\x18\x01 \x03(\x0b\x32\x16.atoll.api.v1.Schedule\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"Z\n\x12GetScheduleRequest\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x15\n\rschedule_name\x18\x02 \x01(\t\x12\x16\n\x0enext_times_max\x18\x03 \x01(\x05\"?\n\x13GetScheduleResponse\x12(\n\x08schedule\x18\x01 \x01(\x0b\x32\x16.atoll.api.v1.Schedule\"D\n\x14StartScheduleRequest\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x15\n\rschedule_name\x18\x02 \x01(\t\"A\n\x15StartScheduleResponse\x12(\n\x08schedule\x18\x01 \x01(\x0b\x32\x16.atoll.api.v1.Schedule\"C\n\x13StopScheduleRequest\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x15\n\rschedule_name\x18\x02 \x01(\t\"@\n\x14StopScheduleResponse\x12(\n\x08schedule\x18\x01 \x01(\x0b\x32\x16.atoll.api.v1.Schedule\"\x9b\x01\n\x18ListScheduleTicksRequest\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x15\n\rschedule_name\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\x12*\n\x08statuses\x18\x05 \x03(\x0e\x32\x18.atoll.api.v1.TickStatus\"W\n\x19ListScheduleTicksResponse\x12!\n\x05ticks\x18\x01 \x03(\x0b\x32\x12.atoll.api.v1.Tick\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xe8\x04\n\x10SchedulesService\x12\x88\x01\n\rListSchedules\x12\".atoll.api.v1.ListSchedulesRequest\x1a#.atoll.api.v1.ListSchedulesResponse\".\xb2\xd2\x18*\x08\x01\x12\rlocation_name2\x17schedules.location_name\x12i\n\x0bGetSchedule\x12 .atoll.api.v1.GetScheduleRequest\x1a!.atoll.api.v1.GetScheduleResponse\"\x15\xb2\xd2\x18\x11\x08\x01\x12\rlocation_name\x12q\n\rStartSchedule\x12\".atoll.api.v1.StartScheduleRequest\x1a#.atoll.api.v1.StartScheduleResponse\"\x17\xb2\xd2\x18\x13\x08\x03\x12\rlocation_name@\x01\x12n\n\x0cStopSchedule\x12!.atoll.api.v1.StopScheduleRequest\x1a\".atoll.api.v1.StopScheduleResponse\"\x17\xb2\xd2\x18\x13\x08\x03\x12\rlocation_name@\x01\x12{\n\x11ListScheduleTicks\x12&.atoll.api.v1.ListScheduleTicksRequest\x1a\'.atoll.api.v1.ListScheduleTicksResponse\"\x15\xb2\xd2\x18\x11\x08\x01\x12\rlocation_nameb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'atoll.api.v1.schedules_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SCHEDULE']._serialized_start=148
-  _globals['_SCHEDULE']._serialized_end=458
-  _globals['_LISTSCHEDULESREQUEST']._serialized_start=460
-  _globals['_LISTSCHEDULESREQUEST']._serialized_end=544
-  _globals['_LISTSCHEDULESRESPONSE']._serialized_start=546
-  _globals['_LISTSCHEDULESRESPONSE']._serialized_end=637
-  _globals['_GETSCHEDULEREQUEST']._serialized_start=639
-  _globals['_GETSCHEDULEREQUEST']._serialized_end=729
-  _globals['_GETSCHEDULERESPONSE']._serialized_start=731
-  _globals['_GETSCHEDULERESPONSE']._serialized_end=794
-  _globals['_STARTSCHEDULEREQUEST']._serialized_start=796
-  _globals['_STARTSCHEDULEREQUEST']._serialized_end=864
-  _globals['_STARTSCHEDULERESPONSE']._serialized_start=866
-  _globals['_STARTSCHEDULERESPONSE']._serialized_end=931
-  _globals['_STOPSCHEDULEREQUEST']._serialized_start=933
-  _globals['_STOPSCHEDULEREQUEST']._serialized_end=1000
-  _globals['_STOPSCHEDULERESPONSE']._serialized_start=1002
-  _globals['_STOPSCHEDULERESPONSE']._serialized_end=1066
-  _globals['_LISTSCHEDULETICKSREQUEST']._serialized_start=1069
-  _globals['_LISTSCHEDULETICKSREQUEST']._serialized_end=1224
-  _globals['_LISTSCHEDULETICKSRESPONSE']._serialized_start=1226
-  _globals['_LISTSCHEDULETICKSRESPONSE']._serialized_end=1313
-  _globals['_SCHEDULESSERVICE']._serialized_start=1316
-  _globals['_SCHEDULESSERVICE']._serialized_end=1797
+  _globals['_SCHEDULESSERVICE'].methods_by_name['ListSchedules']._loaded_options = None
+  _globals['_SCHEDULESSERVICE'].methods_by_name['ListSchedules']._serialized_options = b'\262\322\030*\010\001\022\rlocation_name2\027schedules.location_name'
+  _globals['_SCHEDULESSERVICE'].methods_by_name['GetSchedule']._loaded_options = None
+  _globals['_SCHEDULESSERVICE'].methods_by_name['GetSchedule']._serialized_options = b'\262\322\030\021\010\001\022\rlocation_name'
+  _globals['_SCHEDULESSERVICE'].methods_by_name['StartSchedule']._loaded_options = None
+  _globals['_SCHEDULESSERVICE'].methods_by_name['StartSchedule']._serialized_options = b'\262\322\030\023\010\003\022\rlocation_name@\001'
+  _globals['_SCHEDULESSERVICE'].methods_by_name['StopSchedule']._loaded_options = None
+  _globals['_SCHEDULESSERVICE'].methods_by_name['StopSchedule']._serialized_options = b'\262\322\030\023\010\003\022\rlocation_name@\001'
+  _globals['_SCHEDULESSERVICE'].methods_by_name['ListScheduleTicks']._loaded_options = None
+  _globals['_SCHEDULESSERVICE'].methods_by_name['ListScheduleTicks']._serialized_options = b'\262\322\030\021\010\001\022\rlocation_name'
+  _globals['_SCHEDULE']._serialized_start=175
+  _globals['_SCHEDULE']._serialized_end=485
+  _globals['_LISTSCHEDULESREQUEST']._serialized_start=487
+  _globals['_LISTSCHEDULESREQUEST']._serialized_end=571
+  _globals['_LISTSCHEDULESRESPONSE']._serialized_start=573
+  _globals['_LISTSCHEDULESRESPONSE']._serialized_end=664
+  _globals['_GETSCHEDULEREQUEST']._serialized_start=666
+  _globals['_GETSCHEDULEREQUEST']._serialized_end=756
+  _globals['_GETSCHEDULERESPONSE']._serialized_start=758
+  _globals['_GETSCHEDULERESPONSE']._serialized_end=821
+  _globals['_STARTSCHEDULEREQUEST']._serialized_start=823
+  _globals['_STARTSCHEDULEREQUEST']._serialized_end=891
+  _globals['_STARTSCHEDULERESPONSE']._serialized_start=893
+  _globals['_STARTSCHEDULERESPONSE']._serialized_end=958
+  _globals['_STOPSCHEDULEREQUEST']._serialized_start=960
+  _globals['_STOPSCHEDULEREQUEST']._serialized_end=1027
+  _globals['_STOPSCHEDULERESPONSE']._serialized_start=1029
+  _globals['_STOPSCHEDULERESPONSE']._serialized_end=1093
+  _globals['_LISTSCHEDULETICKSREQUEST']._serialized_start=1096
+  _globals['_LISTSCHEDULETICKSREQUEST']._serialized_end=1251
+  _globals['_LISTSCHEDULETICKSRESPONSE']._serialized_start=1253
+  _globals['_LISTSCHEDULETICKSRESPONSE']._serialized_end=1340
+  _globals['_SCHEDULESSERVICE']._serialized_start=1343
+  _globals['_SCHEDULESSERVICE']._serialized_end=1959
 # @@protoc_insertion_point(module_scope)

@@ -22,21 +22,24 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from atoll.rpc.v1 import access_pb2 as atoll_dot_rpc_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x61toll/rpc/v1/server_info.proto\x12\x0c\x61toll.rpc.v1\"\x16\n\x14GetServerInfoRequest\"\xb2\x01\n\x15GetServerInfoResponse\x12&\n\x04kind\x18\x01 \x01(\x0e\x32\x18.atoll.rpc.v1.ServerKind\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x18\n\x10protocol_version\x18\x03 \x01(\r\x12\x1f\n\x17oldest_protocol_version\x18\x04 \x01(\r\x12\x10\n\x08\x66\x65\x61tures\x18\x05 \x03(\t\x12\x13\n\x0binstance_id\x18\x06 \x01(\t*\\\n\nServerKind\x12\x1b\n\x17SERVER_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10SERVER_KIND_HOST\x10\x01\x12\x1b\n\x17SERVER_KIND_CODE_SERVER\x10\x02\x32o\n\x11ServerInfoService\x12Z\n\rGetServerInfo\x12\".atoll.rpc.v1.GetServerInfoRequest\x1a#.atoll.rpc.v1.GetServerInfoResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x61toll/rpc/v1/server_info.proto\x12\x0c\x61toll.rpc.v1\x1a\x19\x61toll/rpc/v1/access.proto\"\x16\n\x14GetServerInfoRequest\"\xb2\x01\n\x15GetServerInfoResponse\x12&\n\x04kind\x18\x01 \x01(\x0e\x32\x18.atoll.rpc.v1.ServerKind\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x18\n\x10protocol_version\x18\x03 \x01(\r\x12\x1f\n\x17oldest_protocol_version\x18\x04 \x01(\r\x12\x10\n\x08\x66\x65\x61tures\x18\x05 \x03(\t\x12\x13\n\x0binstance_id\x18\x06 \x01(\t*\\\n\nServerKind\x12\x1b\n\x17SERVER_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10SERVER_KIND_HOST\x10\x01\x12\x1b\n\x17SERVER_KIND_CODE_SERVER\x10\x02\x32u\n\x11ServerInfoService\x12`\n\rGetServerInfo\x12\".atoll.rpc.v1.GetServerInfoRequest\x1a#.atoll.rpc.v1.GetServerInfoResponse\"\x06\xb2\xd2\x18\x02\x08\x07\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'atoll.rpc.v1.server_info_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SERVERKIND']._serialized_start=253
-  _globals['_SERVERKIND']._serialized_end=345
-  _globals['_GETSERVERINFOREQUEST']._serialized_start=48
-  _globals['_GETSERVERINFOREQUEST']._serialized_end=70
-  _globals['_GETSERVERINFORESPONSE']._serialized_start=73
-  _globals['_GETSERVERINFORESPONSE']._serialized_end=251
-  _globals['_SERVERINFOSERVICE']._serialized_start=347
-  _globals['_SERVERINFOSERVICE']._serialized_end=458
+  _globals['_SERVERINFOSERVICE'].methods_by_name['GetServerInfo']._loaded_options = None
+  _globals['_SERVERINFOSERVICE'].methods_by_name['GetServerInfo']._serialized_options = b'\262\322\030\002\010\007'
+  _globals['_SERVERKIND']._serialized_start=280
+  _globals['_SERVERKIND']._serialized_end=372
+  _globals['_GETSERVERINFOREQUEST']._serialized_start=75
+  _globals['_GETSERVERINFOREQUEST']._serialized_end=97
+  _globals['_GETSERVERINFORESPONSE']._serialized_start=100
+  _globals['_GETSERVERINFORESPONSE']._serialized_end=278
+  _globals['_SERVERINFOSERVICE']._serialized_start=374
+  _globals['_SERVERINFOSERVICE']._serialized_end=491
 # @@protoc_insertion_point(module_scope)

@@ -1,0 +1,1 @@
+"""Who calls the host, and what they are allowed to."""
