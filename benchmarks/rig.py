@@ -176,7 +176,14 @@ class Rig:
         folder = self.folder("mesh")
         async with contextlib.AsyncExitStack() as stack:
             host = await processes.Process.start(
-                [processes.atoll_command(), "host", "--listen", "127.0.0.1:0", *host_arguments],
+                [
+                    processes.atoll_command(),
+                    "host",
+                    "--no-credentials",
+                    "--listen",
+                    "127.0.0.1:0",
+                    *host_arguments,
+                ],
                 log=folder / "host.log",
                 environment={"ATOLL_DATABASE_URL": url, "PYTHONUNBUFFERED": "1"},
             )

@@ -24,6 +24,7 @@ import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Self, TypeVar
 
+from atoll._rpc import tls
 from atoll.api.v1 import events_pb2 as api_pb2
 from atoll.client import connection, errors
 from atoll.events.v1 import events_pb2
@@ -61,6 +62,7 @@ class Mesh:
         durable: bool = False,
         host_options: tuple[str, ...] = (),
         environment: Mapping[str, str] | None = None,
+        tls: tls.ClientFiles | None = None,
     ) -> None:
         """Make a mesh in which nothing runs.
 
@@ -69,10 +71,12 @@ class Mesh:
             durable: Whether Postgres survives a crash of the machine; slower.
             host_options: Further options of `atoll host`.
             environment: Variables for all processes.
+            tls: What clients trust and show; None speaks no TLS.
         """
         self.folder = folder
         self.address = f"127.0.0.1:{free_port()}"
         self.locations: dict[str, LocationSetup] = {}
+        self.tls = tls
         self._durable = durable
         self._host_options = host_options
         self._environment = dict(environment or {})
@@ -100,7 +104,7 @@ class Mesh:
         if self.postgres is not None:
             environment["ATOLL_DATABASE_URL"] = self.postgres.url
         options = ["--listen", self.address, "--data-dir", str(self.folder / "host")]
-        command = [sys.executable, *CLI, "host", *options, *self._host_options]
+        command = [sys.executable, *CLI, "host", "--no-credentials", *options, *self._host_options]
         self._start("host", command, environment, self.folder)
 
     def add(self, name: str, code: pathlib.Path, **setup: object) -> None:
@@ -191,7 +195,9 @@ class Mesh:
             while True:
                 stack = contextlib.AsyncExitStack()
                 try:
-                    client = await stack.enter_async_context(connection.connect(self.address))
+                    client = await stack.enter_async_context(
+                        connection.connect(self.address, tls=self.tls)
+                    )
                     break
                 except errors.ConnectError:
                     self._assert_alive("host")

@@ -38,7 +38,8 @@ class Mesh(mesh.Mesh):
         for each in [name] if name else HOSTS:
             environment = dict(os.environ) | {"ATOLL_DATABASE_URL": self.postgres.url}
             options = ["--listen", f"127.0.0.1:{self._ports[each]}"]
-            command = [sys.executable, *mesh.CLI, "host", *options, *self._host_options]
+            command = [sys.executable, *mesh.CLI, "host", "--no-credentials", *options]
+            command += self._host_options
             self._start(each, command, environment, self.folder)
 
     def _names(self) -> list[str]:

@@ -14,6 +14,7 @@ from atoll.api.v1 import automation_pb2, runs_pb2
 from atoll.client import connection, documents, runs
 from atoll_host import host as hosts
 from atoll_host import settings as host_settings
+from atoll_host.access import access_settings
 from atoll_host.webhooks import webhook_settings
 from tests.e2e import mesh
 
@@ -39,6 +40,7 @@ class Shops:
             listen=self.mesh.address,
             database_url=self.mesh.postgres.url,
             webhooks=webhook_settings.WebhookSettings(listen="127.0.0.1:0"),
+            access=access_settings.OPEN,
         )
         self.host = hosts.Host(settings)
         await self.host.start()

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 import grpc.aio
 
-from atoll._rpc import info, options, serving
+from atoll._rpc import authorization, info, options, serving
 from atoll.definitions.v1 import snapshot_pb2, values_pb2
 from atoll.events.v1 import events_pb2
 from atoll.location.v1 import location_pb2, location_pb2_grpc
@@ -131,6 +131,7 @@ class CodeLocation(location_pb2_grpc.CodeLocationServiceServicer):
         self.evaluations: list[location_pb2.EvaluateSensorRequest] = []
         self.reloads_to: snapshot_pb2.LocationSnapshot | None = None
         self.epoch = 0
+        self.token = ""
         self.said: asyncio.Queue[mesh_pb2.SessionResponse | grpc.aio.AioRpcError | None] = (
             asyncio.Queue()
         )
@@ -180,7 +181,8 @@ class CodeLocation(location_pb2_grpc.CodeLocationServiceServicer):
 
     def connect(self, host_address: str) -> None:
         """Talk to this host from now on."""
-        self._channel = grpc.aio.insecure_channel(host_address, options=options.CHANNEL)
+        bare = grpc.aio.insecure_channel(host_address, options=options.CHANNEL)
+        self._channel = authorization.authorized(bare, self.token)
         self.mesh = mesh_pb2_grpc.MeshServiceStub(self._channel)
         self.instance = mesh_pb2_grpc.InstanceServiceStub(self._channel)
         self._events = None

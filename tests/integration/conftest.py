@@ -20,6 +20,7 @@ from atoll.api.v1 import (
 )
 from atoll_host import host as hosts
 from atoll_host import settings as host_settings
+from atoll_host.access import access_settings
 from tests.integration import code_location
 
 TIMEOUT_S = 10.0
@@ -92,6 +93,7 @@ class Mesh:
 
     async def host(self, **changes) -> hosts.Host:
         values = {"listen": "127.0.0.1:0", "database_url": self._database_url, "lease_ttl_s": 10.0}
+        values["access"] = access_settings.OPEN
         host = hosts.Host(host_settings.Settings(**{**values, **changes}))
         await host.start()
         self.hosts.append(host)

@@ -69,6 +69,8 @@ async def test_each_registration_of_a_server_has_a_higher_epoch(mesh, host):
         ({"server_id": ""}, "INVALID_REQUEST", "server_id"),
         ({"address": "10.0.0.1:4000"}, "ADDRESS_NOT_LOOPBACK", "10.0.0.1:4000"),
         ({"address": "nonsense"}, "INVALID_ADDRESS", "nonsense"),
+        ({"address": "10.0.0.1:4000", "tls": True}, "INVALID_REQUEST", "locations_ca"),
+        ({"address": "0.0.0.0:4000", "tls": True}, "INVALID_REQUEST", "--advertise"),
         (
             {"protocol_version": 9, "oldest_protocol_version": 8},
             "PROTOCOL_INCOMPATIBLE",

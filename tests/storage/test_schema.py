@@ -94,4 +94,5 @@ def test_revisions_are_one_line():
         "0007",
         "0008",
         "0009",
+        "0010",
     ]

@@ -37,6 +37,7 @@ class Changes(services.Loop):
         pools: Set after slots of pools were given back or granted, or a limit changed.
         locations: Set after a code server registered, changed or went away.
         newest_event_id: The highest event id heard of: at least this much is in the log.
+        access_version: Raised whenever a token may have been revoked, here or elsewhere.
     """
 
     def __init__(self, store: database.Database) -> None:
@@ -53,6 +54,7 @@ class Changes(services.Loop):
         self.locations = signals.Broadcast()
         self.webhooks = signals.Broadcast()
         self.newest_event_id = 0
+        self.access_version = 0
 
     def tail(self) -> tails.Tail:
         """Return what a follower of materializations need not read; keep it while it is wanted."""
@@ -83,6 +85,10 @@ class Changes(services.Loop):
             tail.hear(newest_event_id)
         self._reaches(newest_event_id)
 
+    def access_changed(self) -> None:
+        """Have tokens that were verified before be looked at again."""
+        self.access_version += 1
+
     async def prepare(self) -> None:
         """Have storage tell what this host stores."""
         self._store.on_stored(self.stored)
@@ -98,6 +104,7 @@ class Changes(services.Loop):
             notifications.POOLS,
             notifications.LOCATIONS,
             notifications.WEBHOOKS,
+            notifications.ACCESS,
         )
         async with self._store.notifications(*channels) as stream:
             self._poke_all()  # what happened while nobody listened
@@ -124,6 +131,8 @@ class Changes(services.Loop):
                 self.locations.set()
             case notifications.WEBHOOKS:
                 self.webhooks.set()
+            case notifications.ACCESS:
+                self.access_changed()
             case _:  # the connection was lost for a while
                 self._poke_all()
 
@@ -152,3 +161,4 @@ class Changes(services.Loop):
         ):
             broadcast.set()
         self.webhooks.set()
+        self.access_changed()

@@ -68,7 +68,12 @@ _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
     show_default="60.0",
     help="Seconds that user code may take for one tick.",
 )
-def host(config: pathlib.Path | None, **options: object) -> None:
+@click.option(
+    "--no-credentials",
+    is_flag=True,
+    help="Ask nobody for credentials. Only on loopback, and only where nobody else is.",
+)
+def host(config: pathlib.Path | None, *, no_credentials: bool, **options: object) -> None:
     """Run the host: the one place that code locations, people and programs talk to.
 
     It keeps everything in Postgres: in the server that ATOLL_DATABASE_URL names, else in one of its
@@ -78,7 +83,11 @@ def host(config: pathlib.Path | None, **options: object) -> None:
     settings = importlib.import_module("atoll_host.settings")
     process = importlib.import_module("atoll_host.host_process")
     given = {name: value for name, value in options.items() if value is not None}
-    process.main({**given, "database_url": settings.database_url_of()}, config)
+    process.main(
+        {**given, "database_url": settings.database_url_of()},
+        config,
+        asks_for_credentials=not no_credentials,
+    )
 
 
 def _set_up_logging() -> None:

@@ -12,10 +12,13 @@ The tree; `servicers.serving` holds the one table that turns it into gRPC status
     ├── NotFound                 what the request names is not there
     │   ├── UnknownLocation, UnknownJob, UnknownAsset, UnknownCheck, UnknownSensor,
     │   │   UnknownSchedule, UnknownTick, UnknownRun, UnknownBackfill, UnknownPool,
-    │   │   UnknownCondition, UnknownEvaluation
+    │   │   UnknownCondition, UnknownEvaluation, UnknownToken
     ├── RequestIdReused          a request id came back with another request
     ├── EventsCompacted          the events that a watch would resume with are pruned
     ├── PolicyForbids            the host's policy does not allow it
+    ├── Unauthenticated          nobody knows who calls
+    │   ├── CredentialsMissing   the call came without credentials
+    │   └── CredentialsInvalid   those that came with it are not valid
     ├── NotAllowed               the caller does not hold the role that the call needs
     ├── Stopping                 the host is stopping
     └── LocationError            a code location did not do what the host asked
@@ -229,6 +232,14 @@ class UnknownTick(NotFound):
         self.sensor_name = sensor_name
 
 
+class UnknownToken(NotFound):
+    """There is no token of that id."""
+
+    def __init__(self, token_id: str) -> None:
+        super().__init__(f"There is no token {token_id!r}. List the tokens.")
+        self.token_id = token_id
+
+
 class RequestIdReused(HostError):
     """A request id came back with another request."""
 
@@ -254,6 +265,31 @@ class EventsCompacted(HostError):
 
 class PolicyForbids(HostError):
     """The host's policy does not allow it."""
+
+
+class Unauthenticated(HostError):
+    """Nobody knows who calls."""
+
+
+class CredentialsMissing(Unauthenticated):
+    """The call came without credentials."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This host asks for credentials, and the call came without. Send a token as "
+            "'authorization: Bearer <token>'; the command line takes one from ATOLL_TOKEN or "
+            "--token-file."
+        )
+
+
+class CredentialsInvalid(Unauthenticated):
+    """What came with the call is no credential, or one that is not valid."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The credentials of the call are not valid: the token is malformed or unknown, it "
+            "expired, or it was revoked. Ask an admin of the host for another one."
+        )
 
 
 class NotAllowed(HostError):

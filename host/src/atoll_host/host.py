@@ -10,6 +10,7 @@ all parts.
 
 import asyncio
 import contextlib
+import dataclasses
 import importlib.metadata
 import logging
 import socket
@@ -23,9 +24,11 @@ from atoll_host import changes as host_changes
 from atoll_host import clock as clocks
 from atoll_host import postgres, services
 from atoll_host import settings as host_settings
+from atoll_host.access import engine, first_token, gate, granting, subjects, verifying
 from atoll_host.alerts import leading as alert_terms
 from atoll_host.alerts import secret_values
 from atoll_host.api import backfilling, watching
+from atoll_host.audit import recording
 from atoll_host.automation import dispatching, terms
 from atoll_host.automation.backfills import leading as backfill_terms
 from atoll_host.automation.conditions import leading as condition_terms
@@ -45,8 +48,10 @@ from atoll_host.runs import known_assets, launching, retrying
 from atoll_host.runs import pools as run_pools
 from atoll_host.runs import watching as run_watching
 from atoll_host.servicers import (
+    access,
     alerts,
     assets,
+    audit,
     backfills,
     checks,
     conditions,
@@ -63,6 +68,7 @@ from atoll_host.servicers import (
     sensors,
     serving,
 )
+from atoll_host.tls import securing
 from atoll_host.webhooks import listening, receiving
 from atoll_storage import database
 
@@ -114,11 +120,15 @@ class Host:
             errors.SettingsError: A secret that rules for alerts name is not there.
             atoll_storage.errors.StorageError: Postgres cannot be used.
         """
+        tls = securing.Tls(self._settings.tls)
         _check_port_free(self._settings.listen)
         secret_values.check(self._settings.alerts)
         try:
             store = await self._open_store()
-            parts = Parts(self._settings, store, self._clock, self.host_id, self.version)
+            if self._settings.access.required and self._settings.access.first_token:
+                await first_token.ensure(store.access, self._settings.data_dir)
+            known = Identity(self.host_id, self.version, tls)
+            parts = Parts(self._settings, store, self._clock, known)
             group = services.ServiceGroup("host", parts.services)
             await group.start()
             self._exits.push_async_callback(group.stop)
@@ -149,11 +159,27 @@ class Host:
         return store
 
 
+@dataclasses.dataclass(frozen=True)
+class Identity:
+    """Who a host is to others.
+
+    Attributes:
+        host_id: Identifies its process.
+        version: The version of the distribution.
+        tls: Its certificates.
+    """
+
+    host_id: str
+    version: str
+    tls: securing.Tls = securing.NO_TLS
+
+
 class Parts:
     """The services of one host, made and wired but not started.
 
     Attributes:
         services: All of them, in the order of their start.
+        gate: What stands round every call, over gRPC or HTTP.
     """
 
     def __init__(
@@ -161,14 +187,17 @@ class Parts:
         settings: host_settings.Settings,
         store: database.Database,
         clock: clocks.Clock,
-        host_id: str,
-        version: str,
+        known: Identity,
     ) -> None:
         """Make and wire the services."""
         self.store = store
         self.changes = host_changes.Changes(store)
         self.registry = registries.Registry(
-            store.locations, self.changes, clock, lease_ttl_s=settings.lease_ttl_s
+            store.locations,
+            self.changes,
+            clock,
+            lease_ttl_s=settings.lease_ttl_s,
+            secured=known.tls.locations,
         )
         self.intake = appending.Intake(store.events)
         self.sessions = location_sessions.Sessions(
@@ -176,7 +205,7 @@ class Parts:
             self.registry,
             self.changes,
             clock,
-            host_id=host_id,
+            host_id=known.host_id,
             lease_ttl_s=settings.lease_ttl_s,
         )
         self.launcher = launching.Launcher(
@@ -200,12 +229,15 @@ class Parts:
         self.sweeper = sweeping.Sweeper(store, self.registry, clock, settings.retention)
         self.dispatcher = dispatching.Dispatcher(store, clock, self._terms(settings, clock))
         self.registry.on_registered(self.run_watcher.registered)
-        self.webhooks = self._webhook_listener(settings, clock)
+        self.gate = self._gate(settings, clock)
+        self.webhooks = self._webhook_listener(settings, clock, known.tls)
         self.server = serving.server(
             settings.listen,
-            version=version,
-            instance_id=host_id,
+            version=known.version,
+            instance_id=known.host_id,
             servicers=self._servicers(settings, clock),
+            through=self.gate,
+            security=known.tls.grpc_security(),
         )
         self.services: tuple[services.Service, ...] = (
             self.changes,
@@ -256,13 +288,22 @@ class Parts:
             "backfills": lambda: backfill_terms.Term(backfills_around, settings.backfills),
         }
 
+    def _gate(self, settings: host_settings.Settings, clock: clocks.Clock) -> gate.Gate:
+        store = self.store
+        checks = engine.Engine(
+            settings.access,
+            verifying.Verifier(store.access, self.changes, clock),
+            subjects.Subjects(self.registry.graph, store.runs, store.backfills),
+        )
+        return gate.Gate(checks, recording.Recorder(store.audit, clock, serving.reason_of))
+
     def _webhook_listener(
-        self, settings: host_settings.Settings, clock: clocks.Clock
+        self, settings: host_settings.Settings, clock: clocks.Clock, tls: securing.Tls
     ) -> listening.Listener:
         receiver = receiving.Receiver(
             self.store.webhooks, self.registry, self.changes, clock, settings.webhooks
         )
-        return listening.Listener(receiver, settings.webhooks)
+        return listening.Listener(receiver, settings.webhooks, tls)
 
     def _servicers(
         self, settings: host_settings.Settings, clock: clocks.Clock
@@ -311,6 +352,10 @@ class Parts:
             ),
             alerts=alerts.AlertsServicer(store.alerts, settings.alerts, clock),
             pools=pools.PoolsServicer(store.pools, self.registry, settings.pools),
+            access=access.AccessServicer(
+                granting.Granting(store.access, self.changes, settings.access)
+            ),
+            audit=audit.AuditServicer(store.audit),
         )
 
 
@@ -333,7 +378,7 @@ class _Serving:
 
 def _check_port_free(listen: str) -> None:
     """Refuse a taken port before anything is started for nothing."""
-    address = addresses.parse_loopback(listen)
+    address = addresses.parse(listen)
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

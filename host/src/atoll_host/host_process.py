@@ -19,6 +19,7 @@ from atoll._rpc import errors as rpc_errors
 from atoll_host import errors, settings_file
 from atoll_host import host as hosts
 from atoll_host import settings as host_settings
+from atoll_host.access import access_settings
 from atoll_storage import errors as storage_errors
 
 _log = logging.getLogger(__name__)
@@ -44,12 +45,18 @@ class _WrongFileError(click.ClickException):
     exit_code = EXIT_USAGE
 
 
-def main(values: Mapping[str, Any], config: pathlib.Path | None = None) -> None:
+def main(
+    values: Mapping[str, Any],
+    config: pathlib.Path | None = None,
+    *,
+    asks_for_credentials: bool = True,
+) -> None:
     """Run a host until a signal ends it.
 
     Args:
         values: The settings, by the names of `settings.Settings`; they win over those of the file.
         config: A file of settings.
+        asks_for_credentials: Whether to do what the file says of credentials, or ask nobody.
 
     Raises:
         click.ClickException: It cannot start; the message says why and what to do.
@@ -59,7 +66,11 @@ def main(values: Mapping[str, Any], config: pathlib.Path | None = None) -> None:
     except errors.SettingsFileError as error:
         raise _WrongFileError(str(error)) from error
     try:
-        settings = host_settings.Settings(**{**from_file, **values})
+        given = {**from_file, **values}
+        if not asks_for_credentials:
+            access = given.get("access", access_settings.DEFAULT)
+            given["access"] = access.model_copy(update={"required": False})
+        settings = host_settings.Settings(**given)
     except errors.SettingsError as error:
         raise _WrongOptionError(error) from error
     try:

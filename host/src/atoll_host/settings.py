@@ -8,16 +8,18 @@ representation.
 import dataclasses
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from atoll._rpc import addresses
 from atoll._rpc import errors as rpc_errors
 from atoll_host import errors
+from atoll_host.access import access_settings
 from atoll_host.alerts import rules
 from atoll_host.automation.backfills import settings as backfill_settings
 from atoll_host.automation.schedules import settings as schedule_settings
 from atoll_host.retention import ages
 from atoll_host.runs import policy_settings, pool_settings, queue_settings, run_settings
+from atoll_host.tls import tls_settings
 from atoll_host.webhooks import webhook_settings
 from atoll_storage import queue_records
 
@@ -60,6 +62,8 @@ class Settings:
         queue: Limits of the queue besides the two above.
         pools: How pools work.
         runs: How runs that fail or go on for too long are looked after.
+        access: Who may call.
+        tls: The certificates of the host, and those that it asks for.
     """
 
     listen: str = DEFAULT_LISTEN
@@ -85,6 +89,8 @@ class Settings:
     queue: queue_settings.QueueSettings = queue_settings.DEFAULT
     pools: pool_settings.PoolSettings = pool_settings.DEFAULT
     runs: run_settings.RunSettings = run_settings.DEFAULT
+    access: access_settings.AccessSettings = access_settings.DEFAULT
+    tls: tls_settings.TlsSettings = tls_settings.DEFAULT
 
     def __post_init__(self) -> None:
         """Check every value.
@@ -94,6 +100,14 @@ class Settings:
         """
         for field in dataclasses.fields(self):
             check(field.name, getattr(self, field.name))
+        if not self.access.required and not addresses.parse(self.listen).is_loopback:
+            raise errors.SettingsError(
+                f"access: required is false, and {self.listen} can be reached from other machines. "
+                "Ask for credentials there, or listen on loopback.",
+                setting="access",
+            )
+        for setting, problem in listening_problems(self.listen, self.webhooks, self.tls):
+            raise errors.SettingsError(f"{setting}: {problem}", setting=setting)
 
     def claim_limits(self) -> queue_records.ClaimLimits:
         """Return the limits of the queue, as storage knows them."""
@@ -119,7 +133,7 @@ def check(setting: str, value: object) -> None:
     """
     if setting == "listen":
         try:
-            addresses.parse_loopback(str(value))
+            addresses.parse(str(value))
         except rpc_errors.InvalidArgumentError as error:
             raise errors.SettingsError(f"listen: {error.message}", setting=setting) from error
     if setting == "database_url" and value:
@@ -130,6 +144,22 @@ def check(setting: str, value: object) -> None:
             raise errors.SettingsError(
                 f"{setting} is {value}; it must be from {low} to {high}.", setting=setting
             )
+
+
+def listening_problems(
+    listen: str, webhooks: webhook_settings.WebhookSettings, tls: tls_settings.TlsSettings
+) -> Iterator[tuple[str, str]]:
+    """Yield which addresses cannot be listened on without TLS, and what to do.
+
+    Args:
+        listen: Where the host listens.
+        webhooks: Where it listens for webhooks.
+        tls: Whether there is TLS.
+    """
+    for setting, address in (("listen", listen), ("webhooks.listen", webhooks.listen)):
+        problem = tls_settings.check_listening(address, tls) if address else None
+        if problem is not None:
+            yield setting, f"{problem} The certificate of a host is named in [tls]."
 
 
 def database_url_of(environment: Mapping[str, str] | None = None) -> str:

@@ -99,6 +99,8 @@ def read(document: Mapping[str, Any], folder: pathlib.Path) -> tuple[dict[str, A
             problems += _read_host(cast("dict[str, Any]", value), values, folder)
         else:
             problems += _read_section(name, models[name], cast("dict[str, Any]", value), values)
+    if not problems:
+        problems += _read_together(values, folder)
     return values, problems
 
 
@@ -164,6 +166,19 @@ def _read_host(
                 values[key] = folder / value
             else:
                 values[key] = float(value) if allowed[key] is float else value
+
+
+def _read_together(values: dict[str, Any], folder: pathlib.Path) -> Iterator[Problem]:
+    """Look at what only makes sense together: addresses, and the certificates for them."""
+    defaults = host_settings.Settings()
+    tls = values.get("tls", defaults.tls)
+    if "tls" in values:
+        values["tls"] = tls = tls.below(folder)
+    listen = values.get("listen", defaults.listen)
+    webhooks = values.get("webhooks", defaults.webhooks)
+    for setting, problem in host_settings.listening_problems(listen, webhooks, tls):
+        table, _, key = setting.rpartition(".")
+        yield Problem(problem, table=table or HOST_TABLE, key=key)
 
 
 def _problem_of_scalar(key: str, value: object, kind: type) -> Problem | None:

@@ -15,9 +15,11 @@ from sqlalchemy import exc as sa_exc
 from sqlalchemy.ext import asyncio as sa_asyncio
 
 from atoll_storage import (
+    access_store,
     alert_store,
     announcing,
     asset_store,
+    audit_store,
     backfill_store,
     check_store,
     condition_facts,
@@ -65,6 +67,8 @@ class Database:
         webhooks: Secrets of webhook sensors, and deliveries that wait for them.
         retries: What was decided about runs that failed.
         pools: Pools and their slots.
+        access: Tokens of callers.
+        audit: Who changed what.
     """
 
     def __init__(self, url: sa.URL, engine: sa_asyncio.AsyncEngine) -> None:
@@ -87,6 +91,8 @@ class Database:
         self.webhooks = webhook_store.WebhookStore(engine, self._announcer)
         self.retries = retry_store.RetryStore(engine, self._announcer)
         self.pools = pool_store.PoolStore(engine)
+        self.access = access_store.AccessStore(engine, self._announcer)
+        self.audit = audit_store.AuditStore(engine)
         self._url = url
         self._engine = engine
 

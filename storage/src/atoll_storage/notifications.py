@@ -36,6 +36,8 @@ WEBHOOKS = "atoll_webhooks"
 """A delivery waits for a webhook sensor; the payload is `location/sensor`."""
 POOLS = "atoll_pools"
 """Slots of pools were given back or granted, or a limit changed."""
+ACCESS = "atoll_access"
+"""A token was revoked; the payload is its id."""
 RECONNECTED = "reconnected"
 """No channel of Postgres: the listener's own sign that notifications may have been missed."""
 

@@ -120,6 +120,10 @@ _OLD = {
     "alerts": "FROM alerts WHERE alert_id IN (SELECT alert_id FROM alerts WHERE create_time < %s "
     "AND NOT EXISTS (SELECT FROM alert_deliveries AS waiting WHERE status = 1 "
     "AND waiting.alert_id = alerts.alert_id) ORDER BY create_time LIMIT %s)",
+    "audit": "FROM audit_entries WHERE entry_id IN (SELECT entry_id FROM audit_entries "
+    "WHERE begin_time < %s ORDER BY begin_time LIMIT %s)",
+    "tokens": "FROM tokens WHERE token_id IN (SELECT token_id FROM tokens "
+    "WHERE least(expire_time, revoke_time) < %s ORDER BY token_id LIMIT %s)",
     "alert_subjects": "FROM alert_subjects WHERE (rule, subject) IN (SELECT rule, subject "
     "FROM alert_subjects WHERE update_time < %s ORDER BY update_time LIMIT %s)",
 }

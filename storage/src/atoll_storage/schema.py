@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from atoll_storage import (
+    access_schema,
     alert_schema,
     backfill_schema,
     columns,
@@ -26,6 +27,7 @@ Name = columns.Name
 _TIME = columns.TIME
 
 OTHERS = (
+    *access_schema.TABLES,
     *alert_schema.TABLES,
     *backfill_schema.TABLES,
     *condition_schema.TABLES,

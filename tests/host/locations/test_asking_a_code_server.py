@@ -1,15 +1,18 @@
 """What a call to a code server raises tells whether anybody knows its outcome."""
 
 import asyncio
+import contextlib
+import pathlib
 from collections.abc import AsyncIterator
 
 import pytest
 
-from atoll._rpc import info, serving
+from atoll._rpc import info, serving, tls
 from atoll.location.v1 import location_pb2, location_pb2_grpc
 from atoll.rpc.v1 import server_info_pb2
 from atoll_host import errors
-from atoll_host.locations import control
+from atoll_host.locations import control, dialing
+from tests import certificates
 
 
 class _Silent(location_pb2_grpc.CodeLocationServiceServicer):
@@ -23,9 +26,18 @@ class _Silent(location_pb2_grpc.CodeLocationServiceServicer):
         await asyncio.Event().wait()
 
 
-@pytest.fixture
-async def silent() -> AsyncIterator[tuple[_Silent, str]]:
-    servicer = _Silent()
+class _Quick(location_pb2_grpc.CodeLocationServiceServicer):
+    """Answers with the connection that a call came on."""
+
+    async def Describe(self, request, context):  # noqa: N802
+        return location_pb2.DescribeResponse(server_id=context.peer())
+
+
+@contextlib.asynccontextmanager
+async def served(
+    servicer: location_pb2_grpc.CodeLocationServiceServicer,
+    security: serving.Security | None = None,
+) -> AsyncIterator[str]:
     facts = info.ServerFacts(
         kind=server_info_pb2.SERVER_KIND_CODE_SERVER, version="0", instance_id="silent"
     )
@@ -34,10 +46,19 @@ async def silent() -> AsyncIterator[tuple[_Silent, str]]:
         location_pb2_grpc.add_CodeLocationServiceServicer_to_server,
         servicer,
     )
-    server = serving.GrpcServer("127.0.0.1:0", facts=facts, services=[service])
+    server = serving.GrpcServer("127.0.0.1:0", facts=facts, services=[service], security=security)
     await server.start()
-    yield servicer, server.address
-    await server.stop(0)
+    try:
+        yield server.address
+    finally:
+        await server.stop(0)
+
+
+@pytest.fixture
+async def silent() -> AsyncIterator[tuple[_Silent, str]]:
+    servicer = _Silent()
+    async with served(servicer) as address:
+        yield servicer, address
 
 
 def evaluation() -> location_pb2.EvaluateSensorRequest:
@@ -70,3 +91,40 @@ async def test_a_caller_that_is_canceled_stays_canceled(silent: tuple[_Silent, s
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(call, 5)
     await channels.close()
+
+
+async def test_a_code_server_is_dialed_anew_once_the_certificates_have_changed(
+    tmp_path: pathlib.Path,
+) -> None:
+    ca = certificates.Authority(tmp_path)
+    own = ca.pair("host", "atoll:host")
+    security = certificates.security(ca.pair("east", "atoll:location:east"), ca)
+    channels = control.Channels(tls.ClientTls(tls.ClientFiles(ca.path, own)))
+    async with served(_Quick(), security) as address:
+        client = channels.client("east", dialing.marked(address, secured=True))
+        before = [(await client.describe()).server_id for _ in range(2)]
+        certificates.write(own, ca.issue("atoll:host"))
+        after = [(await client.describe()).server_id for _ in range(2)]
+        await channels.close()
+    assert len(set(before)) == len(set(after)) == 1
+    assert before != after
+
+
+async def test_a_code_server_with_another_authority_is_unavailable_with_the_reason(
+    tmp_path: pathlib.Path,
+) -> None:
+    ca, other = certificates.Authority(tmp_path), certificates.Authority(tmp_path, "other")
+    security = certificates.security(other.pair("east", "atoll:location:east"))
+    channels = control.Channels(tls.ClientTls(tls.ClientFiles(ca.path)))
+    async with served(_Quick(), security) as address:
+        client = channels.client("east", dialing.marked(address, secured=True))
+        with pytest.raises(errors.LocationUnavailable, match="authority that is not trusted"):
+            await client.describe()
+        await channels.close()
+
+
+async def test_a_code_server_that_cannot_be_verified_is_not_dialed_at_all() -> None:
+    channels = control.Channels()
+    client = channels.client("east", dialing.marked("127.0.0.1:1", secured=True))
+    with pytest.raises(errors.LocationRefused, match="locations_ca"):
+        await client.describe()

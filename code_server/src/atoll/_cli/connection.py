@@ -15,7 +15,7 @@ from typing import Any, Final, NoReturn, TypeVar
 
 import click
 
-from atoll._cli import rendering
+from atoll._cli import rendering, tls_options
 from atoll.client import connection, documents, errors, narration
 from atoll.definitions.v1 import values_pb2
 
@@ -32,7 +32,9 @@ FULL_IDS_WIDTH_MIN: Final = 120
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_USAGE_REASONS: Final = frozenset({errors.reasons.INVALID_ADDRESS})
+_USAGE_REASONS: Final = frozenset(
+    {errors.reasons.INVALID_ADDRESS, errors.reasons.TLS_FILE_UNUSABLE}
+)
 
 
 def host_option(command: Command) -> Command:
@@ -111,7 +113,7 @@ def run_id(text: str, shown_on: rendering.Terminal) -> str:
 
 
 async def _connected(host: str, work: Callable[[connection.Client], Awaitable[int | None]]) -> int:
-    async with connection.connect(host) as client:
+    async with connection.connect(host, tls=tls_options.chosen()) as client:
         return await work(client) or 0
 
 

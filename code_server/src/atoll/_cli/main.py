@@ -8,12 +8,14 @@ longer than the start of `atoll serve` may.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol, cast
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 import click
 
 from atoll import _version
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 class Lazy(NamedTuple):
@@ -58,6 +60,7 @@ _EXIT_INTERRUPTED = 130
 _KNOWN_PLUGINS = {
     "host": "Run the host.",
     "dev": "Run a host and all locations of a project file.",
+    "certs": "Make an authority and certificates for development.",
 }
 
 
@@ -121,7 +124,25 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, value: objec
         ctx.exit()
 
 
+def _file_option(name: str, variable: str, text: str) -> Callable[[_Command], _Command]:
+    """Return an option of all commands that ask a host; `tls_options` reads it from the context."""
+    return click.option(
+        name,
+        envvar=variable,
+        show_envvar=True,
+        metavar="FILE",
+        expose_value=False,
+        callback=lambda context, parameter, value: context.meta.update(
+            {f"atoll.{parameter.name}": value}
+        ),
+        help=text,
+    )
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@_file_option("--ca-file", "ATOLL_CA_FILE", "The authority of the host's certificate: speaks TLS.")
+@_file_option("--cert-file", "ATOLL_CERT_FILE", "The certificate to show to the host.")
+@_file_option("--key-file", "ATOLL_KEY_FILE", "The private key of that certificate.")
 @click.option(
     "--version",
     is_flag=True,

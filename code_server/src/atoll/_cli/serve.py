@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import pathlib
 import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
@@ -15,6 +17,19 @@ from atoll._cli import targets
 from atoll._location import launch
 from atoll._server import bootstrap, errors, logs
 from atoll._server import settings as server_settings
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def _path_option(name: str, variable: str, text: str) -> Callable[[_Command], _Command]:
+    return click.option(
+        name,
+        type=click.Path(path_type=pathlib.Path),
+        envvar=variable,
+        show_envvar=True,
+        metavar="FILE",
+        help=text,
+    )
 
 
 @click.command()
@@ -34,7 +49,24 @@ from atoll._server import settings as server_settings
     default=server_settings.DEFAULT_LISTEN,
     show_default=True,
     metavar="HOST:PORT",
-    help="Where to listen, loopback only; port 0 takes a free one.",
+    help="Where to listen, loopback only without a certificate; port 0 takes a free one.",
+)
+@click.option(
+    "--advertise",
+    metavar="HOST[:PORT]",
+    help="Where the host reaches it.  [default: where it listens]",
+)
+@_path_option("--tls-certificate", "ATOLL_TLS_CERTIFICATE", "Its certificate: speaks TLS.")
+@_path_option("--tls-key", "ATOLL_TLS_KEY", "The private key of that certificate.")
+@_path_option(
+    "--tls-client-ca",
+    "ATOLL_TLS_CLIENT_CA",
+    "The authority of hosts' certificates: only hosts may call it then.",
+)
+@_path_option(
+    "--host-ca",
+    "ATOLL_HOST_CA",
+    "The authority of the host's certificate: speaks TLS to it, and shows its own certificate.",
 )
 @click.option("--build-id", default="", help="The id of the build; generated when left out.")
 @click.option(
@@ -59,6 +91,11 @@ def serve(  # noqa: PLR0913  # one parameter for each option
     working_directory: pathlib.Path,
     host_address: str,
     listen: str,
+    advertise: str | None,
+    tls_certificate: pathlib.Path | None,
+    tls_key: pathlib.Path | None,
+    tls_client_ca: pathlib.Path | None,
+    host_ca: pathlib.Path | None,
     build_id: str,
     state_dir: pathlib.Path | None,
     start_method: str,
@@ -84,6 +121,8 @@ def serve(  # noqa: PLR0913  # one parameter for each option
         state_path=state_dir or pathlib.Path(".atoll") / "locations" / location_name,
         host_address=host_address,
         listen=listen,
+        advertise=advertise or "",
+        certificates=server_settings.Certificates(tls_certificate, tls_key, tls_client_ca, host_ca),
         build_id=build_id,
         start_method=launch.StartMethodOption(start_method),
         watch=watch,

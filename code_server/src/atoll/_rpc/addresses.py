@@ -1,4 +1,4 @@
-"""Network addresses: `host:port` as people write it; servers listen on loopback only.
+"""Network addresses: `host:port` as people write it; beyond loopback only with TLS.
 
 Called by the servers before they bind and by the clients before they connect.
 """
@@ -21,6 +21,14 @@ class Address:
     def __str__(self) -> str:
         """Return host:port, with brackets round an IPv6 host."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_unspecified(self) -> bool:
+        """Whether it means every address of a machine, so that nobody can connect to it."""
+        try:
+            return ipaddress.ip_address(self.host).is_unspecified
+        except ValueError:
+            return False
 
     @property
     def is_loopback(self) -> bool:
@@ -56,18 +64,23 @@ def parse(text: str) -> Address:
     return Address(host, int(port))
 
 
-def parse_loopback(text: str) -> Address:
-    """Read the `host:port` that a server is to listen on.
+def parse_loopback(text: str, *, secured: bool = False) -> Address:
+    """Read a `host:port` to which only this machine can connect, or which TLS protects.
+
+    Args:
+        text: Where a server is to listen, or says that it does.
+        secured: Whether it speaks TLS: then it may be any address.
 
     Raises:
-        errors.InvalidArgumentError: It is no address, or one that other machines could reach.
+        errors.InvalidArgumentError: It is no address, or one that other machines could reach
+            without TLS.
     """
     address = parse(text)
-    if not address.is_loopback:
+    if not secured and not address.is_loopback:
         raise errors.InvalidArgumentError(
-            f"{text} can be reached from other machines. This release has neither TLS nor "
-            "credentials, which come with a later one, so it listens on loopback only. "
-            "Use 127.0.0.1 or localhost.",
+            f"{text} can be reached from other machines, and there is no certificate. Without TLS "
+            "Atoll listens on loopback only. Give the server a certificate, or use 127.0.0.1 or "
+            "localhost.",
             reason=reasons.ADDRESS_NOT_LOOPBACK,
             metadata={"address": text},
         )

@@ -6,6 +6,7 @@ The tree, one class for each gRPC status that Atoll uses; the reason tells cause
     ├── InvalidArgumentError     the request itself is wrong
     ├── NotFoundError            what it names is not there
     ├── AlreadyExistsError       what it makes is there
+    ├── UnauthenticatedError     no credentials, or none that are valid
     ├── PermissionDeniedError    policy forbids it
     ├── FailedPreconditionError  not in this state; repeating does not help by itself
     ├── AbortedError             lost against somebody else; begin anew from a higher level
@@ -31,7 +32,7 @@ import grpc
 import grpc.aio
 from google.protobuf import any_pb2, message
 
-from atoll._rpc import reasons
+from atoll._rpc import connecting, reasons
 from atoll.rpc.v1 import status_pb2
 
 DETAILS_TRAILER = "grpc-status-details-bin"
@@ -39,8 +40,6 @@ ERROR_INFO_TYPE_URL = "type.googleapis.com/google.rpc.ErrorInfo"
 
 # Trailers share one small budget (8 KiB with many clients); the message travels twice and escaped.
 _MESSAGE_BYTES_MAX = 1500
-# How gRPC begins to tell that no connection came about.
-_NOT_CONNECTED = "failed to connect to all addresses"
 _METADATA_VALUE_BYTES_MAX = 128
 _METADATA_ENTRIES_MAX = 8
 
@@ -85,6 +84,13 @@ class AlreadyExistsError(RpcError):
 
     code = grpc.StatusCode.ALREADY_EXISTS
     default_reason = "ALREADY_EXISTS"
+
+
+class UnauthenticatedError(RpcError):
+    """The caller gave no credentials, or none that are valid."""
+
+    code = grpc.StatusCode.UNAUTHENTICATED
+    default_reason = reasons.CREDENTIALS_INVALID
 
 
 class PermissionDeniedError(RpcError):
@@ -156,6 +162,7 @@ _BY_CODE: dict[grpc.StatusCode, type[RpcError]] = {
         InvalidArgumentError,
         NotFoundError,
         AlreadyExistsError,
+        UnauthenticatedError,
         PermissionDeniedError,
         FailedPreconditionError,
         AbortedError,
@@ -237,12 +244,15 @@ def internal(error_id: str) -> WireError:
     )
 
 
-def from_call(error: grpc.aio.AioRpcError, *, peer: str = "") -> RpcError:
+def from_call(
+    error: grpc.aio.AioRpcError, *, peer: str = "", secured: bool | None = None
+) -> RpcError:
     """Return the typed exception for a failed call.
 
     Args:
         error: What the call raised.
         peer: What was called, for the message of errors that never reached a server.
+        secured: Whether the channel speaks TLS; None where the caller does not know.
     """
     info = _error_info(error)
     details = error.details() or error.code().name
@@ -250,12 +260,12 @@ def from_call(error: grpc.aio.AioRpcError, *, peer: str = "") -> RpcError:
     if info is not None:
         return kind(details, reason=info.reason, metadata=info.metadata)
     if kind is UnavailableError:
+        if failed := connecting.explain(details, peer=peer, secured=secured):
+            return UnavailableError(failed, reason=reasons.TLS_FAILED)
         where = f" at {peer}" if peer else ""
-        if details.startswith(_NOT_CONNECTED):
-            # What follows tells of every layer on the way; the last says what happened.
-            details = details.rpartition(": ")[2]
         return UnavailableError(
-            f"No server answers{where}: {details}. Check the address and that it runs."
+            f"No server answers{where}: {connecting.last_of(details)}. Check the address and that "
+            "it runs."
         )
     return kind(details)
 

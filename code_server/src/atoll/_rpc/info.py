@@ -94,6 +94,7 @@ async def check_server(
     kind: server_info_pb2.ServerKind.ValueType,
     peer: str = "",
     timeout_s: float = options.DEFAULT_DEADLINE_S,
+    secured: bool = False,
 ) -> server_info_pb2.GetServerInfoResponse:
     """Ask a server for the facts of the handshake and refuse one that does not fit.
 
@@ -102,6 +103,7 @@ async def check_server(
         kind: Which part of Atoll it is to be.
         peer: Its address, for messages.
         timeout_s: How long it may take.
+        secured: Whether the channel speaks TLS, for messages.
 
     Raises:
         errors.RpcError: It does not answer, is another kind of server, or speaks no common
@@ -114,7 +116,7 @@ async def check_server(
     try:
         facts = await stub.GetServerInfo(server_info_pb2.GetServerInfoRequest(), timeout=timeout_s)
     except grpc.aio.AioRpcError as error:
-        raise errors.from_call(error, peer=peer) from error
+        raise errors.from_call(error, peer=peer, secured=secured) from error
     if facts.kind != kind:
         found = _KIND_NAMES.get(facts.kind, "server of an unknown kind")
         raise errors.FailedPreconditionError(

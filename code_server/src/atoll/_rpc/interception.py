@@ -17,18 +17,28 @@ from typing import Any, NoReturn
 import grpc
 import grpc.aio
 
-from atoll._rpc import errors, options
+from atoll._rpc import errors, options, peer_identities
 
 _logger = logging.getLogger(__name__)
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
+Admission = Callable[[peer_identities.PeerIdentity | None], None]
+"""Raises for whoever may not call at all, known by the certificate alone."""
+
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
     """Maps exceptions to statuses and bounds calls that came without a deadline."""
 
-    def __init__(self, table: errors.ErrorTable) -> None:
+    def __init__(self, table: errors.ErrorTable, admit: Admission | None = None) -> None:
+        """Make one for a server.
+
+        Args:
+            table: What the server's own exceptions become.
+            admit: Asked before each call; None admits everybody.
+        """
         self._table = table
+        self._admit = admit
 
     async def intercept_service(
         self,
@@ -61,6 +71,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
     ) -> Callable[[Any, _Context], Awaitable[Any]]:
         async def answer(request: Any, context: _Context) -> Any:
             try:
+                self._check_peer(context)
                 if _has_deadline(context):
                     return await inner(request, context)
                 return await _bounded(inner(request, context), bound_s, method)
@@ -79,6 +90,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
             if bound_s is not None and not _has_deadline(context):
                 ends_at = asyncio.get_running_loop().time() + bound_s
             try:
+                self._check_peer(context)
                 async with contextlib.aclosing(inner(request, context)) as parts:
                     while True:
                         try:
@@ -92,6 +104,10 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
                 await self._abort(method, error, context)
 
         return stream
+
+    def _check_peer(self, context: _Context) -> None:
+        if self._admit is not None:
+            self._admit(peer_identities.of_auth_context(context.auth_context()))
 
     async def _abort(self, method: str, error: Exception, context: _Context) -> NoReturn:
         described = self._table.describe(error)

@@ -1,7 +1,7 @@
 """A gRPC server of Atoll: options, error interceptor, handshake, health, reflection, services.
 
-Used by the code server and by the host. It listens on loopback only, says clearly when the port is
-taken, and stops within a hard bound. A server serves once: start, stop.
+Used by the code server and by the host. Without TLS it listens on loopback only. It says clearly
+when the port is taken, and stops within a hard bound. A server serves once: start, stop.
 """
 
 import asyncio
@@ -16,7 +16,16 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from atoll._rpc import addresses, errors, info, interception, options, reasons, standard_services
+from atoll._rpc import (
+    addresses,
+    errors,
+    info,
+    interception,
+    options,
+    reasons,
+    standard_services,
+    tls,
+)
 from atoll.rpc.v1 import server_info_pb2, server_info_pb2_grpc
 
 _logger = logging.getLogger(__name__)
@@ -40,6 +49,22 @@ class Service:
     servicer: object
 
 
+@dataclasses.dataclass(frozen=True)
+class Security:
+    """How a server protects its connections.
+
+    Attributes:
+        tls: Its certificate and whom it trusts.
+        certificates_listen: A second address, where clients have to show a certificate although
+            the first does not ask for one; empty for none.
+        admit: Asked before each call who may call at all, by certificate; None admits everybody.
+    """
+
+    tls: tls.ServerTls
+    certificates_listen: str = ""
+    admit: interception.Admission | None = None
+
+
 class GrpcServer:
     """Serves gRPC services at one address."""
 
@@ -50,6 +75,8 @@ class GrpcServer:
         facts: info.ServerFacts,
         services: Sequence[Service],
         table: errors.ErrorTable | None = None,
+        interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+        security: Security | None = None,
     ) -> None:
         """Make a server that does not listen yet.
 
@@ -58,17 +85,28 @@ class GrpcServer:
             facts: What the handshake tells.
             services: What to serve.
             table: What the server's own exceptions become.
+            interceptors: What else stands round calls; what they raise becomes what the table says.
+            security: How connections are protected; None means not at all.
 
         Raises:
-            errors.InvalidArgumentError: `listen` is no address, or no loopback address.
+            errors.InvalidArgumentError: `listen` is no address, or none on loopback although
+                nothing protects it.
         """
-        self._listen = addresses.parse_loopback(listen)
+        self._listen = addresses.parse_loopback(listen, secured=security is not None)
+        self._security = security
         self._facts = facts
         self._services = tuple(services)
         self._table = table or errors.ErrorTable()
+        self._interceptors = tuple(interceptors)
         self._server: grpc.aio.Server | None = None
         self._health = standard_services.Health()
         self._address: addresses.Address | None = None
+        self._certificates_address: addresses.Address | None = None
+
+    @property
+    def certificates_address(self) -> str:
+        """Where certificates are required beside `address`; empty where that is nowhere."""
+        return "" if self._certificates_address is None else str(self._certificates_address)
 
     @property
     def address(self) -> str:
@@ -83,8 +121,13 @@ class GrpcServer:
         Raises:
             errors.FailedPreconditionError: The port is in use, or the address cannot be bound.
         """
+        admit = None if self._security is None else self._security.admit
         server = grpc.aio.server(
-            interceptors=(interception.ErrorInterceptor(self._table),), options=options.SERVER
+            interceptors=(
+                interception.ErrorInterceptor(self._table, admit),
+                *self._interceptors,
+            ),
+            options=options.SERVER,
         )
         for service in self._services:
             service.add(service.servicer, server)
@@ -95,11 +138,23 @@ class GrpcServer:
         names = [service.name for service in self._services]
         names.append(server_info_pb2.DESCRIPTOR.services_by_name["ServerInfoService"].full_name)
         standard_services.add_reflection(server, names)
-        port = _bind(server, self._listen)
+        self._bind_all(server)
         await server.start()
         await self._health.set_serving(names, serving=True)
         self._server = server
-        self._address = addresses.Address(self._listen.host, port)
+
+    def _bind_all(self, server: grpc.aio.Server) -> None:
+        if self._security is None:
+            self._address = _bind(server, self._listen, None)
+            return
+        given = self._security.tls
+        required = given.files.client_certificates is tls.ClientCertificates.REQUIRED
+        credentials = given.grpc_credentials(require_client=required)
+        self._address = _bind(server, self._listen, credentials)
+        if self._security.certificates_listen:
+            second = addresses.parse(self._security.certificates_listen)
+            credentials = given.grpc_credentials(require_client=True)
+            self._certificates_address = _bind(server, second, credentials)
 
     async def set_serving(self, *, serving: bool) -> None:
         """Tell health checks whether the server is fit for work."""
@@ -125,16 +180,24 @@ class GrpcServer:
             )
 
 
-def _bind(server: grpc.aio.Server, address: addresses.Address) -> int:
-    """Bind the server to an address and return its port."""
+def _bind(
+    server: grpc.aio.Server,
+    address: addresses.Address,
+    credentials: grpc.ServerCredentials | None,
+) -> addresses.Address:
+    """Bind the server to an address and return it with the port that it got."""
     # gRPC writes its own account of a failure to standard error and does not say why in a way that
     # a program can read; a socket does, so it tries first.
     if problem := _bind_problem(address):
         raise _refusal(address, problem) from problem
     try:
-        return server.add_insecure_port(str(address))
+        if credentials is None:
+            port = server.add_insecure_port(str(address))
+        else:
+            port = server.add_secure_port(str(address), credentials)
     except RuntimeError as error:
         raise _refusal(address, _bind_problem(address)) from error
+    return addresses.Address(address.host, port)
 
 
 def _refusal(address: addresses.Address, problem: OSError | None) -> errors.FailedPreconditionError:
@@ -161,10 +224,16 @@ def _bind_problem(address: addresses.Address) -> OSError | None:
     return None
 
 
-def channel(address: str) -> grpc.aio.Channel:
+def channel(address: str, secured: tls.ClientTls | None = None) -> grpc.aio.Channel:
     """Return a channel to an Atoll server. It connects when first used; close it in the end.
+
+    Args:
+        address: Where the server listens, as host:port.
+        secured: The TLS to speak; None speaks none.
 
     Raises:
         errors.InvalidArgumentError: It is no address.
     """
+    if secured is not None:
+        return secured.channel(address)
     return grpc.aio.insecure_channel(str(addresses.parse(address)), options=options.CHANNEL)

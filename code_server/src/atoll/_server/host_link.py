@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
-from atoll._rpc import serving
+from atoll._rpc import serving, tls
 from atoll.mesh.v1 import mesh_pb2_grpc
 
 
@@ -20,15 +20,28 @@ class HostLink:
         address: Where the host listens, as host:port.
         location_name: The location.
         server_id: This code server.
+        secured: The TLS to speak to it; None speaks none.
     """
 
-    def __init__(self, address: str, location_name: str, server_id: str) -> None:
+    def __init__(
+        self,
+        address: str,
+        location_name: str,
+        server_id: str,
+        secured: tls.ClientTls | None = None,
+    ) -> None:
         self.address = address
+        self.secured = secured
         self.location_name = location_name
         self.server_id = server_id
         self.epoch = 0
         self.stale = asyncio.Event()
-        self.channel = serving.channel(address)
+        self._connect()
+        self._registered = asyncio.Event()
+
+    def _connect(self) -> None:
+        self._generation = 0 if self.secured is None else self.secured.generation
+        self.channel = serving.channel(self.address, self.secured)
         self.mesh = cast(
             "mesh_pb2_grpc.MeshServiceAsyncStub", mesh_pb2_grpc.MeshServiceStub(self.channel)
         )
@@ -36,7 +49,13 @@ class HostLink:
             "mesh_pb2_grpc.InstanceServiceAsyncStub",
             mesh_pb2_grpc.InstanceServiceStub(self.channel),
         )
-        self._registered = asyncio.Event()
+
+    async def renew(self) -> None:
+        """Connect anew where the certificates have changed since; called between sessions."""
+        if self.secured is not None and self.secured.generation != self._generation:
+            before = self.channel
+            self._connect()
+            await before.close(0)
 
     @property
     def is_registered(self) -> bool:

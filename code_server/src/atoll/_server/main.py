@@ -20,6 +20,7 @@ from atoll.location.v1 import location_pb2
 
 _STOP_WITHIN_S = 15
 _USAGE_REASONS = frozenset({reasons.INVALID_ADDRESS, reasons.ADDRESS_NOT_LOOPBACK})
+_OWN_MESSAGE_REASONS = frozenset({reasons.TLS_FILE_UNUSABLE})
 _METHODS = {
     location_pb2.START_METHOD_FORK: "fork",
     location_pb2.START_METHOD_SPAWN: "spawn",
@@ -47,7 +48,7 @@ def run(
         # Said here, since whoever called cannot know gRPC's errors yet.
         if error.reason not in _USAGE_REASONS:
             _say(f"Error: {error.message}")
-            return 1
+            return 2 if error.reason in _OWN_MESSAGE_REASONS else 1
         of_host = error.metadata.get("address") == chosen.host_address
         _say(f"Error: {'--host' if of_host else '--listen'}: {error.message}")
         return 2

@@ -22,6 +22,7 @@ from atoll._server import (
     launching,
     reloading,
     runs,
+    securing,
     services,
     session,
     state_directory,
@@ -68,8 +69,12 @@ class CodeServer:
         self._state = prepared.state
         self._version = _version.VERSION
         self._hub = hub.Hub(prepared.listener)
+        self._security = securing.security_of(self.settings.certificates)
         self._link = host_link.HostLink(
-            self.settings.host_address, self.settings.location_name, prepared.state.server_id
+            self.settings.host_address,
+            self.settings.location_name,
+            prepared.state.server_id,
+            securing.dialing_of(self.settings.certificates),
         )
         relay = instance_relay.InstanceRelay(self._link)
         self.builds = builds.Builds(
@@ -92,6 +97,7 @@ class CodeServer:
         self._services = services.Group(
             (self._hub, relay, self.builds, self.runs, *self._watchers())
         )
+        self._advertised = ""
         self._registering: asyncio.Task[None] | None = None
 
     def _watchers(self) -> tuple[services.Service, ...]:
@@ -116,7 +122,11 @@ class CodeServer:
             features=FEATURES,
         )
         return serving.GrpcServer(
-            self.settings.listen, facts=facts, services=(service,), table=error_table.TABLE
+            self.settings.listen,
+            facts=facts,
+            services=(service,),
+            table=error_table.TABLE,
+            security=self._security,
         )
 
     @property
@@ -131,6 +141,7 @@ class CodeServer:
             RpcError: The address cannot be listened on.
         """
         await self._grpc.start()
+        self._advertised = securing.advertised(self.settings, self._grpc.address)
         await self._services.start()
         self._registering = asyncio.create_task(self._register_soon())
 
@@ -155,7 +166,8 @@ class CodeServer:
         return mesh_pb2.Registration(
             location_name=self.settings.location_name,
             server_id=self._state.server_id,
-            address=self._grpc.address,
+            address=self._advertised,
+            tls=self._security is not None,
             features=FEATURES,
             version=self._version,
             state=mesh_pb2.LocationUpdate(

@@ -84,7 +84,9 @@ class Session(services.LoopService):
             return
         self._told = True
         if isinstance(error, grpc.aio.AioRpcError):
-            error = rpc_errors.from_call(error, peer=self._link.address)
+            error = rpc_errors.from_call(
+                error, peer=self._link.address, secured=self._link.secured is not None
+            )
         _logger.warning(
             "There is no session with the host; trying until there is one",
             extra={"action": "register", "host": self._link.address, "problem": str(error)},
@@ -101,8 +103,12 @@ class Session(services.LoopService):
 
     async def _hold(self, backoff: services.Backoff) -> None:
         """Register and stay registered for as long as it goes."""
+        await self._link.renew()
         await info.check_server(
-            self._link.channel, kind=server_info_pb2.SERVER_KIND_HOST, peer=self._link.address
+            self._link.channel,
+            kind=server_info_pb2.SERVER_KIND_HOST,
+            peer=self._link.address,
+            secured=self._link.secured is not None,
         )
         call = self._link.mesh.Session()
         try:

@@ -16,6 +16,25 @@ DEFAULT_HOST_ADDRESS = "127.0.0.1:4700"
 DEFAULT_LISTEN = "127.0.0.1:0"
 
 
+@dataclasses.dataclass(frozen=True)
+class Certificates:
+    """The files for TLS.
+
+    Attributes:
+        certificate: What the code server shows, to whoever calls it and to the host; None means
+            that it speaks no TLS.
+        key: The private key of that.
+        client_ca: The authorities of hosts' certificates; with it, only hosts may call.
+        host_ca: The authorities of the certificate that the host shows; None means that the host
+            is spoken to without TLS.
+    """
+
+    certificate: pathlib.Path | None = None
+    key: pathlib.Path | None = None
+    client_ca: pathlib.Path | None = None
+    host_ca: pathlib.Path | None = None
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
     """The settings of one code server.
@@ -26,6 +45,8 @@ class Settings:
         state_path: The state directory.
         host_address: Where the host listens.
         listen: Where to listen.
+        advertise: Where the host reaches it; empty means where it listens.
+        certificates: The files for TLS.
         build_id: The id of the first build; empty generates one.
         start_method: How processes are to be made.
         watch: Whether to reload when files change.
@@ -42,6 +63,8 @@ class Settings:
     state_path: pathlib.Path
     host_address: str = DEFAULT_HOST_ADDRESS
     listen: str = DEFAULT_LISTEN
+    advertise: str = ""
+    certificates: Certificates = Certificates()
     build_id: str = ""
     start_method: launch.StartMethodOption = launch.StartMethodOption.AUTO
     watch: bool = False

@@ -5,12 +5,13 @@ import dataclasses
 from collections.abc import AsyncGenerator
 from typing import Final
 
-import grpc.aio
-
-from atoll._rpc import addresses, info, options
+from atoll._rpc import addresses, authorization, info, options, serving
+from atoll._rpc import tls as rpc_tls
 from atoll.client import (
+    access,
     alerts,
     assets,
+    audit,
     backfills,
     calls,
     checks,
@@ -52,6 +53,8 @@ class Client:
         retention: For how long things are kept.
         alerts: Alerts and who was told.
         pools: Pools and their limits.
+        access: Tokens, and who the caller is.
+        audit: Who changed what.
     """
 
     address: str
@@ -70,12 +73,16 @@ class Client:
     retention: retention.Retention
     alerts: alerts.Alerts
     pools: pools.Pools
+    access: access.Access
+    audit: audit.Audit
 
 
 @contextlib.asynccontextmanager
 async def connect(
     address: str,
     *,
+    token: str = "",
+    tls: rpc_tls.ClientFiles | None = None,
     timeout_s: float = CONNECT_TIMEOUT_S,
     deadline_s: float = options.DEFAULT_DEADLINE_S,
 ) -> AsyncGenerator[Client, None]:
@@ -83,18 +90,27 @@ async def connect(
 
     Args:
         address: Where it listens, ``host:port``.
+        token: What says who calls, sent with each call; empty where the host asks nobody.
+        tls: Whom to trust and what to show; None speaks no TLS.
         timeout_s: How long the handshake may take.
         deadline_s: How long a call may take that has no reason for another bound.
 
     Raises:
         errors.InvalidArgumentError: If the address is none.
+        errors.FailedPreconditionError: If a file for TLS cannot be used.
         errors.ConnectError: If nothing there is a host that this client can talk to.
     """
     target = str(addresses.parse(address))
-    async with grpc.aio.insecure_channel(target, options=options.CHANNEL) as channel:
+    secured = None if tls is None else rpc_tls.ClientTls(tls)
+    bare = serving.channel(target, secured)
+    async with authorization.authorized(bare, token) as channel:
         try:
             server = await info.check_server(
-                channel, kind=server_info_pb2.SERVER_KIND_HOST, peer=target, timeout_s=timeout_s
+                channel,
+                kind=server_info_pb2.SERVER_KIND_HOST,
+                peer=target,
+                timeout_s=timeout_s,
+                secured=secured is not None,
             )
         except errors.RpcError as error:
             raise _connect_error(error, target, timeout_s) from error
@@ -117,11 +133,15 @@ async def connect(
             retention=retention.Retention(channel, caller),
             alerts=alerts.Alerts(channel, caller),
             pools=pools.Pools(channel, caller),
+            access=access.Access(channel, caller),
+            audit=audit.Audit(channel, caller),
         )
 
 
 def _connect_error(error: errors.RpcError, target: str, timeout_s: float) -> errors.ConnectError:
-    if isinstance(error, errors.UnavailableError):
+    if error.reason == errors.reasons.TLS_FAILED:
+        text = error.message
+    elif isinstance(error, errors.UnavailableError):
         text = (
             f"No host answers at {target}. Start one with 'atoll host' or 'atoll dev', "
             "or name another with --host or ATOLL_HOST."

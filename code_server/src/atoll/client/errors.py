@@ -9,7 +9,9 @@ from atoll._rpc.errors import DeadlineExceededError as DeadlineExceededError
 from atoll._rpc.errors import FailedPreconditionError as FailedPreconditionError
 from atoll._rpc.errors import InvalidArgumentError as InvalidArgumentError
 from atoll._rpc.errors import NotFoundError as NotFoundError
+from atoll._rpc.errors import PermissionDeniedError as PermissionDeniedError
 from atoll._rpc.errors import RpcError as RpcError
+from atoll._rpc.errors import UnauthenticatedError as UnauthenticatedError
 from atoll._rpc.errors import UnavailableError as UnavailableError
 
 

@@ -90,6 +90,9 @@ class Caller:
             errors.NotAllowed: It is not held for one of them.
         """
         for location_name in location_names:
+            asked = _asked.get(None)
+            if asked is not None:
+                asked.add(location_name)
             if not self.holds(role, location_name):
                 raise errors.NotAllowed(self.name, role.name.lower(), location_name)
 
@@ -97,7 +100,11 @@ class Caller:
 LOCAL = Caller("local", Kind.LOCAL, (Grant(Role.ADMIN),))
 """Who calls where no credentials are asked for: on loopback, in development."""
 
+NOBODY = Caller("", Kind.NOBODY)
+"""Who calls where credentials are missing or not valid, or where none are needed."""
+
 _current: contextvars.ContextVar[Caller] = contextvars.ContextVar("caller", default=LOCAL)
+_asked: contextvars.ContextVar[set[str]] = contextvars.ContextVar("asked")
 
 
 def current() -> Caller:
@@ -106,10 +113,16 @@ def current() -> Caller:
 
 
 @contextlib.contextmanager
-def calling(caller: Caller) -> Generator[None, None, None]:
-    """Answer a call of somebody inside the block."""
-    token = _current.set(caller)
+def calling(caller: Caller) -> Generator[set[str], None, None]:
+    """Answer a call of somebody inside the block.
+
+    Yields:
+        The locations that were asked about with `require` inside it.
+    """
+    asked: set[str] = set()
+    token, asked_token = _current.set(caller), _asked.set(asked)
     try:
-        yield
+        yield asked
     finally:
         _current.reset(token)
+        _asked.reset(asked_token)

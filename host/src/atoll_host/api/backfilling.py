@@ -7,13 +7,14 @@ what it requests by the term of the leader; here both are only asked, and stored
 import asyncio
 import dataclasses
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from atoll import errors as location_errors
 from atoll.api.v1 import backfills_pb2
 from atoll_host import changes as host_changes
 from atoll_host import clock as clocks
 from atoll_host import errors
+from atoll_host.access import callers
 from atoll_host.automation.backfills import (
     counting,
     leading,
@@ -78,16 +79,19 @@ class Backfilling:
         Raises:
             errors.InvalidRequest: Something in it is wrong.
             errors.NotFound: It names what is not there.
+            errors.NotAllowed: The caller may not launch in all locations that it is about.
         """
         _check(wish)
         if wish.request_id and not wish.dry_run:
             first = await self._store.backfills.of_request(wish.request_id)
             if first is not None:
                 _check_repeated(first, wish)
+                _require_launcher(_locations_of(first))
                 return await self.show(first.backfill_id)
         defined = self._around.defined()
         asked = _located(wish.asked, defined)
         planned = await self._resolved(asked, defined)
+        _require_launcher(part.location_name for part in planned.parts)
         progress = progresses.Progress.begin(planned.plan)
         if wish.dry_run:
             return Shown(None, planned, progress)
@@ -258,6 +262,15 @@ class Backfilling:
                 if run is not None and run.status is records.RunStatus.FAILURE:
                     failed.append(plans.WHOLE_KEY)
         return targets.Known(materialized, failed)
+
+
+def _require_launcher(location_names: Iterable[str]) -> None:
+    callers.current().require(callers.Role.LAUNCHER, sorted(set(location_names)))
+
+
+def _locations_of(record: backfill_records.BackfillRecord) -> list[str]:
+    target = backfills_pb2.BackfillTarget.FromString(record.target)
+    return [part.location_name for part in target.parts]
 
 
 def _looked_at(

@@ -10,6 +10,7 @@ import uuid
 
 from atoll.api.v1 import runs_pb2
 from atoll_host import errors
+from atoll_host.access import callers
 from atoll_host.locations import registry as registries
 from atoll_host.runs import partitions, requests
 from atoll_storage import records, run_store
@@ -36,6 +37,7 @@ class Launching:
         Raises:
             errors.InvalidRequest: Something in it is wrong.
             errors.NotFound: It names a location, a job or an asset that is not there.
+            errors.NotAllowed: The caller may not launch in that location.
             errors.PolicyForbids: It asks for what the host's policy forbids.
             errors.RequestIdReused: Its request id launched another run.
         """
@@ -56,7 +58,8 @@ class Launching:
         if not message.parent_run_id:
             return message.root_run_id
         parent = await self._runs.get(message.parent_run_id)
-        if parent is None:
+        caller = callers.current()
+        if parent is None or not caller.holds(callers.Role.VIEWER, parent.location_name):
             raise errors.UnknownRun(message.parent_run_id)
         if message.tags.get(requests.RESUME_TAG) == "true":
             _check_resumable(parent)
@@ -90,6 +93,7 @@ class Launching:
             graph.owner,
             graph.check_owner,
         )
+        callers.current().require(callers.Role.LAUNCHER, [location_name])
         defined = self._registry.location(location_name).definitions
         if defined is None:
             raise errors.UnknownJob(

@@ -8,7 +8,7 @@ from atoll.api.v1 import assets_pb2, automation_pb2, checks_pb2, locations_pb2, 
 from atoll.definitions.v1 import snapshot_pb2, values_pb2
 from atoll.events.v1 import events_pb2
 from atoll_host.automation.sensors import defined
-from atoll_host.locations import graph
+from atoll_host.locations import dialing, graph
 from atoll_host.locations import registry as registries
 from atoll_storage import records
 
@@ -94,7 +94,7 @@ def location(
         state=view.state,
         build=view.build,
         load_failure=view.load_failure,
-        address=view.server.address,
+        address=dialing.plain(view.server.address),
         server_id=view.server.server_id,
         version=view.server.version,
         register_time=timestamp(view.server.register_time),

@@ -18,6 +18,7 @@ from typing import Any, Final, Literal, cast
 from atoll._rpc import addresses
 from atoll._rpc import errors as rpc_errors
 from atoll_host import settings_file
+from atoll_host.tls import tls_settings
 
 PROJECT_FILE_NAME: Final = "atoll.toml"
 LISTEN_DEFAULT: Final = "127.0.0.1:4700"
@@ -132,6 +133,7 @@ def load(path: Path, *, listen: str | None = None) -> Project:
     path = path.absolute()
     document = _parse(path)
     host = _settings(document, path)
+    _check_no_tls(host, path)
     if listen is not None:
         _check_listen(listen, path)
     tables = _table(document, "locations", path=path, table="")
@@ -271,6 +273,16 @@ def _check_listen(listen: str, path: Path) -> None:
         addresses.parse_loopback(listen)
     except rpc_errors.InvalidArgumentError as error:
         raise ProjectError(error.message, path=path, key="--listen") from error
+
+
+def _check_no_tls(host: Mapping[str, Any], path: Path) -> None:
+    if host.get("tls") not in {None, tls_settings.DEFAULT}:
+        raise ProjectError(
+            "atoll dev speaks on loopback and without TLS. Remove the section, or run "
+            "'atoll host --config' and 'atoll serve' for a mesh with certificates.",
+            path=path,
+            table="tls",
+        )
 
 
 def _table(values: Mapping[str, Any], name: str, *, path: Path, table: str) -> dict[str, Any]:

@@ -293,6 +293,7 @@ def _host_program(settings: project.Project, address: str) -> processes.Program:
         sys.executable,
         *CLI,
         "host",
+        "--no-credentials",
         "--config",
         str(settings.path),
         "--listen",

@@ -14,15 +14,19 @@ import grpc
 import grpc.aio
 
 from atoll._rpc import errors as rpc_errors
-from atoll._rpc import options
+from atoll._rpc import options, reasons, serving, tls
 from atoll.location.v1 import location_pb2, location_pb2_grpc
 from atoll_host import errors
+from atoll_host.locations import dialing
 
 RELOAD_TIMEOUT_S = 310.0
 """A little more than what a code server gives a load."""
 
 _EVALUATION_MARGIN_S = 5.0
 """What a code server may need beyond the tick's own deadline to kill the evaluator and answer."""
+
+_REPLACED_GRACE_S = RELOAD_TIMEOUT_S
+"""How long the calls on a connection with old certificates may go on."""
 
 # After these nobody knows whether the code server did what it was asked.
 _UNKNOWN_OUTCOMES = (
@@ -170,8 +174,15 @@ class ControlClient:
     def _mapped(self) -> Generator[None]:
         try:
             yield
+        except rpc_errors.RpcError as error:
+            raise self._typed(error) from error
         except grpc.aio.AioRpcError as error:
-            raise self._typed(rpc_errors.from_call(error, peer=self._address)) from error
+            failed = rpc_errors.from_call(
+                error,
+                peer=dialing.plain(self._address),
+                secured=dialing.is_secured(self._address),
+            )
+            raise self._typed(failed) from error
         except (grpc.aio.UsageError, asyncio.CancelledError) as error:
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
@@ -192,9 +203,20 @@ class ControlClient:
 
 
 class Channels:
-    """One connection for each address of a code server; unused ones are closed."""
+    """One connection for each address of a code server; unused ones are closed.
 
-    def __init__(self) -> None:
+    Addresses are as `dialing` has them. Once the certificates of this host have changed, the next
+    call makes a new connection.
+    """
+
+    def __init__(self, secured: tls.ClientTls | None = None) -> None:
+        """Make one without connections.
+
+        Args:
+            secured: What code servers that speak TLS are dialed with; None where they cannot be.
+        """
+        self._secured = secured
+        self._generations: dict[str, int] = {}
         self._channels: dict[str, grpc.aio.Channel] = {}
         self._stubs: dict[str, location_pb2_grpc.CodeLocationServiceAsyncStub] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -205,10 +227,16 @@ class Channels:
 
     def stub(self, address: str) -> "location_pb2_grpc.CodeLocationServiceAsyncStub":
         """Return the stub on the connection to an address, which is made when there is none."""
+        generation = self._generation(address)
         stub = self._stubs.get(address)
+        if stub is not None and self._generations[address] != generation:
+            self._retire(address, _REPLACED_GRACE_S)
+            stub = None
         if stub is None:
-            channel = grpc.aio.insecure_channel(address, options=options.CHANNEL)
+            secured = self._secured if dialing.is_secured(address) else None
+            channel = serving.channel(dialing.plain(address), secured)
             self._channels[address] = channel
+            self._generations[address] = generation
             stub = cast(
                 "location_pb2_grpc.CodeLocationServiceAsyncStub",
                 location_pb2_grpc.CodeLocationServiceStub(channel),
@@ -219,10 +247,24 @@ class Channels:
     def keep(self, addresses: Collection[str], *, grace_s: float = 30.0) -> None:
         """Close the connections to all other addresses, after their calls had `grace_s` to end."""
         for address in [known for known in self._channels if known not in addresses]:
-            del self._stubs[address]
-            task = asyncio.create_task(self._channels.pop(address).close(grace_s))
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+            self._retire(address, grace_s)
+
+    def _generation(self, address: str) -> int:
+        if not dialing.is_secured(address):
+            return 0
+        if self._secured is None:
+            raise rpc_errors.FailedPreconditionError(
+                f"The code server at {dialing.plain(address)} speaks TLS, and this host knows no "
+                "authority to verify it by. Name one as locations_ca in [tls] of its settings.",
+                reason=reasons.TLS_FAILED,
+            )
+        return self._secured.generation
+
+    def _retire(self, address: str, grace_s: float) -> None:
+        del self._stubs[address]
+        task = asyncio.create_task(self._channels.pop(address).close(grace_s))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
         """Close every connection at once."""

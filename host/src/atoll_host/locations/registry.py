@@ -17,6 +17,7 @@ import dataclasses
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+from atoll._rpc import tls
 from atoll.definitions.v1 import snapshot_pb2, values_pb2
 from atoll.events.v1 import events_pb2
 from atoll.location.v1 import location_pb2
@@ -79,7 +80,11 @@ class LocationView:
 
 
 class Registry(services.Loop):
-    """The locations of the mesh. See the module."""
+    """The locations of the mesh. See the module.
+
+    Attributes:
+        dials_tls: Whether code servers that speak TLS can be verified, so that they can join.
+    """
 
     def __init__(
         self,
@@ -88,6 +93,7 @@ class Registry(services.Loop):
         clock: clocks.Clock,
         *,
         lease_ttl_s: float,
+        secured: tls.ClientTls | None = None,
     ) -> None:
         """Make an empty registry.
 
@@ -96,6 +102,7 @@ class Registry(services.Loop):
             changes: Where other hosts' changes are heard of.
             clock: Tells which leases ran out.
             lease_ttl_s: How long leases last; a third of it is how often they are looked at.
+            secured: What code servers that speak TLS are dialed with; None where they cannot be.
         """
         super().__init__("registry", drain_s=2.0, expected=(storage_errors.StorageUnavailable,))
         self._store = store
@@ -104,7 +111,8 @@ class Registry(services.Loop):
         self._look_every_s = lease_ttl_s / 3
         self._broadcast = signals.Broadcast()
         self._poke = changes.locations.subscribe()
-        self._channels = control.Channels()
+        self._channels = control.Channels(secured)
+        self.dials_tls = secured is not None
         self._snapshots = snapshots.Snapshots(store)
         self._views: Mapping[str, LocationView] = {}
         self._reachable: dict[str, records.ServerRecord] = {}

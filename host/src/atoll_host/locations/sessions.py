@@ -26,7 +26,7 @@ from atoll.mesh.v1 import mesh_pb2
 from atoll_host import changes as host_changes
 from atoll_host import clock as clocks
 from atoll_host import errors, services
-from atoll_host.locations import definitions, timetables
+from atoll_host.locations import definitions, dialing, timetables
 from atoll_host.locations import registry as registries
 from atoll_storage import database, records
 from atoll_storage import errors as storage_errors
@@ -113,9 +113,10 @@ class Sessions(services.Loop):
         """
         if self.stopping.is_set():
             raise errors.Stopping
-        version = _check(registration)
+        version = _check(registration, dials_tls=self._registry.dials_tls)
+        address = dialing.marked(registration.address, secured=registration.tls)
         defined = await self._definitions_of(
-            registration.location_name, registration.state, registration.address
+            registration.location_name, registration.state, address
         )
         name, server_id = registration.location_name, registration.server_id
         claims_first = defined is not None and not self._held_by_another(name, server_id)
@@ -278,7 +279,7 @@ class Sessions(services.Loop):
             location_name=registration.location_name,
             server_id=registration.server_id,
             incarnation_id=registration.incarnation_id,
-            address=registration.address,
+            address=dialing.marked(registration.address, secured=registration.tls),
             version=registration.version,
             protocol_version=version,
             features=tuple(registration.features),
@@ -409,7 +410,24 @@ class Sessions(services.Loop):
                 self._announced[name] = facts
 
 
-def _check(registration: mesh_pb2.Registration) -> int:
+def _check_address(registration: mesh_pb2.Registration, *, dials_tls: bool) -> None:
+    address = addresses.parse_loopback(registration.address, secured=registration.tls)
+    if address.is_unspecified:
+        raise errors.InvalidRequest(
+            f"{registration.address} is every address of the code server's machine, so nobody can "
+            "connect to it. Start it with --advertise and the address at which the host reaches "
+            "it.",
+            field="address",
+        )
+    if registration.tls and not dials_tls:
+        raise errors.InvalidRequest(
+            f"The code server at {registration.address} speaks TLS, and this host knows no "
+            "authority to verify it by. Name one as locations_ca in [tls] of the host's settings.",
+            field="tls",
+        )
+
+
+def _check(registration: mesh_pb2.Registration, *, dials_tls: bool) -> int:
     """Check a registration and return the protocol version to speak."""
     if not _NAME.fullmatch(registration.location_name):
         raise errors.InvalidRequest(
@@ -424,7 +442,7 @@ def _check(registration: mesh_pb2.Registration) -> int:
                 f"{field} is {value[:40]!r}; it must have 1 to {_ID_LENGTH_MAX} characters.",
                 field=field,
             )
-    addresses.parse_loopback(registration.address)
+    _check_address(registration, dials_tls=dials_tls)
     build = registration.state.current_build
     if registration.state.HasField("current_build") and not build.definitions_digest:
         raise errors.InvalidRequest(

@@ -73,6 +73,8 @@ class RetentionSettings(pydantic.BaseModel):
     ticks_failure: Keep = _days(90, "Ticks that failed, but the newest.")
     backfills: Keep = _days(365, "Backfills, from their end on.")
     alerts: Keep = _days(90, "Alerts and their deliveries.")
+    audit: Keep = _days(730, "Entries of the audit log.")
+    tokens: Keep = _days(365, "Tokens, from when they expired or were revoked on.")
     servers: Keep = _days(30, "Code servers that are gone and were replaced.")
     snapshots: Keep = _days(30, "Definitions that no code server serves any more.")
     requests: Keep = _days(1, "Answers to changes, for callers that repeat them.")

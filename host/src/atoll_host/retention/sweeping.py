@@ -37,6 +37,8 @@ _IN_BATCHES = {
     "backfills": "backfills",
     "alerts": "alerts",
     "alert_subjects": "alerts",
+    "audit": "audit",
+    "tokens": "tokens",
 }
 """The setting that each of these tables follows."""
 

@@ -154,6 +154,7 @@ def _status_of(
 
 def _of_record(record: backfill_records.BackfillRecord) -> backfills_pb2.Backfill:
     stored = backfills_pb2.BackfillProgress.FromString(record.progress)
+    target = backfills_pb2.BackfillTarget.FromString(record.target)
     message = backfills_pb2.Backfill(
         backfill_id=record.backfill_id,
         title=record.title,
@@ -164,6 +165,7 @@ def _of_record(record: backfill_records.BackfillRecord) -> backfills_pb2.Backfil
         run_count=record.run_count,
         failure=record.failure,
         counts=stored.counts,
+        location_names=sorted({part.location_name for part in target.parts} - {""}),
     )
     if record.end_time is not None:
         message.end_time.FromDatetime(record.end_time)

@@ -8,8 +8,10 @@ from atoll._rpc import errors as rpc_errors
 from atoll._rpc import info, reasons
 from atoll._rpc import serving as rpc_serving
 from atoll.api.v1 import (
+    access_pb2_grpc,
     alerts_pb2_grpc,
     assets_pb2_grpc,
+    audit_pb2_grpc,
     automation_pb2_grpc,
     backfills_pb2_grpc,
     checks_pb2_grpc,
@@ -26,14 +28,18 @@ from atoll.api.v1 import (
 from atoll.mesh.v1 import mesh_pb2_grpc
 from atoll.rpc.v1 import server_info_pb2
 from atoll_host import errors
+from atoll_host.access import gate
 from atoll_host.servicers import (
+    access,
     alerts,
     assets,
+    audit,
     backfills,
     checks,
     conditions,
     events,
     freshness,
+    guarding,
     instance,
     locations,
     mesh,
@@ -60,6 +66,8 @@ FEATURES = (
     "freshness",
     "retention",
     "alerts",
+    "access",
+    "audit",
 )
 
 _Code = grpc.StatusCode
@@ -82,6 +90,9 @@ ERROR_TABLE = rpc_errors.ErrorTable(
         errors.UnknownEvaluation: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_EVALUATION),
         errors.UnknownBackfill: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_BACKFILL),
         errors.UnknownPool: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_POOL),
+        errors.UnknownToken: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_TOKEN),
+        errors.CredentialsMissing: _Mapped(_Code.UNAUTHENTICATED, reasons.CREDENTIALS_MISSING),
+        errors.CredentialsInvalid: _Mapped(_Code.UNAUTHENTICATED, reasons.CREDENTIALS_INVALID),
         errors.RequestIdReused: _Mapped(_Code.ALREADY_EXISTS, reasons.REQUEST_ID_REUSED),
         errors.EventsCompacted: _Mapped(_Code.OUT_OF_RANGE, reasons.RESUME_TOKEN_TOO_OLD),
         errors.PolicyForbids: _Mapped(_Code.PERMISSION_DENIED, reasons.POLICY_FORBIDS),
@@ -118,15 +129,38 @@ class Servicers:
     retention: retention.RetentionServicer
     alerts: alerts.AlertsServicer
     pools: pools.PoolsServicer
+    access: access.AccessServicer
+    audit: audit.AuditServicer
+
+
+def reason_of(error: Exception) -> str:
+    """Return the reason that callers are told of an exception."""
+    described = ERROR_TABLE.describe(error)
+    return reasons.INTERNAL if described is None else described.reason
 
 
 def server(
-    listen: str, *, version: str, instance_id: str, servicers: Servicers
+    listen: str,
+    *,
+    version: str,
+    instance_id: str,
+    servicers: Servicers,
+    through: gate.Gate,
+    security: rpc_serving.Security | None = None,
 ) -> rpc_serving.GrpcServer:
     """Return the server of a host, not started yet.
 
+    Args:
+        listen: Where to listen.
+        version: The version of the distribution.
+        instance_id: Identifies the host.
+        servicers: What answers.
+        through: What lets calls through.
+        security: How connections are protected; None means not at all.
+
     Raises:
-        atoll._rpc.errors.InvalidArgumentError: The address is none, or not loopback.
+        atoll._rpc.errors.InvalidArgumentError: The address is none, or not loopback although
+            nothing protects connections.
     """
     return rpc_serving.GrpcServer(
         listen,
@@ -140,8 +174,11 @@ def server(
             *_of_locations(servicers),
             *_of_everyone(servicers),
             *_of_automation(servicers),
+            *_of_access(servicers),
         ),
         table=ERROR_TABLE,
+        interceptors=(guarding.AccessInterceptor(through),),
+        security=security,
     )
 
 
@@ -242,5 +279,22 @@ def _of_automation(servicers: Servicers) -> tuple[rpc_serving.Service, ...]:
             "atoll.api.v1.RetentionService",
             retention_pb2_grpc.add_RetentionServiceServicer_to_server,
             servicers.retention,
+        ),
+    )
+
+
+def _of_access(servicers: Servicers) -> tuple[rpc_serving.Service, ...]:
+    """Return the API to who may call, and who did."""
+    served = rpc_serving.Service
+    return (
+        served(
+            "atoll.api.v1.AccessService",
+            access_pb2_grpc.add_AccessServiceServicer_to_server,
+            servicers.access,
+        ),
+        served(
+            "atoll.api.v1.AuditService",
+            audit_pb2_grpc.add_AuditServiceServicer_to_server,
+            servicers.audit,
         ),
     )

@@ -1,7 +1,8 @@
 """The HTTP listener for webhooks: reads requests within bounds, and says what `receiving` decided.
 
-Made by `host`. It listens on loopback only; what reaches it from elsewhere comes through a proxy
-that speaks TLS. It serves one path and knows no sessions.
+Made by `host`. Where the host has a certificate, it speaks TLS; without one it listens on loopback
+only, and what reaches it from elsewhere comes through a proxy that speaks TLS. It serves one path
+and knows no sessions.
 """
 
 import asyncio
@@ -16,7 +17,9 @@ from starlette import applications, requests, responses, routing
 from starlette import exceptions as http_errors
 
 from atoll._rpc import addresses
+from atoll._rpc import tls as rpc_tls
 from atoll_host import errors
+from atoll_host.tls import securing
 from atoll_host.webhooks import receiving, webhook_settings
 
 _log = logging.getLogger(__name__)
@@ -37,9 +40,13 @@ class Listener:
     name = "webhook listener"
 
     def __init__(
-        self, receiver: receiving.Receiver, settings: webhook_settings.WebhookSettings
+        self,
+        receiver: receiving.Receiver,
+        settings: webhook_settings.WebhookSettings,
+        tls: securing.Tls = securing.NO_TLS,
     ) -> None:
         """Make a listener that does not listen yet."""
+        self._tls = tls
         self._receiver = receiver
         self._settings = settings
         self._server: _Server | None = None
@@ -54,10 +61,14 @@ class Listener:
             errors.StartError: The address cannot be listened on.
         """
         if self._settings.listen:
-            opened = _listen(addresses.parse_loopback(self._settings.listen))
+            secured = self._tls.server is not None
+            opened = _listen(addresses.parse_loopback(self._settings.listen, secured=secured))
             host, port = opened.getsockname()[:2]
             self.address = str(addresses.Address(host, port))
-            self._server = _Server(_config(application(self._receiver, self._settings)))
+            config = _config(application(self._receiver, self._settings))
+            # Who sends webhooks has signatures to show, and no certificates of this mesh.
+            self._tls.secure(config, rpc_tls.ClientCertificates.NONE)
+            self._server = _Server(config)
             self._serving = asyncio.create_task(self._server.serve([opened]), name=self.name)
             await self._server.ready.wait()
             _log.info(

@@ -40,11 +40,11 @@ class WebhookSettings(pydantic.BaseModel):
 
     @pydantic.field_validator("listen")
     @classmethod
-    def _is_loopback(cls, value: str) -> str:
+    def _is_address(cls, value: str) -> str:
         if not value:
             return value
         try:
-            addresses.parse_loopback(value)
+            addresses.parse(value)
         except rpc_errors.InvalidArgumentError as error:
             raise ValueError(error.message) from error
         return value

@@ -163,6 +163,7 @@ class Backfill(google.protobuf.message.Message):
     FAILURE_FIELD_NUMBER: builtins.int
     PARTS_FIELD_NUMBER: builtins.int
     COUNTS_FIELD_NUMBER: builtins.int
+    LOCATION_NAMES_FIELD_NUMBER: builtins.int
     backfill_id: builtins.str
     """The id; empty for one that is only planned."""
     title: builtins.str
@@ -199,6 +200,10 @@ class Backfill(google.protobuf.message.Message):
     def counts(self) -> global___BackfillCounts:
         """All of it together."""
 
+    @property
+    def location_names(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The locations of all its parts, sorted; set in lists too."""
+
     def __init__(
         self,
         *,
@@ -213,9 +218,10 @@ class Backfill(google.protobuf.message.Message):
         failure: atoll.definitions.v1.values_pb2.Failure | None = ...,
         parts: collections.abc.Iterable[global___BackfillPart] | None = ...,
         counts: global___BackfillCounts | None = ...,
+        location_names: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["counts", b"counts", "create_time", b"create_time", "end_time", b"end_time", "failure", b"failure", "update_time", b"update_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["backfill_id", b"backfill_id", "counts", b"counts", "create_time", b"create_time", "end_time", b"end_time", "failure", b"failure", "parts", b"parts", "run_count", b"run_count", "status", b"status", "tags", b"tags", "title", b"title", "update_time", b"update_time"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["backfill_id", b"backfill_id", "counts", b"counts", "create_time", b"create_time", "end_time", b"end_time", "failure", b"failure", "location_names", b"location_names", "parts", b"parts", "run_count", b"run_count", "status", b"status", "tags", b"tags", "title", b"title", "update_time", b"update_time"]) -> None: ...
 
 global___Backfill = Backfill
 

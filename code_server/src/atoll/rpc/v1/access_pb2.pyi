@@ -119,7 +119,7 @@ class Access(google.protobuf.message.Message):
 
     @property
     def asset_fields(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Fields of the request that name assets, checks or jobs (AssetKey, AssetCheckKey, ConditionEntity). The role must be held for the location of each."""
+        """Fields of the request that name assets, checks or jobs (AssetKey, AssetCheckKey, ConditionEntity). The role must be held for the location that owns each; to look at it, for one that defines it or depends on it."""
 
     @property
     def run_fields(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
@@ -127,11 +127,11 @@ class Access(google.protobuf.message.Message):
 
     @property
     def backfill_fields(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Fields of the request that hold ids of backfills. The role must be held for every location that each has assets or a job in."""
+        """Fields of the request that hold ids of backfills. The role must be held for every location that each has assets or a job in; to look at it, for one of them."""
 
     @property
     def answer_fields(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Fields of the answer that name locations, as paths with dots. What the role is not held for is left out where the path goes through a list; a single thing is refused."""
+        """Fields of the answer that name locations, as paths with dots. Where the path goes through a list, what names no location that the role is held for is left out of the outermost one; a single thing is refused."""
 
     def __init__(
         self,

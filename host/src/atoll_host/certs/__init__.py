@@ -1,0 +1,1 @@
+"""`atoll certs`: a certificate authority for development, and certificates of it."""

@@ -1,0 +1,1 @@
+"""TLS of the host: its settings, and what its HTTP listeners need of it."""
