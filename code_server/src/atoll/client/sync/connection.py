@@ -1,0 +1,114 @@
+"""The connection to a host, for programs that do not await."""
+
+import contextlib
+import dataclasses
+from collections.abc import Generator
+
+from atoll._rpc import options
+from atoll.client import connection as original
+from atoll.client.sync import (
+    alerts,
+    assets,
+    backfills,
+    checks,
+    conditions,
+    events,
+    freshness,
+    locations,
+    partitions,
+    pools,
+    retention,
+    runs,
+    schedules,
+    sensors,
+)
+from atoll.client.sync import portal as portals
+from atoll.rpc.v1 import server_info_pb2
+
+
+@dataclasses.dataclass(frozen=True)
+class Client:
+    """A connection to a host that answered the handshake.
+
+    Attributes:
+        address: Where the host is.
+        server: What it said of itself.
+        locations: Code locations.
+        assets: The asset graph.
+        checks: The checks of assets.
+        sensors: Sensors and their ticks.
+        schedules: Schedules and their ticks.
+        runs: Runs.
+        events: The event log.
+        partitions: Dynamic partitions.
+        conditions: Automation conditions and their evaluations.
+        backfills: Backfills.
+        freshness: How fresh assets are.
+        retention: For how long things are kept.
+        alerts: Alerts and who was told.
+        pools: Pools and their limits.
+    """
+
+    address: str
+    server: server_info_pb2.GetServerInfoResponse
+    locations: locations.Locations
+    assets: assets.Assets
+    checks: checks.Checks
+    sensors: sensors.Sensors
+    schedules: schedules.Schedules
+    runs: runs.Runs
+    events: events.Events
+    partitions: partitions.Partitions
+    conditions: conditions.Conditions
+    backfills: backfills.Backfills
+    freshness: freshness.Freshness
+    retention: retention.Retention
+    alerts: alerts.Alerts
+    pools: pools.Pools
+
+
+@contextlib.contextmanager
+def connect(
+    address: str,
+    *,
+    timeout_s: float = original.CONNECT_TIMEOUT_S,
+    deadline_s: float = options.DEFAULT_DEADLINE_S,
+) -> Generator[Client, None, None]:
+    """Connect to a host, and disconnect at the end.
+
+    Args:
+        address: Where it listens, ``host:port``.
+        timeout_s: How long the handshake may take.
+        deadline_s: How long a call may take that has no reason for another bound.
+
+    Raises:
+        errors.InvalidArgumentError: If the address is none.
+        errors.ConnectError: If nothing there is a host that this client can talk to.
+    """
+    portal = portals.Portal()
+    try:
+        connecting = original.connect(address, timeout_s=timeout_s, deadline_s=deadline_s)
+        inner = portal.run(connecting.__aenter__())
+        try:
+            yield Client(
+                address=inner.address,
+                server=inner.server,
+                locations=locations.Locations(portal, inner.locations),
+                assets=assets.Assets(portal, inner.assets),
+                checks=checks.Checks(portal, inner.checks),
+                sensors=sensors.Sensors(portal, inner.sensors),
+                schedules=schedules.Schedules(portal, inner.schedules),
+                runs=runs.Runs(portal, inner.runs),
+                events=events.Events(portal, inner.events),
+                partitions=partitions.Partitions(portal, inner.partitions),
+                conditions=conditions.Conditions(portal, inner.conditions),
+                backfills=backfills.Backfills(portal, inner.backfills),
+                freshness=freshness.Freshness(portal, inner.freshness),
+                retention=retention.Retention(portal, inner.retention),
+                alerts=alerts.Alerts(portal, inner.alerts),
+                pools=pools.Pools(portal, inner.pools),
+            )
+        finally:
+            portal.run(connecting.__aexit__(None, None, None))
+    finally:
+        portal.close()
