@@ -95,4 +95,5 @@ def test_revisions_are_one_line():
         "0008",
         "0009",
         "0010",
+        "0011",
     ]

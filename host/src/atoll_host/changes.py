@@ -34,6 +34,7 @@ class Changes(services.Loop):
         schedules: Set after a schedule was started or stopped.
         backfills: Set after a backfill was made, steered or went on.
         webhooks: Set after a delivery for a webhook sensor was stored.
+        subscriptions: Set after a subscription was made or steered.
         pools: Set after slots of pools were given back or granted, or a limit changed.
         locations: Set after a code server registered, changed or went away.
         newest_event_id: The highest event id heard of: at least this much is in the log.
@@ -52,7 +53,17 @@ class Changes(services.Loop):
         self.backfills = signals.Broadcast()
         self.pools = signals.Broadcast()
         self.locations = signals.Broadcast()
+        self.subscriptions = signals.Broadcast()
         self.webhooks = signals.Broadcast()
+        self._pokes = {
+            notifications.SENSORS: self.sensors,
+            notifications.SCHEDULES: self.schedules,
+            notifications.BACKFILLS: self.backfills,
+            notifications.POOLS: self.pools,
+            notifications.LOCATIONS: self.locations,
+            notifications.SUBSCRIPTIONS: self.subscriptions,
+            notifications.WEBHOOKS: self.webhooks,
+        }
         self.newest_event_id = 0
         self.access_version = 0
 
@@ -95,17 +106,7 @@ class Changes(services.Loop):
 
     async def run(self) -> None:
         """Turn the notifications of other hosts into pokes."""
-        channels = (
-            notifications.EVENTS,
-            notifications.RUNS,
-            notifications.SENSORS,
-            notifications.SCHEDULES,
-            notifications.BACKFILLS,
-            notifications.POOLS,
-            notifications.LOCATIONS,
-            notifications.WEBHOOKS,
-            notifications.ACCESS,
-        )
+        channels = (notifications.EVENTS, notifications.RUNS, notifications.ACCESS, *self._pokes)
         async with self._store.notifications(*channels) as stream:
             self._poke_all()  # what happened while nobody listened
             async for notification in stream:
@@ -114,27 +115,17 @@ class Changes(services.Loop):
                     self._take(notification)
 
     def _take(self, notification: records.Notification) -> None:
-        match notification.channel:
-            case notifications.EVENTS if notification.payload.isdecimal():
-                self.events_stored(int(notification.payload))
-            case notifications.RUNS:
-                self._runs_became(set(notification.payload.split(",")))
-            case notifications.SENSORS:
-                self.sensors.set()
-            case notifications.SCHEDULES:
-                self.schedules.set()
-            case notifications.BACKFILLS:
-                self.backfills.set()
-            case notifications.POOLS:
-                self.pools.set()
-            case notifications.LOCATIONS:
-                self.locations.set()
-            case notifications.WEBHOOKS:
-                self.webhooks.set()
-            case notifications.ACCESS:
-                self.access_changed()
-            case _:  # the connection was lost for a while
-                self._poke_all()
+        channel = notification.channel
+        if channel == notifications.EVENTS and notification.payload.isdecimal():
+            self.events_stored(int(notification.payload))
+        elif channel == notifications.RUNS:
+            self._runs_became(set(notification.payload.split(",")))
+        elif channel == notifications.ACCESS:
+            self.access_changed()
+        elif channel in self._pokes:
+            self._pokes[channel].set()
+        else:  # the connection was lost for a while
+            self._poke_all()
 
     def _reaches(self, newest_event_id: int) -> None:
         self.newest_event_id = max(self.newest_event_id, newest_event_id)
@@ -149,16 +140,6 @@ class Changes(services.Loop):
     def _poke_all(self) -> None:
         for tail in self._tails:
             tail.lose_sight()
-        for broadcast in (
-            self.events,
-            self.runs,
-            self.cancels,
-            self.sensors,
-            self.schedules,
-            self.backfills,
-            self.pools,
-            self.locations,
-        ):
+        for broadcast in (self.events, self.runs, self.cancels, *self._pokes.values()):
             broadcast.set()
-        self.webhooks.set()
         self.access_changed()

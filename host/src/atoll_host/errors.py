@@ -12,7 +12,9 @@ The tree; `servicers.serving` holds the one table that turns it into gRPC status
     ├── NotFound                 what the request names is not there
     │   ├── UnknownLocation, UnknownJob, UnknownAsset, UnknownCheck, UnknownSensor,
     │   │   UnknownSchedule, UnknownTick, UnknownRun, UnknownBackfill, UnknownPool,
-    │   │   UnknownCondition, UnknownEvaluation, UnknownToken
+    │   │   UnknownCondition, UnknownEvaluation, UnknownToken, UnknownSubscription,
+    │   │   UnknownDelivery
+    ├── SubscriptionExists       the name of a subscription is taken
     ├── RequestIdReused          a request id came back with another request
     ├── EventsCompacted          the events that a watch would resume with are pruned
     ├── PolicyForbids            the host's policy does not allow it
@@ -238,6 +240,34 @@ class UnknownToken(NotFound):
     def __init__(self, token_id: str) -> None:
         super().__init__(f"There is no token {token_id!r}. List the tokens.")
         self.token_id = token_id
+
+
+class UnknownSubscription(NotFound):
+    """There is no subscription of that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no subscription {name!r}. List the subscriptions.")
+        self.name = name
+
+
+class UnknownDelivery(NotFound):
+    """The subscription has no delivery of that id, or not any more."""
+
+    def __init__(self, delivery_id: str, subscription_name: str) -> None:
+        super().__init__(
+            f"The subscription {subscription_name!r} has no delivery {delivery_id!r}; old ones are "
+            "not kept. List its deliveries."
+        )
+        self.delivery_id = delivery_id
+        self.subscription_name = subscription_name
+
+
+class SubscriptionExists(HostError):
+    """The name of a subscription is taken, or a request id came back with another request."""
+
+    def __init__(self, message: str, *, name: str) -> None:
+        super().__init__(message)
+        self.name = name
 
 
 class RequestIdReused(HostError):

@@ -67,7 +67,10 @@ from atoll_host.servicers import (
     schedules,
     sensors,
     serving,
+    subscriptions,
 )
+from atoll_host.subscriptions import leading as subscription_terms
+from atoll_host.subscriptions import subscribing
 from atoll_host.tls import securing
 from atoll_host.webhooks import listening, receiving
 from atoll_storage import database
@@ -285,6 +288,9 @@ class Parts:
             "conditions": lambda: condition_terms.Term(
                 conditions_around, tick_timeout_s=settings.tick_timeout_s
             ),
+            "subscriptions": lambda: subscription_terms.Term(
+                self.store, self.changes, clock, settings.subscriptions
+            ),
             "backfills": lambda: backfill_terms.Term(backfills_around, settings.backfills),
         }
 
@@ -351,6 +357,10 @@ class Parts:
                 store.retention, self.sweeper, settings.retention
             ),
             alerts=alerts.AlertsServicer(store.alerts, settings.alerts, clock),
+            subscriptions=subscriptions.SubscriptionsServicer(
+                subscribing.Subscribing(store, self.changes, clock, settings.subscriptions),
+                store.subscription_deliveries,
+            ),
             pools=pools.PoolsServicer(store.pools, self.registry, settings.pools),
             access=access.AccessServicer(
                 granting.Granting(store.access, self.changes, settings.access)

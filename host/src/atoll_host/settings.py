@@ -19,6 +19,7 @@ from atoll_host.automation.backfills import settings as backfill_settings
 from atoll_host.automation.schedules import settings as schedule_settings
 from atoll_host.retention import ages
 from atoll_host.runs import policy_settings, pool_settings, queue_settings, run_settings
+from atoll_host.subscriptions import subscription_settings
 from atoll_host.tls import tls_settings
 from atoll_host.webhooks import webhook_settings
 from atoll_storage import queue_records
@@ -59,6 +60,7 @@ class Settings:
         alerts: What to tell people, and how.
         policy: What locations may ask of each other.
         webhooks: Where and how webhooks are taken.
+        subscriptions: Where events may be sent, and how hard to try.
         queue: Limits of the queue besides the two above.
         pools: How pools work.
         runs: How runs that fail or go on for too long are looked after.
@@ -86,6 +88,7 @@ class Settings:
     alerts: rules.AlertSettings = dataclasses.field(default_factory=rules.AlertSettings)
     policy: policy_settings.PolicySettings = policy_settings.DEFAULT
     webhooks: webhook_settings.WebhookSettings = webhook_settings.DEFAULT
+    subscriptions: subscription_settings.SubscriptionSettings = subscription_settings.DEFAULT
     queue: queue_settings.QueueSettings = queue_settings.DEFAULT
     pools: pool_settings.PoolSettings = pool_settings.DEFAULT
     runs: run_settings.RunSettings = run_settings.DEFAULT

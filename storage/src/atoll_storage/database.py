@@ -41,6 +41,8 @@ from atoll_storage import (
     run_store,
     schedule_store,
     sensor_store,
+    subscription_delivery_store,
+    subscription_store,
     webhook_store,
 )
 
@@ -65,6 +67,8 @@ class Database:
         retention: Takes out what may go.
         alerts: What the rules for alerts found.
         webhooks: Secrets of webhook sensors, and deliveries that wait for them.
+        subscriptions: Receivers of events.
+        subscription_deliveries: Events on their way to them.
         retries: What was decided about runs that failed.
         pools: Pools and their slots.
         access: Tokens of callers.
@@ -89,6 +93,10 @@ class Database:
         self.retention = retention_store.RetentionStore(engine)
         self.freshness = freshness_store.FreshnessStore(engine, self._announcer)
         self.webhooks = webhook_store.WebhookStore(engine, self._announcer)
+        self.subscriptions = subscription_store.SubscriptionStore(engine, self._announcer)
+        self.subscription_deliveries = subscription_delivery_store.SubscriptionDeliveryStore(
+            engine, self._announcer
+        )
         self.retries = retry_store.RetryStore(engine, self._announcer)
         self.pools = pool_store.PoolStore(engine)
         self.access = access_store.AccessStore(engine, self._announcer)

@@ -38,6 +38,8 @@ POOLS = "atoll_pools"
 """Slots of pools were given back or granted, or a limit changed."""
 ACCESS = "atoll_access"
 """A token was revoked; the payload is its id."""
+SUBSCRIPTIONS = "atoll_subscriptions"
+"""A subscription was made or steered; the payload is its id."""
 RECONNECTED = "reconnected"
 """No channel of Postgres: the listener's own sign that notifications may have been missed."""
 

@@ -29,7 +29,10 @@ SWEEPS_KEPT = 50
 _FINAL = "status IN ('SUCCESS', 'FAILURE', 'CANCELED')"  # spelled as in the index
 _FACTS = b"""
 SELECT head, pruned_through, (SELECT coalesce(jsonb_object_agg(kind_group, through_id), '{}')
-    FROM log_thinned), (SELECT min(position) FROM alert_positions), clock_timestamp()
+    FROM log_thinned), least(
+        (SELECT min(position) FROM alert_positions),
+        (SELECT min(position) FROM subscriptions WHERE pause = 0 AND position >= complete_after)
+    ), clock_timestamp()
 FROM log_head
 """
 _NEXT_STORED = "SELECT id, stored_time FROM events WHERE id >= %s ORDER BY id LIMIT 1"
@@ -124,6 +127,9 @@ _OLD = {
     "WHERE begin_time < %s ORDER BY begin_time LIMIT %s)",
     "tokens": "FROM tokens WHERE token_id IN (SELECT token_id FROM tokens "
     "WHERE least(expire_time, revoke_time) < %s ORDER BY token_id LIMIT %s)",
+    "deliveries": "FROM subscription_deliveries WHERE (subscription_id, first_event_id) IN ("
+    "SELECT subscription_id, first_event_id FROM subscription_deliveries "
+    "WHERE end_time < %s ORDER BY end_time LIMIT %s)",
     "alert_subjects": "FROM alert_subjects WHERE (rule, subject) IN (SELECT rule, subject "
     "FROM alert_subjects WHERE update_time < %s ORDER BY update_time LIMIT %s)",
 }

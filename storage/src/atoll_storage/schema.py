@@ -19,6 +19,7 @@ from atoll_storage import (
     columns,
     condition_schema,
     pool_schema,
+    subscription_schema,
     webhook_schema,
 )
 
@@ -32,6 +33,7 @@ OTHERS = (
     *backfill_schema.TABLES,
     *condition_schema.TABLES,
     *pool_schema.TABLES,
+    *subscription_schema.TABLES,
     *webhook_schema.TABLES,
 )
 """The tables that modules of their own describe."""

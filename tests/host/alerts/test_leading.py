@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 import psycopg
 import pytest
 
-from atoll.api.v1 import alerts_pb2, automation_pb2
+from atoll.api.v1 import alerts_pb2, automation_pb2, subscriptions_pb2
 from atoll.definitions.v1 import snapshot_pb2
 from atoll.events.v1 import events_pb2
 from atoll_host.alerts import leading, rules
-from atoll_storage import alert_records, freshness_records, records
+from atoll_storage import alert_records, freshness_records, records, subscription_records
 from atoll_storage import database as databases
 from tests.host.alerts import receivers
 from tests.host.runs import simulated
@@ -306,3 +306,32 @@ async def test_without_rules_nothing_is_kept_and_old_deliveries_end(
     async with leading_with(mesh, settings_of(http)):
         (alert,) = await delivered(mesh, 1, DEAD)
     assert "no longer there" in alert.deliveries[0].error
+
+
+async def test_a_subscription_that_the_host_paused_is_told_once(mesh, http) -> None:
+    told = subscriptions_pb2.Subscription(subscription_id="s1", name="catalog")
+    new = subscription_records.NewSubscription("r1", told, None, b"secret")
+    assert await mesh.store.subscriptions.create(new, subscriptions_max=1)
+    async with leading_with(mesh, settings_of(http, {"on": "subscription_paused"})):
+        advance = subscription_records.Advance(
+            "s1", 0, 1, [subscription_records.NewDelivery("d1", 1, 1, 1, b"{}")]
+        )
+        store = mesh.store.subscription_deliveries
+        assert await store.advance(advance)
+        claim = subscription_records.Claim("s1", ordered=True, limit=1, lease_s=60.0)
+        assert await store.claim(claim)
+        outcome = subscription_records.Outcome(
+            "s1",
+            1,
+            1,
+            WAITING,
+            pause=subscriptions_pb2.SUBSCRIPTION_PAUSE_GONE,
+            error="the answer had status 410",
+        )
+        await store.finish(outcome, kept_max=1)
+        (alert,) = await delivered(mesh, 1)
+    assert (alert.subject, alert.title) == (
+        "subscription:catalog",
+        "Subscription catalog was paused",
+    )
+    assert "it is gone. Newest error: the answer had status 410" in alert.body

@@ -1,5 +1,6 @@
 """Who holds the secret gets in, lately; nobody else does."""
 
+import base64
 import hashlib
 import hmac
 
@@ -121,3 +122,10 @@ def test_headers_that_hold_credentials_are_not_kept() -> None:
     kept = deliveries.kept(many)
     assert len(kept) == deliveries.HEADERS_MAX
     assert {len(value) for value in kept.values()} == {deliveries.HEADER_CHARACTERS_MAX}
+
+
+def test_a_message_is_signed_as_the_scheme_of_standard_webhooks_says() -> None:
+    key = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    body = b'{"test": 2432232314}'
+    signature = signatures.sign_message(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", body)
+    assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="

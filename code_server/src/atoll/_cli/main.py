@@ -49,6 +49,9 @@ COMMANDS: Mapping[str, Lazy] = {
     "partitions": Lazy(
         "atoll._cli.partitions", "partitions", "Show, add and delete dynamic partitions."
     ),
+    "subscriptions": Lazy(
+        "atoll._cli.subscriptions", "subscriptions", "Send events to other services, and see how."
+    ),
     "events": Lazy("atoll._cli.events", "events", "Show and follow the event log."),
 }
 

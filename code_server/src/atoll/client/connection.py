@@ -26,6 +26,7 @@ from atoll.client import (
     runs,
     schedules,
     sensors,
+    subscriptions,
 )
 from atoll.rpc.v1 import server_info_pb2
 
@@ -55,6 +56,7 @@ class Client:
         pools: Pools and their limits.
         access: Tokens, and who the caller is.
         audit: Who changed what.
+        subscriptions: Events that are sent to other services.
     """
 
     address: str
@@ -75,6 +77,7 @@ class Client:
     pools: pools.Pools
     access: access.Access
     audit: audit.Audit
+    subscriptions: subscriptions.Subscriptions
 
 
 @contextlib.asynccontextmanager
@@ -135,6 +138,7 @@ async def connect(
             pools=pools.Pools(channel, caller),
             access=access.Access(channel, caller),
             audit=audit.Audit(channel, caller),
+            subscriptions=subscriptions.Subscriptions(channel, caller),
         )
 
 

@@ -39,6 +39,7 @@ LOG_BACKSTOP_S = 15.0
 LOOK_EVERY_S = 15.0
 """How often locations and ticks are looked at; they change slowly enough."""
 LOOK_BACK = dt.timedelta(minutes=10)
+SUBSCRIPTIONS_MAX = 1000
 MOVE_AFTER_IDS = 1000
 """When nothing is to be decided, the stored position follows in such steps."""
 
@@ -186,6 +187,9 @@ class Term:
         longest = max((rule.in_a_row for rule in self._rules), default=1)
         failing = await self._store.alerts.failing(now - LOOK_BACK, limit=longest)
         occurrences += map(occurring.of_ticks, failing)
+        if any(rule.on is rules.Trigger.SUBSCRIPTION_PAUSED for rule in self._rules):
+            given_up = await self._store.subscriptions.given_up(limit=SUBSCRIPTIONS_MAX)
+            occurrences += map(occurring.of_subscription, given_up)
         async with self._deciding:
             # Where nobody follows the log, all of it counts as seen, so that none is kept for us.
             seen = self._seen if self._kinds else await self._store.events.head()

@@ -10,12 +10,12 @@ import datetime as dt
 import itertools
 from collections.abc import Mapping
 
-from atoll.api.v1 import automation_pb2
+from atoll.api.v1 import automation_pb2, subscriptions_pb2
 from atoll.definitions.v1 import snapshot_pb2, values_pb2
 from atoll.events.v1 import events_pb2
 from atoll_host.alerts import rules
 from atoll_host.locations import registry as registries
-from atoll_storage import alert_records, records
+from atoll_storage import alert_records, records, subscription_records
 
 KINDS = {
     rules.Trigger.RUN_FAILURE: "run_failed",
@@ -26,6 +26,11 @@ KINDS = {
 """The event that each trigger looks for; the others look at states."""
 
 _FAILED_BACKFILLS = frozenset({"COMPLETED_FAILED", "FAILED"})
+_PAUSES = {
+    subscriptions_pb2.SUBSCRIPTION_PAUSE_GONE: "the receiver says that it is gone",
+    subscriptions_pb2.SUBSCRIPTION_PAUSE_FAILING: "no request arrived for too long",
+    subscriptions_pb2.SUBSCRIPTION_PAUSE_DEAD_LETTERS: "too many deliveries were given up",
+}
 _STATES = {events_pb2.FRESHNESS_STATE_WARN: "warn", events_pb2.FRESHNESS_STATE_FAIL: "fail"}
 
 
@@ -201,6 +206,18 @@ def of_ticks(ticks: alert_records.FailingTicks) -> Occurrence:
             "message": f"{count} ticks in a row failed. {_told(ticks.newest.failure)}".strip(),
         },
         count=count,
+        once=True,
+    )
+
+
+def of_subscription(paused: subscription_records.PausedSubscription) -> Occurrence:
+    """Return what a subscription that the host paused is to rules."""
+    why = _PAUSES.get(paused.pause, "the host paused it")
+    return Occurrence(
+        trigger=rules.Trigger.SUBSCRIPTION_PAUSED,
+        subject=f"subscription:{paused.name}",
+        at=paused.since,
+        values={"subscription": paused.name, "message": f"{why}. Newest error: {paused.error}"},
         once=True,
     )
 

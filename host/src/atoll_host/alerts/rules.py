@@ -42,6 +42,7 @@ class Trigger(enum.StrEnum):
     SENSOR_FAILING = "sensor_failing"
     SCHEDULE_FAILING = "schedule_failing"
     BACKFILL_FAILED = "backfill_failed"
+    SUBSCRIPTION_PAUSED = "subscription_paused"
 
 
 class _Part(pydantic.BaseModel):
@@ -136,6 +137,10 @@ _DEFAULTS: dict[Trigger, tuple[str, str]] = {
     Trigger.BACKFILL_FAILED: (
         "Backfill $backfill failed",
         "Backfill $backfill ($backfill_id) ended as $state.\n\n$message",
+    ),
+    Trigger.SUBSCRIPTION_PAUSED: (
+        "Subscription $subscription was paused",
+        "Nothing is sent to subscription $subscription any more: $message",
     ),
 }
 _ASSETS = frozenset({Trigger.CHECK_FAILED, Trigger.FRESHNESS})

@@ -22,6 +22,7 @@ VARIABLES = {
     "sensor": "the sensor or schedule",
     "backfill": "what the backfill is for",
     "backfill_id": "the backfill",
+    "subscription": "the subscription",
     "state": "the state of freshness, of the location or of the backfill",
     "severity": "how bad a failed check is",
     "message": "what went wrong, in words",

@@ -75,6 +75,7 @@ class RetentionSettings(pydantic.BaseModel):
     alerts: Keep = _days(90, "Alerts and their deliveries.")
     audit: Keep = _days(730, "Entries of the audit log.")
     tokens: Keep = _days(365, "Tokens, from when they expired or were revoked on.")
+    deliveries: Keep = _days(30, "Deliveries of subscriptions, from their end on.")
     servers: Keep = _days(30, "Code servers that are gone and were replaced.")
     snapshots: Keep = _days(30, "Definitions that no code server serves any more.")
     requests: Keep = _days(1, "Answers to changes, for callers that repeat them.")

@@ -39,6 +39,7 @@ _IN_BATCHES = {
     "alert_subjects": "alerts",
     "audit": "audit",
     "tokens": "tokens",
+    "deliveries": "deliveries",
 }
 """The setting that each of these tables follows."""
 

@@ -24,6 +24,7 @@ from atoll.api.v1 import (
     retention_pb2_grpc,
     runs_pb2_grpc,
     schedules_pb2_grpc,
+    subscriptions_pb2_grpc,
 )
 from atoll.mesh.v1 import mesh_pb2_grpc
 from atoll.rpc.v1 import server_info_pb2
@@ -49,6 +50,7 @@ from atoll_host.servicers import (
     runs,
     schedules,
     sensors,
+    subscriptions,
 )
 from atoll_storage import errors as storage_errors
 
@@ -68,6 +70,7 @@ FEATURES = (
     "alerts",
     "access",
     "audit",
+    "subscriptions",
 )
 
 _Code = grpc.StatusCode
@@ -93,6 +96,9 @@ ERROR_TABLE = rpc_errors.ErrorTable(
         errors.UnknownToken: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_TOKEN),
         errors.CredentialsMissing: _Mapped(_Code.UNAUTHENTICATED, reasons.CREDENTIALS_MISSING),
         errors.CredentialsInvalid: _Mapped(_Code.UNAUTHENTICATED, reasons.CREDENTIALS_INVALID),
+        errors.UnknownSubscription: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_SUBSCRIPTION),
+        errors.UnknownDelivery: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_DELIVERY),
+        errors.SubscriptionExists: _Mapped(_Code.ALREADY_EXISTS, reasons.SUBSCRIPTION_EXISTS),
         errors.RequestIdReused: _Mapped(_Code.ALREADY_EXISTS, reasons.REQUEST_ID_REUSED),
         errors.EventsCompacted: _Mapped(_Code.OUT_OF_RANGE, reasons.RESUME_TOKEN_TOO_OLD),
         errors.PolicyForbids: _Mapped(_Code.PERMISSION_DENIED, reasons.POLICY_FORBIDS),
@@ -128,6 +134,7 @@ class Servicers:
     freshness: freshness.FreshnessServicer
     retention: retention.RetentionServicer
     alerts: alerts.AlertsServicer
+    subscriptions: subscriptions.SubscriptionsServicer
     pools: pools.PoolsServicer
     access: access.AccessServicer
     audit: audit.AuditServicer
@@ -274,6 +281,11 @@ def _of_automation(servicers: Servicers) -> tuple[rpc_serving.Service, ...]:
             "atoll.api.v1.AlertsService",
             alerts_pb2_grpc.add_AlertsServiceServicer_to_server,
             servicers.alerts,
+        ),
+        served(
+            "atoll.api.v1.SubscriptionsService",
+            subscriptions_pb2_grpc.add_SubscriptionsServiceServicer_to_server,
+            servicers.subscriptions,
         ),
         served(
             "atoll.api.v1.RetentionService",

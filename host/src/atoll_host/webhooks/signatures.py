@@ -1,11 +1,13 @@
-"""Decides whether a request was signed with the secret of its sensor. Pure.
+"""Decides whether a request was signed with the secret of its sensor, and signs others. Pure.
 
-Called by `receiving`. The signature is `sha256=` and the HMAC-SHA256 of the body in hexadecimal
-digits, in the header `X-Atoll-Signature-256` or `X-Hub-Signature-256`. A request that carries
-`X-Atoll-Timestamp` (seconds since 1970) signs `<timestamp>.<body>` instead, and is refused once the
-timestamp is old: so it cannot be sent again later by whoever has seen it.
+Called by `receiving`, and by `subscriptions.envelopes` for what the host itself sends. The
+signature is `sha256=` and the HMAC-SHA256 of the body in hexadecimal digits, in the header
+`X-Atoll-Signature-256` or `X-Hub-Signature-256`. A request that carries `X-Atoll-Timestamp`
+(seconds since 1970) signs `<timestamp>.<body>` instead, and is refused once the timestamp is old:
+so it cannot be sent again later by whoever has seen it.
 """
 
+import base64
 import dataclasses
 import hashlib
 import hmac
@@ -45,7 +47,16 @@ def claimed(headers: Mapping[str, str]) -> str | None:
 def sign(secret: bytes, body: bytes, timestamp: str = "") -> str:
     """Return the signature of a body."""
     signed = timestamp.encode() + b"." + body if timestamp else body
-    return "sha256=" + hmac.new(secret, signed, hashlib.sha256).hexdigest()
+    return "sha256=" + _digest(secret, signed).hex()
+
+
+def sign_message(secret: bytes, message_id: str, timestamp: str, body: bytes) -> str:
+    """Return the signature of a message by the scheme of Standard Webhooks, in its version 1.
+
+    Id and timestamp are signed along, so that neither can be changed and nothing sent again later.
+    """
+    signed = f"{message_id}.{timestamp}.".encode() + body
+    return "v1," + base64.b64encode(_digest(secret, signed)).decode()
 
 
 def is_valid(
@@ -71,3 +82,7 @@ def is_valid(
     else:
         is_timely = not rules.require_timestamp
     return matches and is_timely and secret is not None and signature is not None
+
+
+def _digest(secret: bytes, signed: bytes) -> bytes:
+    return hmac.new(secret, signed, hashlib.sha256).digest()

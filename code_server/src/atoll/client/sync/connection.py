@@ -5,10 +5,13 @@ import dataclasses
 from collections.abc import Generator
 
 from atoll._rpc import options
+from atoll._rpc import tls as rpc_tls
 from atoll.client import connection as original
 from atoll.client.sync import (
+    access,
     alerts,
     assets,
+    audit,
     backfills,
     checks,
     conditions,
@@ -21,6 +24,7 @@ from atoll.client.sync import (
     runs,
     schedules,
     sensors,
+    subscriptions,
 )
 from atoll.client.sync import portal as portals
 from atoll.rpc.v1 import server_info_pb2
@@ -47,6 +51,9 @@ class Client:
         retention: For how long things are kept.
         alerts: Alerts and who was told.
         pools: Pools and their limits.
+        access: Tokens, and who the caller is.
+        audit: Who changed what.
+        subscriptions: Events that are sent to other services.
     """
 
     address: str
@@ -65,12 +72,17 @@ class Client:
     retention: retention.Retention
     alerts: alerts.Alerts
     pools: pools.Pools
+    access: access.Access
+    audit: audit.Audit
+    subscriptions: subscriptions.Subscriptions
 
 
 @contextlib.contextmanager
 def connect(
     address: str,
     *,
+    token: str = "",
+    tls: rpc_tls.ClientFiles | None = None,
     timeout_s: float = original.CONNECT_TIMEOUT_S,
     deadline_s: float = options.DEFAULT_DEADLINE_S,
 ) -> Generator[Client, None, None]:
@@ -78,16 +90,21 @@ def connect(
 
     Args:
         address: Where it listens, ``host:port``.
+        token: What says who calls, sent with each call; empty where the host asks nobody.
+        tls: Whom to trust and what to show; None speaks no TLS.
         timeout_s: How long the handshake may take.
         deadline_s: How long a call may take that has no reason for another bound.
 
     Raises:
         errors.InvalidArgumentError: If the address is none.
+        errors.FailedPreconditionError: If a file for TLS cannot be used.
         errors.ConnectError: If nothing there is a host that this client can talk to.
     """
     portal = portals.Portal()
     try:
-        connecting = original.connect(address, timeout_s=timeout_s, deadline_s=deadline_s)
+        connecting = original.connect(
+            address, token=token, tls=tls, timeout_s=timeout_s, deadline_s=deadline_s
+        )
         inner = portal.run(connecting.__aenter__())
         try:
             yield Client(
@@ -107,6 +124,9 @@ def connect(
                 retention=retention.Retention(portal, inner.retention),
                 alerts=alerts.Alerts(portal, inner.alerts),
                 pools=pools.Pools(portal, inner.pools),
+                access=access.Access(portal, inner.access),
+                audit=audit.Audit(portal, inner.audit),
+                subscriptions=subscriptions.Subscriptions(portal, inner.subscriptions),
             )
         finally:
             portal.run(connecting.__aexit__(None, None, None))

@@ -1,0 +1,1 @@
+"""Sends events to receivers that subscribed to them, by HTTP."""
