@@ -11,6 +11,8 @@ from atoll._cli import main as cli
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference" / "cli.md"
+# Explained once for all commands that ask a host.
+SHARED = {"--token-file"}
 _HEADING = re.compile(r"^#{2,4} +`(atoll(?: [a-z-]+)*)`\s*$", re.MULTILINE)
 
 
@@ -69,8 +71,10 @@ def test_the_reference_names_every_option_of_a_command():
         for option in command.params
         if isinstance(option, click.Option) and not option.hidden
         for opt in option.opts
-        if opt.startswith("--") and opt != "--help" and opt not in _sections().get(name, "")
+        if opt.startswith("--") and opt not in {"--help", *SHARED}
+        if opt not in _sections().get(name, "")
     ]
+    missing += [opt for opt in SHARED if f"`{opt} " not in REFERENCE.read_text()]
     _fail_on(missing, "docs/reference/cli.md says nothing about these options:")
 
 

@@ -21,7 +21,7 @@ _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 # What an option does not say, the file says, and the settings know the rest: so none has a value of
 # its own, and the help tells what it is without one. A test compares these with the settings.
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option(
     "--config",
     type=click.Path(path_type=pathlib.Path),
@@ -73,12 +73,22 @@ _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
     is_flag=True,
     help="Ask nobody for credentials. Only on loopback, and only where nobody else is.",
 )
-def host(config: pathlib.Path | None, *, no_credentials: bool, **options: object) -> None:
+@click.pass_context
+def host(
+    context: click.Context,
+    /,
+    config: pathlib.Path | None,
+    *,
+    no_credentials: bool,
+    **options: object,
+) -> None:
     """Run the host: the one place that code locations, people and programs talk to.
 
     It keeps everything in Postgres: in the server that ATOLL_DATABASE_URL names, else in one of its
     own below the data directory. Ctrl-C stops it.
     """
+    if context.invoked_subcommand is not None:
+        return
     _set_up_logging()
     settings = importlib.import_module("atoll_host.settings")
     process = importlib.import_module("atoll_host.host_process")
@@ -88,6 +98,27 @@ def host(config: pathlib.Path | None, *, no_credentials: bool, **options: object
         config,
         asks_for_credentials=not no_credentials,
     )
+
+
+@host.command("create-token")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=pathlib.Path))
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=pathlib.Path),
+    default=pathlib.Path(".atoll"),
+    show_default=True,
+    help="Where the embedded Postgres of a stopped host is. Unused with ATOLL_DATABASE_URL.",
+)
+def create_token(file: pathlib.Path, data_dir: pathlib.Path) -> None:
+    """Make a token for an admin and write it to FILE: for whoever locked everybody out.
+
+    It goes straight to the database that ATOLL_DATABASE_URL names, or to the embedded one of a host
+    that is stopped. The token lives for a day, in which better ones can be made.
+    """
+    settings = importlib.import_module("atoll_host.settings")
+    recovery = importlib.import_module("atoll_host.recovery")
+    recovery.main(settings.database_url_of(), data_dir, file)
+    click.echo(f"{file} holds the token of an admin, for a day. Use it with --token-file {file}")
 
 
 def _set_up_logging() -> None:

@@ -307,8 +307,7 @@ class CredentialsMissing(Unauthenticated):
     def __init__(self) -> None:
         super().__init__(
             "This host asks for credentials, and the call came without. Send a token as "
-            "'authorization: Bearer <token>'; the command line takes one from ATOLL_TOKEN or "
-            "--token-file."
+            "'authorization: Bearer <token>'."
         )
 
 

@@ -3,11 +3,15 @@
 Used by the modules of the nouns (``locations``, ``assets``, ``sensors``, ``runs``, ``events``,
 ``partitions``, ``backfills``).
 Exit codes: 0 it worked, 1 the thing failed, 2 the command line was wrong, 3 no host answers,
-130 interrupted.
+4 the host does not know who calls, 130 interrupted.
+
+What says who calls is a token, from a file or the environment and never from an argument, since
+every user of a machine sees the arguments of others.
 """
 
 import asyncio
 import os
+import pathlib
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -22,9 +26,11 @@ from atoll.definitions.v1 import values_pb2
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_UNREACHABLE: Final = 3
+EXIT_UNAUTHENTICATED: Final = 4
 EXIT_INTERRUPTED: Final = 130
 
 HOST_VARIABLE: Final = "ATOLL_HOST"
+TOKEN_VARIABLE: Final = "ATOLL_TOKEN"  # noqa: S105 - the name of it
 HOST_DEFAULT: Final = "127.0.0.1:4700"
 
 # On narrower terminals a table shows the beginnings of run ids, which every command takes as well.
@@ -35,10 +41,23 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 _USAGE_REASONS: Final = frozenset(
     {errors.reasons.INVALID_ADDRESS, errors.reasons.TLS_FILE_UNUSABLE}
 )
+_TOKEN_FILE: Final = "atoll.token_file"  # noqa: S105 - where it is kept
+_TOKEN_BYTES_MAX: Final = 4096
+_WHAT_TO_DO: Final = (
+    f"Put a token into {TOKEN_VARIABLE}, or name a file that holds one with --token-file. On the "
+    "machine of the host, the first admin's is in admin.token in its data directory."
+)
 
 
 def host_option(command: Command) -> Command:
-    """Give a command the option that says which host it speaks to."""
+    """Give a command the options that say which host it speaks to, and as whom."""
+    authorized = click.option(
+        "--token-file",
+        type=click.Path(exists=True, dir_okay=False, path_type=pathlib.Path),
+        expose_value=False,
+        callback=_keep_token_file,
+        help=f"A file that holds the token to call with, instead of {TOKEN_VARIABLE}.",
+    )(command)
     return click.option(
         "--host",
         "host",
@@ -48,7 +67,25 @@ def host_option(command: Command) -> Command:
         show_envvar=True,
         metavar="HOST:PORT",
         help="The host to talk to.",
-    )(command)
+    )(authorized)
+
+
+def token() -> str:
+    """Return the token to call with; empty where there is none.
+
+    Raises:
+        click.UsageError: What should be a token is none. The message does not show it.
+    """
+    context = click.get_current_context(silent=True)
+    file: pathlib.Path | None = None if context is None else context.meta.get(_TOKEN_FILE)
+    if file is None:
+        where, text = TOKEN_VARIABLE, os.environ.get(TOKEN_VARIABLE, "")
+    else:
+        where, text = str(file), _read(file)
+    text = text.strip()
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise click.UsageError(f"{where} holds no token. Put one line there, as it was printed.")
+    return text
 
 
 def json_option(command: Command) -> Command:
@@ -85,7 +122,7 @@ def run(host: str, work: Callable[[connection.Client], Awaitable[int | None]]) -
         work: What to do; returns the exit code, None meaning that it worked.
     """
     try:
-        code = asyncio.run(_connected(host, work))
+        code = asyncio.run(_connected(host, token(), work))
         sys.stdout.flush()
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
@@ -95,6 +132,8 @@ def run(host: str, work: Callable[[connection.Client], Awaitable[int | None]]) -
         code = 128 + signal.SIGPIPE
     except errors.ConnectError as error:
         code = _complain(str(error), EXIT_UNREACHABLE)
+    except errors.UnauthenticatedError as error:
+        code = _complain(f"{error.message}\n{_WHAT_TO_DO}", EXIT_UNAUTHENTICATED)
     except errors.RpcError as error:
         code = _complain(error.message, _code_of(error))
     except errors.WaitTimeoutError as error:
@@ -112,8 +151,25 @@ def run_id(text: str, shown_on: rendering.Terminal) -> str:
     return text if shown_on.width >= FULL_IDS_WIDTH_MIN else narration.short_run_id(text)
 
 
-async def _connected(host: str, work: Callable[[connection.Client], Awaitable[int | None]]) -> int:
-    async with connection.connect(host, tls=tls_options.chosen()) as client:
+def _keep_token_file(
+    context: click.Context, _option: click.Parameter, file: pathlib.Path | None
+) -> None:
+    if file is not None:
+        context.meta[_TOKEN_FILE] = file
+
+
+def _read(file: pathlib.Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(_TOKEN_BYTES_MAX).decode("utf-8", "replace")
+    except OSError as error:
+        raise click.UsageError(f"{file} cannot be read: {error.strerror}.") from error
+
+
+async def _connected(
+    host: str, bearer: str, work: Callable[[connection.Client], Awaitable[int | None]]
+) -> int:
+    async with connection.connect(host, token=bearer, tls=tls_options.chosen()) as client:
         return await work(client) or 0
 
 

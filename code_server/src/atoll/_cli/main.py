@@ -52,6 +52,9 @@ COMMANDS: Mapping[str, Lazy] = {
     "subscriptions": Lazy(
         "atoll._cli.subscriptions", "subscriptions", "Send events to other services, and see how."
     ),
+    "tokens": Lazy("atoll._cli.tokens", "tokens", "Make, list and revoke tokens of callers."),
+    "whoami": Lazy("atoll._cli.tokens", "whoami", "Tell who you are to the host."),
+    "audit": Lazy("atoll._cli.audit", "audit", "Show who changed what, and who was refused."),
     "events": Lazy("atoll._cli.events", "events", "Show and follow the event log."),
 }
 

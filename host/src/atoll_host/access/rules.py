@@ -4,6 +4,7 @@ Used by `engine`. A rule is read once for each method. It names fields by paths;
 walks over messages, which yield what is at their ends through lists and nested messages.
 """
 
+import copy
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -142,8 +143,8 @@ def narrow(
             elements = getattr(holder, narrowing.field)
             kept = [each for each in elements if any(map(may_see, names(each, narrowing.names)))]
             if len(kept) < len(elements):
-                # Copies: what the elements are made of goes with them.
-                copies = [type(each).FromString(each.SerializeToString()) for each in kept]
+                # What the elements are made of goes with them, so copies stay.
+                copies: list[message.Message] = [copy.deepcopy(each) for each in kept]
                 del elements[:]
                 elements.extend(copies)
 

@@ -77,7 +77,7 @@ class Subjects:
         found = self._of_backfills.get(backfill_id)
         if found is None:
             record = await self._backfills.get(backfill_id)
-            found = frozenset()
+            found = frozenset[str]()
             if record is not None:
                 target = backfills_pb2.BackfillTarget.FromString(record.target)
                 found = frozenset(part.location_name for part in target.parts)

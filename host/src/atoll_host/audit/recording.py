@@ -66,8 +66,9 @@ class Recorder:
             locations: Further locations that it turned out to be about.
         """
         outcome, reason = self._outcome(error)
+        named = redaction.locations(locations)
         try:
-            await self._store.end(entry_id, outcome=outcome, reason=reason, locations=locations)
+            await self._store.end(entry_id, outcome=outcome, reason=reason, locations=named)
         except storage_errors.StorageError as failure:
             _log.warning(
                 "how a call ended could not be written into the audit log",
@@ -128,7 +129,7 @@ class Recorder:
             caller_kind=caller.kind.value,
             credential_id=caller.credential_id,
             rpc=rpc,
-            location_names=[name.replace("\x00", "\ufffd") for name in locations],
+            location_names=redaction.locations(locations),
             arguments=redaction.arguments(request),
             outcome=outcome,
             reason=reason,

@@ -5,7 +5,7 @@ the values of maps (of labels, the keys are kept), and fields whose names say th
 something secret or opaque.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from google.protobuf import descriptor, message
@@ -17,6 +17,7 @@ FIELDS_MAX = 40
 ITEMS_MAX = 20
 LENGTH_MAX = 200
 DEPTH_MAX = 6
+LOCATIONS_MAX = 100
 
 _LEFT_OUT_TYPES = frozenset({values_pb2.UserData.DESCRIPTOR.full_name})
 _LEFT_OUT_WORDS = ("secret", "password", "bearer", "cursor", "page_token", "resume_token", "config")
@@ -33,6 +34,11 @@ def arguments(request: message.Message) -> dict[str, str]:
             break
         found[path] = _short(text)
     return found
+
+
+def locations(names: Sequence[str]) -> list[str]:
+    """Return the locations that a call is about, as far as they are kept."""
+    return [_short(name) for name in names[:LOCATIONS_MAX]]
 
 
 def _walk(of: Any, at: tuple[str, ...], depth: int) -> Iterator[tuple[str, str]]:
@@ -67,7 +73,9 @@ def _message(value: Any, path: tuple[str, ...], depth: int) -> Iterator[tuple[st
     if value.DESCRIPTOR.full_name == values_pb2.AssetKey.DESCRIPTOR.full_name:
         yield ".".join(path), "/".join(value.path)
     elif value.DESCRIPTOR.full_name.startswith(_WELL_KNOWN):
-        yield ".".join(path), value.ToJsonString() if hasattr(value, "ToJsonString") else "set"
+        # Not as dates or durations: what a caller writes may be none.
+        seconds, nanos = getattr(value, "seconds", None), getattr(value, "nanos", 0)
+        yield ".".join(path), "set" if seconds is None else f"{seconds + nanos / 1e9:.15g} s"
     else:
         yield from _walk(value, path, depth - 1)
 
