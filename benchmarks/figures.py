@@ -189,6 +189,13 @@ FIGURES: dict[str, Figure] = {
         "the same: the last location against the median one", "ratio", budget=1.5
     ),
     "sensor_burst_memory": Figure("the same: what the host grew by", "MB", budget=50),
+    "conditions_first": Figure(
+        "10,000 eager assets: from the registration of their location until all are evaluated", "s"
+    ),
+    "conditions_first_cpu": Figure("the same: processor time of the host", "s"),
+    "conditions_latency": Figure(
+        "the same, then: one materialization until the next asset is requested", "ms"
+    ),
     "polling_ticks": Figure(
         "ticks of trivial polling sensors, one location",
         "ticks/s",

@@ -39,6 +39,7 @@ CASES = (
     "polling_ticks",
     "idle_sensors",
     "sensors_at_scale",
+    "conditions",
     "intake",
     "backfill",
 )

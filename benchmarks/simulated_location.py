@@ -7,6 +7,7 @@ snapshot that the case gives it, accepts runs, and appends what events the case 
 import asyncio
 import contextlib
 import hashlib
+import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from google.protobuf import duration_pb2
 
 from atoll._rpc import info, serving
+from atoll._server import session as code_server_session
 from atoll.definitions.v1 import snapshot_pb2
 from atoll.events.v1 import events_pb2
 from atoll.location.v1 import location_pb2, location_pb2_grpc
@@ -66,7 +68,8 @@ class SimulatedLocation(location_pb2_grpc.CodeLocationServiceServicer):
         joined.set()
         lease: duration_pb2.Duration = answer.registered.lease_ttl
         while True:
-            await asyncio.sleep(lease.ToTimedelta().total_seconds() / _PINGS_A_LEASE)
+            every_s = lease.ToTimedelta().total_seconds() / _PINGS_A_LEASE
+            await asyncio.sleep(code_server_session.pause_s(time.time(), every_s))
             await call.write(mesh_pb2.SessionRequest(ping=mesh_pb2.Ping()))
             await call.read()
 

@@ -14,6 +14,7 @@ bound to the life of the test process, signalled by its id, and gone after `stop
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import os
 import pathlib
 import select
@@ -31,6 +32,7 @@ from atoll.events.v1 import events_pb2
 from atoll.process.v1 import process_pb2
 from atoll_host.dev import guardian, processes
 from atoll_storage import embedded
+from tests.e2e import releases as releases_of
 
 CODE = pathlib.Path(__file__).with_name("locations")
 EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
@@ -38,6 +40,9 @@ CLI = ("-m", "atoll")
 LOOK_EVERY_S = 0.2
 WITHIN_S = 60.0
 STOP_WITHIN_S = 10.0
+
+# What hosts of an earlier release may not know: given to those that name it in their help.
+NEWER_HOST_OPTIONS = ("--no-credentials",)
 
 Found = TypeVar("Found")
 
@@ -63,6 +68,7 @@ class Mesh:
         host_options: tuple[str, ...] = (),
         environment: Mapping[str, str] | None = None,
         tls: tls.ClientFiles | None = None,
+        releases: releases_of.Releases | None = None,
     ) -> None:
         """Make a mesh in which nothing runs.
 
@@ -72,6 +78,7 @@ class Mesh:
             host_options: Further options of `atoll host`.
             environment: Variables for all processes.
             tls: What clients trust and show; None speaks no TLS.
+            releases: The interpreters of the host and, where they name none, of the locations.
         """
         self.folder = folder
         self.address = f"127.0.0.1:{free_port()}"
@@ -80,6 +87,7 @@ class Mesh:
         self._durable = durable
         self._host_options = host_options
         self._environment = dict(environment or {})
+        self._releases = releases or releases_of.Releases("one release")
         self._running: dict[str, subprocess.Popen] = {}
         self.postgres: embedded.EmbeddedPostgres | None = None
 
@@ -100,15 +108,21 @@ class Mesh:
             self.postgres = None
 
     def start_host(self) -> None:
-        environment = dict(os.environ) | self._environment
+        python = self._releases.host
+        of_this_release = python == sys.executable
+        environment = processes.location_environment(pathlib.Path(python)) | self._environment
+        if of_this_release:
+            environment = dict(os.environ) | self._environment
         if self.postgres is not None:
             environment["ATOLL_DATABASE_URL"] = self.postgres.url
         options = ["--listen", self.address, "--data-dir", str(self.folder / "host")]
-        command = [sys.executable, *CLI, "host", "--no-credentials", *options, *self._host_options]
+        options += [option for option in NEWER_HOST_OPTIONS if option in _host_help(python)]
+        command = [python, *CLI, "host", *options, *self._host_options]
         self._start("host", command, environment, self.folder)
 
     def add(self, name: str, code: pathlib.Path, **setup: object) -> None:
         """Add a location that serves a file; `setup` holds further fields of LocationSetup."""
+        setup.setdefault("python", self._releases.locations)
         self.locations[name] = LocationSetup(code, **setup)
 
     def start_location(self, name: str) -> None:
@@ -315,6 +329,15 @@ def run_cli(
         timeout=timeout_s,
         check=False,
     )
+
+
+@functools.cache
+def _host_help(python: str) -> str:
+    """What `atoll host --help` of an interpreter says."""
+    command = [python, *CLI, "host", "--help"]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=WITHIN_S, check=True
+    ).stdout
 
 
 def free_port() -> int:

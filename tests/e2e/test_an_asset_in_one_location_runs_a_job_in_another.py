@@ -5,8 +5,9 @@ import pytest
 from atoll.api.v1 import events_pb2 as api_pb2
 from atoll.api.v1 import runs_pb2
 from atoll.client import connection, documents, runs
+from tests.e2e import releases
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240), releases.in_every_combination]
 
 
 async def launch(client: connection.Client, count: int) -> str:

@@ -7,9 +7,9 @@ import pathlib
 import pytest
 
 from atoll.client import connection, documents
-from tests.e2e import mesh
+from tests.e2e import mesh, releases
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240), releases.in_every_combination]
 
 EXAMPLE = mesh.EXAMPLES / "backfills"
 

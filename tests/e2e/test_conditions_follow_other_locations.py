@@ -5,9 +5,14 @@ import pytest
 from atoll.api.v1 import runs_pb2
 from atoll.client import connection, runs
 from atoll.definitions.v1 import conditions_pb2, values_pb2
-from tests.e2e import mesh
+from tests.e2e import mesh, releases
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.slow,
+    pytest.mark.timeout(240),
+    releases.in_every_combination,
+]
 
 DEFAULT_SENSOR = "default_automation_condition_sensor"
 

@@ -7,18 +7,19 @@ import pytest
 
 from atoll.api.v1 import events_pb2 as api_pb2
 from atoll.client import documents
-from tests.e2e import mesh
+from tests.e2e import mesh, releases
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module")
-def orders_and_reports(tmp_path_factory):
-    with mesh.Mesh(tmp_path_factory.mktemp("mesh")) as running:
+def orders_and_reports(tmp_path_factory, releases):
+    with mesh.Mesh(tmp_path_factory.mktemp("mesh"), releases=releases) as running:
         running.add("orders", mesh.CODE / "orders.py")
         running.add("reports", mesh.CODE / "reports.py")
+        running.add("shop", mesh.CODE / "scheduled.py")
         running.start()
-        asyncio.run(running.serving("orders", "reports"))
+        asyncio.run(running.serving("orders", "reports", "shop"))
         yield running
 
 
@@ -47,6 +48,7 @@ def metadata_of(running, run):
     return {name: value["value"] for name, value in body["metadata"].items()}, body
 
 
+@releases.in_every_combination
 def test_partitions_of_one_location_are_loaded_in_another(orders_and_reports):
     made = launched(
         orders_and_reports,
@@ -101,6 +103,7 @@ def test_a_partition_that_there_is_not_is_refused(orders_and_reports):
     assert "team:orders" in shown
 
 
+@releases.in_every_combination
 def test_a_blocking_check_stops_what_is_downstream(orders_and_reports):
     run = launched(orders_and_reports, "--asset", "raw", "--asset", "refined", succeeds=False)
     (told,) = events_of(orders_and_reports, run, "asset_check_evaluation")
@@ -116,6 +119,7 @@ def test_checks_see_what_their_own_run_has_just_made(orders_and_reports):
     assert [each["passed"] for each in found] == [True, True], found
 
 
+@releases.in_every_combination
 def test_a_check_runs_where_it_is_defined(orders_and_reports):
     launched(orders_and_reports, "--asset", "raw", succeeds=False)
     run = launched(orders_and_reports, "--checks", "raw:raw_is_odd")
@@ -127,6 +131,7 @@ def test_a_check_runs_where_it_is_defined(orders_and_reports):
     assert events_of(orders_and_reports, run, "asset_materialization") == []
 
 
+@releases.in_every_combination
 def test_a_job_of_ops_goes_on_from_its_failure(orders_and_reports):
     shown = orders_and_reports.cli("jobs", "show", "pipeline").stdout
     assert "transform <- load" in shown
@@ -141,3 +146,17 @@ def test_a_job_of_ops_goes_on_from_its_failure(orders_and_reports):
     assert "has no op 'lod'; it has 'load', 'publish', 'transform'" in done.stderr.replace(
         "\n", " "
     )
+
+
+@releases.in_every_combination
+def test_a_schedule_runs_assets_beside_all_that(orders_and_reports):
+    async def made(client):
+        ticks = [tick async for tick in client.schedules.ticks("shop", "every_minute")]
+        if not ticks:
+            return None
+        run = await client.runs.get(ticks[-1].run_ids[0])
+        return run if documents.enum_name(run, "status") == "SUCCESS" else None
+
+    # The next minute is at most one away, and most of it passes with the other tests.
+    run = asyncio.run(orders_and_reports.until(made, within_s=120))
+    assert run.tags["atoll/schedule_name"] == "every_minute"

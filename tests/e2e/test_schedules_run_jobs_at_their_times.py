@@ -16,8 +16,8 @@ SUCCESS = automation_pb2.TICK_STATUS_SUCCESS
 
 
 @pytest.fixture(scope="module")
-def scheduled(tmp_path_factory):
-    with mesh.Mesh(tmp_path_factory.mktemp("mesh")) as running:
+def scheduled(tmp_path_factory, releases):
+    with mesh.Mesh(tmp_path_factory.mktemp("mesh"), releases=releases) as running:
         running.add("shop", mesh.CODE / "scheduled.py")
         running.start()
         asyncio.run(running.serving("shop"))

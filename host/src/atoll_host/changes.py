@@ -3,8 +3,9 @@
 `Changes` holds the host's only LISTEN connection and one `signals.Broadcast` for each kind of
 thing. What this host itself writes to the log, storage tells at once after the commit (`stored`),
 and what Postgres notifies of that is left out, so that nobody looks twice; what other hosts did,
-and what is changed besides the log, Postgres tells. Followers wait on their poke with a limit (a
-second or so) as a backstop, and then read the truth from the stores.
+and what is changed besides the log, Postgres tells. Followers wait on their poke with a limit (some
+seconds) as a backstop, and then read the truth from the stores. A listener that lost its connection
+pokes them all once it listens again, so that a backstop only ever shortens that time.
 """
 
 import weakref
@@ -13,7 +14,7 @@ from atoll_host import services, signals, tails
 from atoll_storage import database, notifications, records
 from atoll_storage import errors as storage_errors
 
-BACKSTOP_S = 1.0
+BACKSTOP_S = 5.0
 """How long a follower waits without a poke before it looks anyway."""
 
 _TOLD_BY_STORAGE = frozenset({notifications.EVENTS, notifications.RUNS})

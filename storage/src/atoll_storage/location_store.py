@@ -10,6 +10,7 @@ not sessions: one that merely reconnects does not take the location back from it
 """
 
 import datetime as dt
+import functools
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -30,6 +31,8 @@ from atoll_storage import (
     records,
     schema,
 )
+
+_BUILDS_DECODED_MAX = 1024
 
 _SERVERS = schema.servers.c
 
@@ -266,12 +269,18 @@ async def _read_server(
     return _server_of((await connection.execute(_one_server(location_name, server_id))).one())
 
 
+@functools.lru_cache(maxsize=_BUILDS_DECODED_MAX)
+def _build_of(data: bytes) -> location_pb2.Build:
+    """Decode a build. All code servers are read again and again, and few of them change."""
+    return location_pb2.Build.FromString(data)
+
+
 def _server_of(row: Sequence[Any]) -> records.ServerRecord:
     values = dict(zip(_NAMES, row, strict=True))
     for name in ("registration", "protocol_version"):
         del values[name]
     build, failure = values["build"], values["load_failure"]
     values["features"] = tuple(values["features"])
-    values["build"] = None if build is None else location_pb2.Build.FromString(build)
+    values["build"] = None if build is None else _build_of(build)
     values["load_failure"] = None if failure is None else values_pb2.Failure.FromString(failure)
     return records.ServerRecord(**values)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -29,6 +30,9 @@ _logger = logging.getLogger(__name__)
 _REGISTER_TIMEOUT_S = 10.0
 _PINGS_PER_LEASE = 3
 _LEASE_TTL_DEFAULT_S = 10.0
+
+# A ping that is due this soon after the one before is left out.
+_TOO_SOON = 0.1
 
 _Call = grpc.aio.StreamStreamCall[mesh_pb2.SessionRequest, mesh_pb2.SessionResponse]
 
@@ -175,7 +179,7 @@ class Session(services.LoopService):
 
     async def _talk(self, call: _Call, every_s: float) -> None:
         while True:
-            if await services.wait_for_event(self._changed, every_s):
+            if await services.wait_for_event(self._changed, pause_s(time.time(), every_s)):
                 self._changed.clear()
                 update = mesh_pb2.SessionRequest(update=self._describe().state)
                 await asyncio.wait_for(call.write(update), options.DEFAULT_DEADLINE_S)
@@ -191,6 +195,20 @@ class Session(services.LoopService):
             extra={"action": "supersede", "other_server_id": superseded.server_id},
         )
         self._on_superseded()
+
+
+def pause_s(now_s: float, every_s: float) -> float:
+    """Return how long to wait until the next ping.
+
+    Pings go out when the clock shows a multiple of `every_s`, so that those of many code servers
+    reach the host together: it wakes once for all of them, which costs it less than half.
+
+    Args:
+        now_s: The time of the day, in seconds since any moment.
+        every_s: How often to ping; a pause is a tenth of it at least, and at most a tenth longer.
+    """
+    left_s = every_s - now_s % every_s
+    return left_s if left_s > _TOO_SOON * every_s else left_s + every_s
 
 
 async def _next(call: _Call) -> mesh_pb2.SessionResponse:

@@ -1,7 +1,8 @@
 """Takes runs from the queue and hands them to their locations.
 
 A service on every host; claims are serialised by storage, so hosts share the work. Woken by pokes
-when runs are queued or end and when a location comes back, and once a second as a backstop.
+when runs are queued or end, when a location comes back or has rested, and now and then as a
+backstop.
 
     QUEUED --claim--> STARTING --StartRun--> accepted; RunStarted arrives as an event
        ^                 |--> definite refusal: FAILURE
@@ -146,7 +147,7 @@ class Launcher(services.Loop):
             while await self._claim():
                 pass
             self.did_well()
-            await self._poke.wait(host_changes.BACKSTOP_S)
+            await self._poke.wait(self._wait_s())
 
     async def clean_up(self) -> None:
         """Leave the hand-overs: whether they arrived is asked again by the next host."""
@@ -179,6 +180,12 @@ class Launcher(services.Loop):
         for run in claimed:
             self._begin(run, open_lanes[run.location_name])
         return len(claimed) == batch_max
+
+    def _wait_s(self) -> float:
+        """Return how long to wait without a poke: nothing tells that a location has rested."""
+        now = self._clock.monotonic()
+        rests = [lane.rests_until - now for lane in self._lanes.values() if lane.refused_by]
+        return min([host_changes.BACKSTOP_S, *(rest_s for rest_s in rests if rest_s > 0)])
 
     def _lane(self, location_name: str) -> _Lane:
         return self._lanes.setdefault(location_name, _Lane())

@@ -8,6 +8,7 @@ from atoll.definitions.v1 import conditions_pb2 as definition_pb2
 from atoll_host import errors
 from atoll_host.api import conditions, pages
 from atoll_host.automation.conditions import deciding
+from atoll_host.locations import graph
 from atoll_host.locations import registry as registries
 from atoll_host.servicers import contexts
 from atoll_storage import condition_store, sensor_store
@@ -25,6 +26,8 @@ class ConditionsServicer(conditions_pb2_grpc.ConditionsServiceServicer):
         self._store = store
         self._sensors = sensors
         self._registry = registry
+        self._found_in: graph.AssetGraph | None = None
+        self._found: dict[entities.Entity, conditions.Found] = {}
 
     async def ListConditions(
         self, request: conditions_pb2.ListConditionsRequest, context: contexts.Context
@@ -36,7 +39,7 @@ class ConditionsServicer(conditions_pb2_grpc.ConditionsServiceServicer):
         after = tuple(map(str, page.after)) if page.after else ("", "", "")
         found = [
             one
-            for one in self._find_all()
+            for one in self._find_all().values()
             if one.order > after
             and request.location_name in {"", one.location_name}
             and (not request.sensor_name or request.sensor_name in {s.name for s in one.sensors})
@@ -52,10 +55,10 @@ class ConditionsServicer(conditions_pb2_grpc.ConditionsServiceServicer):
     ) -> conditions_pb2.GetConditionResponse:
         """Return one of them."""
         entity = _entity(request.entity)
-        found = [one for one in self._find_all() if one.entity == entity]
-        if not found:
+        found = self._find_all().get(entity)
+        if found is None:
             raise errors.UnknownCondition(str(entity))
-        (target,) = await self._rendered(found[:1])
+        (target,) = await self._rendered([found])
         return conditions_pb2.GetConditionResponse(target=target)
 
     async def ListEvaluations(
@@ -91,13 +94,20 @@ class ConditionsServicer(conditions_pb2_grpc.ConditionsServiceServicer):
             evaluation=conditions.evaluation(found, explained=True)
         )
 
-    def _find_all(self) -> list[conditions.Found]:
-        defined = {
-            name: view.definitions
-            for name, view in self._registry.locations().items()
-            if view.definitions is not None
-        }
-        return conditions.find_all(defined, self._registry.graph())
+    def _find_all(self) -> dict[entities.Entity, conditions.Found]:
+        """Return what has a condition, in the order of lists, until definitions change."""
+        merged = self._registry.graph()
+        if merged is not self._found_in:
+            defined = {
+                name: view.definitions
+                for name, view in self._registry.locations().items()
+                if view.definitions is not None
+            }
+            found: dict[entities.Entity, conditions.Found] = {}
+            for one in conditions.find_all(defined, merged):
+                found.setdefault(one.entity, one)
+            self._found, self._found_in = found, merged
+        return self._found
 
     async def _rendered(
         self, found: list[conditions.Found]

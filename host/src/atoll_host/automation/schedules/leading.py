@@ -33,7 +33,7 @@ from atoll_storage import database, records
 
 _log = logging.getLogger(__name__)
 
-STATES_BACKSTOP_S = 30.0
+STATES_BACKSTOP_S = 60.0
 STATES_PAUSE_S = 1.0
 LOCATIONS_BACKSTOP_S = 30.0
 CLOCK_BACKSTOP_S = 10.0
