@@ -130,6 +130,10 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, value: objec
         ctx.exit()
 
 
+def _keep(context: click.Context, parameter: click.Parameter, value: object) -> None:
+    context.meta[f"atoll.{parameter.name}"] = value
+
+
 def _file_option(name: str, variable: str, text: str) -> Callable[[_Command], _Command]:
     """Return an option of all commands that ask a host; `tls_options` reads it from the context."""
     return click.option(
@@ -138,9 +142,7 @@ def _file_option(name: str, variable: str, text: str) -> Callable[[_Command], _C
         show_envvar=True,
         metavar="FILE",
         expose_value=False,
-        callback=lambda context, parameter, value: context.meta.update(
-            {f"atoll.{parameter.name}": value}
-        ),
+        callback=_keep,
         help=text,
     )
 

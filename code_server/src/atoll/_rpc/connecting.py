@@ -24,11 +24,21 @@ _NOT_TRUSTED = (
     "its certificate is of an authority that is not trusted here. Name the file of the authority "
     "that it is of"
 )
+_NOT_YET = "its certificate does not hold yet. Check the clocks of both machines"
+_NOT_VERIFIED = (
+    "its certificate cannot be verified: it is of an authority that is not trusted here, or has "
+    "expired. Name the file of the authority that it is of, or renew it"
+)
 _CAUSES: Mapping[str, str] = {
     "WRONG_VERSION_NUMBER": _PLAIN_SERVER,
     "certificate has expired": _EXPIRED,
+    "certificate is not yet valid": _NOT_YET,
     "Hostname Verification Check failed": _OTHER_NAME,
-    "CERTIFICATE_VERIFY_FAILED": _NOT_TRUSTED,
+    "is not in peer certificate": _OTHER_NAME,  # So up to gRPC 1.6x.
+    "unable to get local issuer certificate": _NOT_TRUSTED,
+    "self signed certificate": _NOT_TRUSTED,
+    "self-signed certificate": _NOT_TRUSTED,
+    "CERTIFICATE_VERIFY_FAILED": _NOT_VERIFIED,
 }
 """What gRPC's texts hold, and what is told for it; the first that fits counts."""
 

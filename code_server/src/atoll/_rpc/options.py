@@ -18,6 +18,7 @@ PING_TIMEOUT_MS = 5_000
 _PINGS_ALLOWED_EVERY_MS = 5_000
 _RECONNECT_BACKOFF_MIN_MS = 100
 _RECONNECT_BACKOFF_MAX_MS = 2_000
+_SECURED_CONNECT_TIMEOUT_MS = 10_000
 _METADATA_BYTES_MAX = 32 * 1024
 
 DEFAULT_DEADLINE_S = 10.0
@@ -71,6 +72,14 @@ CHANNEL: Options = (
     ("grpc.max_reconnect_backoff_ms", _RECONNECT_BACKOFF_MAX_MS),
     # A proxy of the environment never stands between two parts of Atoll.
     ("grpc.enable_http_proxy", 0),
+)
+
+
+SECURED_CHANNEL: Options = (
+    *(option for option in CHANNEL if option[0] != "grpc.min_reconnect_backoff_ms"),
+    # How long one attempt may take, although its name speaks of pauses: three round trips and a
+    # handshake need more than on loopback. What is refused at once is tried again as soon.
+    ("grpc.min_reconnect_backoff_ms", _SECURED_CONNECT_TIMEOUT_MS),
 )
 
 

@@ -88,6 +88,12 @@ def read_pair(pair: Pair, *, now_s: float) -> tuple[bytes, bytes]:
     key = _read(pair.key, "the private key")
     _check_key(pair.key, key)
     load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), pair)
+    # What was checked is what the files held just now, which somebody may be replacing.
+    if (
+        _read(pair.certificate, "the certificate") != certificate
+        or _read(pair.key, "the private key") != key
+    ):
+        _fail(pair.certificate, "or its key changed while they were read. Try again.")
     return certificate.encode(), key.encode()
 
 

@@ -278,7 +278,9 @@ class ClientTls:
         named: options.Options = ()
         if self.files.server_name:
             named = (("grpc.ssl_target_name_override", self.files.server_name),)
-        return grpc.aio.secure_channel(target, credentials, options=(*options.CHANNEL, *named))
+        return grpc.aio.secure_channel(
+            target, credentials, options=(*options.SECURED_CHANNEL, *named)
+        )
 
     def _load(self) -> grpc.ChannelCredentials:
         authority = pem_files.read_authority(self.files.ca)

@@ -9,6 +9,7 @@ import logging
 import os
 import pathlib
 
+from atoll_host import errors
 from atoll_host.access import callers, tokens
 from atoll_storage import access_records, access_store
 
@@ -23,11 +24,25 @@ async def ensure(store: access_store.AccessStore, data_dir: pathlib.Path) -> pat
     """Make the first token unless there is one; return the file that it was written to.
 
     Of several hosts that start on one database, one makes it.
+
+    Raises:
+        errors.StartError: The file cannot be written.
     """
     token = tokens.make()
     path = data_dir / FILE_NAME
+
+    def keep() -> None:
+        try:
+            write(path, token)
+        except OSError as error:
+            raise errors.StartError(
+                f"There is no token yet, and the first one cannot be written to {path}: "
+                f"{error.strerror}. Name another data directory with --data-dir, or set "
+                "first_token = false in [access] and make one with: atoll host create-token"
+            ) from error
+
     # The file comes first: a token that nobody can read would lock everybody out.
-    made = await store.create_first(_admin(token, _NAME, "host", None), lambda: write(path, token))
+    made = await store.create_first(_admin(token, _NAME, "host", None), keep)
     if not made:
         return None
     _log.warning(

@@ -110,8 +110,9 @@ class Gate:
         Raises as `answer` does, at the first message or at any later one.
         """
         await self._admitted(method, request, given)
-        async for part in self._parts(method, given, call):
-            yield part
+        async with contextlib.aclosing(self._parts(method, given, call)) as parts:
+            async for part in parts:
+                yield part
 
     async def both(
         self,
@@ -127,8 +128,10 @@ class Gate:
         # At once, not with the first request, which may be long in coming.
         await self._admitted(method, None, given)
         checked = self._checked(method, requests, given)
-        async for part in self._parts(method, given, lambda: call(checked)):
-            yield part
+        parts = self._parts(method, given, lambda: call(checked))
+        async with contextlib.aclosing(parts):
+            async for part in parts:
+                yield part
 
     async def _checked(
         self,

@@ -276,7 +276,7 @@ def _check_listen(listen: str, path: Path) -> None:
 
 
 def _check_no_tls(host: Mapping[str, Any], path: Path) -> None:
-    if host.get("tls") not in {None, tls_settings.DEFAULT}:
+    if host.get("tls", tls_settings.DEFAULT) != tls_settings.DEFAULT:
         raise ProjectError(
             "atoll dev speaks on loopback and without TLS. Remove the section, or run "
             "'atoll host --config' and 'atoll serve' for a mesh with certificates.",

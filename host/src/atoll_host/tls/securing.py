@@ -90,5 +90,5 @@ def peer_of(scope: Mapping[str, Any]) -> peer_identities.PeerIdentity | None:
     Args:
         scope: Of a request that `HttpProtocol` served.
     """
-    found: peer_identities.PeerIdentity | None = (scope.get("extensions") or {}).get(_EXTENSION)
-    return found
+    extensions: Mapping[str, peer_identities.PeerIdentity | None] = scope.get("extensions") or {}
+    return extensions.get(_EXTENSION)
