@@ -228,6 +228,23 @@ FIGURES: dict[str, Figure] = {
         budget=100,
         better="higher",
     ),
+    "list_runs_first_page": Figure("a page of 50 of 100,000 runs: the first", "ms", budget=20),
+    "list_runs_deep_page": Figure("the same: one deep in the list", "ms", budget=20),
+    "list_runs_filtered": Figure(
+        "the same: the first of a job, a tag, a rare status", "ms", budget=20
+    ),
+    "watch_fanout_latency": Figure(
+        "an event, until the last of 100 watchers has it", "ms", budget=100
+    ),
+    "watch_fanout_rate": Figure(
+        "events that 100 watchers are sent together",
+        "events/s",
+        budget=20_000,
+        better="higher",
+    ),
+    "watch_fanout_processor_time": Figure(
+        "the same: processor time of the host for each event and watcher", "µs"
+    ),
     "host_connections": Figure(
         "connections to Postgres under load", "count", budget=16, existing="600 new ones a minute"
     ),

@@ -42,6 +42,8 @@ CASES = (
     "conditions",
     "intake",
     "backfill",
+    "list_runs",
+    "watch_fanout",
 )
 CASE_TIMEOUT_S = 600
 

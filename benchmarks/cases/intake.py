@@ -33,7 +33,7 @@ TIMEOUT_S = 120
 
 async def measure(place: rig.Rig) -> list[report.Measured]:
     """Append in batches, one by one, and by COPY."""
-    location = simulated_location.SimulatedLocation("flood", _snapshot())
+    location = simulated_location.SimulatedLocation("flood", snapshot())
     async with (
         place.mesh() as mesh,
         simulated_location.join(location, mesh.address) as channel,
@@ -191,7 +191,8 @@ def _rows(link: psycopg.Connection[Any], columns: sql.Composed, number: int) -> 
         return b"".join(bytes(part) for part in copy)
 
 
-def _snapshot() -> snapshot_pb2.LocationSnapshot:
+def snapshot() -> snapshot_pb2.LocationSnapshot:
+    """Return what the location defines: the job whose runs append."""
     snapshot = snapshot_pb2.LocationSnapshot()
     keys = [values_pb2.AssetKey(path=["orders", f"part_{number}"]) for number in range(7)]
     for key in keys:

@@ -51,7 +51,12 @@ REPEATABLE = {
     "atoll.api.v1.PoolsService.DeletePool": "changes nothing",
     "atoll.api.v1.PoolsService.SetPoolLimit": "changes nothing",
     "atoll.api.v1.RunsService.CancelRun": "changes nothing",
+    "atoll.api.v1.RunsService.CancelRuns": "changes nothing",
+    "atoll.api.v1.RunsService.DeleteRun": "there is no such run",
     "atoll.api.v1.RunsService.LaunchRun": "request id",
+    "atoll.api.v1.RunsService.ReexecuteRun": "request id",
+    "atoll.api.v1.SchedulesService.DryRunSchedule": "one more evaluation",
+    "atoll.api.v1.SensorsService.DryRunSensor": "one more evaluation",
     "atoll.api.v1.SensorsService.CreateWebhookSecret": "another secret",
     "atoll.api.v1.SensorsService.ResetSensorCursor": "resets once more",
     "atoll.api.v1.SensorsService.StartSensor": "changes nothing",
@@ -81,7 +86,7 @@ REPEATABLE = {
     "atoll.mesh.v1.MeshService.AppendOutput": "repeats are dropped",
     "atoll.mesh.v1.MeshService.Session": "a higher epoch",
 }
-READING = ("Get", "List", "Watch", "Describe", "StreamDefinitions", "WhoAmI")
+READING = ("Get", "List", "Count", "Watch", "Describe", "StreamDefinitions", "WhoAmI")
 
 
 def _files() -> list[descriptor.FileDescriptor]:

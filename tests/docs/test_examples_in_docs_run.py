@@ -68,7 +68,8 @@ def test_few_blocks_are_left_out():
         f"{page.relative_to(ROOT)}:{block.line}"
         for page in PAGES
         for block in blocks.blocks_of(page.read_text())
-        if block.mark.startswith("not run")
+        # What another test runs is not left out.
+        if block.mark.startswith("not run") and "tests/docs/" not in block.mark
     ]
     assert len(left_out) <= 4, left_out
 

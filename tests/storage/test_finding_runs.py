@@ -10,13 +10,14 @@ pytestmark = pytest.mark.postgres
 
 
 async def test_a_run_keeps_what_it_is_to_run(database: Database):
+    parent = await database.runs.create(support.new_run())
     target = RunTarget(
         partition_range_start="a",
         partition_range_end="b",
         op_selection=("x", "*y"),
         asset_check_selection=((("lake", "sales"), "fresh"),),
         step_keys=("s",),
-        parent_run_id="parent",
+        parent_run_id=parent.run_id,
         root_run_id="root",
     )
     created = await database.runs.create(support.new_run(target=target))

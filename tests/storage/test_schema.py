@@ -96,4 +96,5 @@ def test_revisions_are_one_line():
         "0009",
         "0010",
         "0011",
+        "0014",
     ]

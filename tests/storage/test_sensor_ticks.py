@@ -7,7 +7,7 @@ import uuid
 import pytest
 
 from atoll.api.v1 import automation_pb2
-from atoll_storage import errors
+from atoll_storage import errors, tick_queries
 from atoll_storage.database import Database
 from atoll_storage.records import RunQuery, SensorKey, TickCommit
 from tests.storage import support
@@ -159,7 +159,7 @@ async def test_ticks_are_listed_newest_first_in_pages(database: Database):
     assert page == made[:0:-1]
     before = (page[-1].start_time.ToDatetime(tzinfo=dt.UTC), page[-1].tick_id)
     assert await database.sensors.ticks(KEY, limit=3, before=before) == made[:1]
-    skipped = await database.sensors.ticks(KEY, limit=3, statuses=[SKIPPED])
+    skipped = await database.sensors.ticks(KEY, limit=3, choice=tick_queries.Choice([SKIPPED]))
     assert skipped == [made[3], made[1]]
     assert (await database.sensors.latest_ticks([KEY]))[KEY] == made[3]
     assert await database.sensors.latest_ticks([]) == {}

@@ -38,6 +38,7 @@ class Changes(services.Loop):
         subscriptions: Set after a subscription was made or steered.
         pools: Set after slots of pools were given back or granted, or a limit changed.
         locations: Set after a code server registered, changed or went away.
+        outputs: Set after this host stored captured output; what others store is found by looking.
         newest_event_id: The highest event id heard of: at least this much is in the log.
         access_version: Raised whenever a token may have been revoked, here or elsewhere.
     """
@@ -65,6 +66,7 @@ class Changes(services.Loop):
             notifications.SUBSCRIPTIONS: self.subscriptions,
             notifications.WEBHOOKS: self.webhooks,
         }
+        self.outputs = signals.Broadcast()
         self.newest_event_id = 0
         self.access_version = 0
 

@@ -16,6 +16,8 @@ The tree; `servicers.serving` holds the one table that turns it into gRPC status
     │   │   UnknownDelivery
     ├── SubscriptionExists       the name of a subscription is taken
     ├── RequestIdReused          a request id came back with another request
+    ├── RunNotEnded              what is asked for takes a run that has ended
+    ├── RunNeeded                a run cannot be deleted, because something needs it
     ├── EventsCompacted          the events that a watch would resume with are pruned
     ├── PolicyForbids            the host's policy does not allow it
     ├── Unauthenticated          nobody knows who calls
@@ -222,16 +224,14 @@ class UnknownPool(NotFound):
 
 
 class UnknownTick(NotFound):
-    """The sensor has no tick of that id."""
+    """The sensor or schedule has no tick of that id."""
 
-    def __init__(self, tick_id: str, location_name: str, sensor_name: str) -> None:
+    def __init__(self, tick_id: str, location_name: str, whose: str) -> None:
         super().__init__(
-            f"Sensor {sensor_name!r} of location {location_name!r} has no tick {tick_id!r}. List "
-            "its ticks."
+            f"{whose} of location {location_name!r} has no tick {tick_id!r}. List its ticks."
         )
         self.tick_id = tick_id
         self.location_name = location_name
-        self.sensor_name = sensor_name
 
 
 class UnknownToken(NotFound):
@@ -279,6 +279,23 @@ class RequestIdReused(HostError):
             f"{difference}. Use a new request id for a new run."
         )
         self.request_id = request_id
+        self.run_id = run_id
+
+
+class RunNotEnded(HostError):
+    """What is asked for takes a run that has ended."""
+
+    def __init__(self, run_id: str, status: str, wish: str) -> None:
+        super().__init__(f"Run {run_id} is {status}. Wait for its end, or cancel it, to {wish}.")
+        self.run_id = run_id
+        self.status = status
+
+
+class RunNeeded(HostError):
+    """A run cannot be deleted, because something needs it."""
+
+    def __init__(self, run_id: str, need: str) -> None:
+        super().__init__(f"Run {run_id} cannot be deleted: {need}")
         self.run_id = run_id
 
 

@@ -27,7 +27,7 @@ from atoll_host import settings as host_settings
 from atoll_host.access import engine, first_token, gate, granting, subjects, verifying
 from atoll_host.alerts import leading as alert_terms
 from atoll_host.alerts import secret_values
-from atoll_host.api import backfilling, watching
+from atoll_host.api import backfilling, dry_runs, feeds, run_streams, watching
 from atoll_host.audit import recording
 from atoll_host.automation import dispatching, terms
 from atoll_host.automation.backfills import leading as backfill_terms
@@ -195,6 +195,7 @@ class Parts:
         """Make and wire the services."""
         self.store = store
         self.changes = host_changes.Changes(store)
+        self.feed = feeds.Feed(store.events, self.changes)
         self.registry = registries.Registry(
             store.locations,
             self.changes,
@@ -244,6 +245,7 @@ class Parts:
         )
         self.services: tuple[services.Service, ...] = (
             self.changes,
+            self.feed,
             self.registry,
             self.intake,
             self.sessions,
@@ -315,7 +317,8 @@ class Parts:
         self, settings: host_settings.Settings, clock: clocks.Clock
     ) -> serving.Servicers:
         store = self.store
-        watches = watching.Watching(store.events, self.changes, clock)
+        watches = watching.Watching(store.events, self.feed, clock)
+        dry = dry_runs.DryRuns(store, self.registry, clock, settings)
         dynamic = dynamic_partitions.DynamicPartitions(store.partitions)
         asked = instance.Parts(
             queries=queries.InstanceQueries(store),
@@ -332,17 +335,22 @@ class Parts:
             pools=self.pools,
         )
         return serving.Servicers(
-            mesh=mesh.MeshServicer(self.sessions, self.intake, store.outputs),
+            mesh=mesh.MeshServicer(self.sessions, self.intake, store.outputs, self.changes),
             instance=instance.InstanceServicer(asked),
             locations=locations.LocationsServicer(self.registry),
             assets=assets.AssetsServicer(self.registry, store.events),
             checks=checks.ChecksServicer(self.registry, store.checks),
-            runs=runs.RunsServicer(store, self.registry, settings),
+            runs=runs.RunsServicer(
+                store,
+                self.registry,
+                settings,
+                run_streams.RunStreams(store, watches, self.changes, clock),
+            ),
             sensors=sensors.SensorsServicer(
-                store, self.registry, self.changes, lambda: self.webhooks.address
+                store, self.registry, self.changes, lambda: self.webhooks.address, dry
             ),
             schedules=schedules.SchedulesServicer(
-                store.schedules, self.registry, self.changes, clock
+                store.schedules, self.registry, self.changes, clock, dry
             ),
             events=events.EventsServicer(store.events, watches),
             partitions=partitions.PartitionsServicer(dynamic),

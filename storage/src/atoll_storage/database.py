@@ -38,6 +38,8 @@ from atoll_storage import (
     records,
     retention_store,
     retry_store,
+    run_deletion,
+    run_lookups,
     run_store,
     schedule_store,
     sensor_store,
@@ -57,6 +59,8 @@ class Database:
         schedules: Schedule states and ticks.
         locations: Code servers, snapshots and owners of assets.
         outputs: Captured output of steps.
+        run_deletion: Deletes runs that somebody asks to be gone.
+        run_lookups: Tells which runs there are already.
         checks: Evaluations of asset checks.
         assets: What the log says of assets and their partitions.
         partitions: Dynamic partitions.
@@ -83,6 +87,8 @@ class Database:
         self.schedules = schedule_store.ScheduleStore(engine, self._announcer)
         self.locations = location_store.LocationStore(engine, self._announcer)
         self.outputs = output_store.OutputStore(engine)
+        self.run_deletion = run_deletion.RunDeletion(engine)
+        self.run_lookups = run_lookups.RunLookups(engine)
         self.checks = check_store.CheckStore(engine)
         self.assets = asset_store.AssetStore(engine)
         self.partitions = partition_store.PartitionStore(engine, self._announcer)

@@ -14,6 +14,7 @@
     ├── Compacted              the events asked for were pruned
     ├── StaleEpoch             the session was replaced by a newer one
     ├── RunFenced              the run is bound to another code server
+    ├── UnknownParent          the run that a new one runs again is gone
     └── DataDirectoryRefused   the embedded server cannot use this data directory
 
 The driver's error is always the `__cause__`, never the message.
@@ -38,6 +39,18 @@ class DatabaseRefused(StorageError):
 
 class InvalidValue(StorageError):
     """A value cannot be stored, such as a text that holds a NUL character."""
+
+
+class UnknownParent(StorageError):
+    """The run that a new one runs again is gone; nothing was stored.
+
+    Attributes:
+        run_id: The run that is gone.
+    """
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"Run {run_id} is gone, so it cannot be run again. Launch a new run.")
+        self.run_id = run_id
 
 
 class StaleTick(StorageError):

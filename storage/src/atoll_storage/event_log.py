@@ -438,6 +438,7 @@ def _conditions(query: records.EventQuery | None) -> list[_Condition]:
         for text, value in (
             ("run_id = %s", query.run_id),
             ("location_name = %s", query.location_name),
+            ("step_key = %s", query.step_key),
             ("coalesce(timestamp, stored_time) > %s", query.after_time),
             ("coalesce(timestamp, stored_time) < %s", query.before_time),
         )

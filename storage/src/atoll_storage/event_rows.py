@@ -42,13 +42,15 @@ _POSTGRES_EPOCH = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 _POSTGRES_EPOCH_S = 946684800
 _FIRST_S, _LAST_S = -62135596800, 253402300799  # the years 1 to 9999
 _WITH_CHECK = frozenset({"asset_check_evaluation_planned", "asset_check_evaluation"})
-_WITH_PARTITION = _WITH_CHECK | {
+WITH_PARTITION = _WITH_CHECK | {
     "asset_materialization_planned",
     "asset_materialization",
     "asset_observation",
     "asset_failed_to_materialize",
 }
-_WITH_ASSET = _WITH_PARTITION | {"loaded_input", "freshness_state_change"}
+"""The kinds that speak of a partition of an asset."""
+WITH_ASSET = WITH_PARTITION | {"loaded_input", "freshness_state_change"}
+"""The kinds that speak of one asset."""
 
 _FIXED = struct.Struct(">hiqiqiqiqih")
 _FIXED_WITHOUT_TIMESTAMP = struct.Struct(">hiqiqiiqih")
@@ -89,11 +91,11 @@ def values(
     """Return the row of one event for `INSERT_STATEMENT`. `payload` is the encoded event."""
     kind = event.WhichOneof("body")
     asset_key = partition = check_name = None
-    if kind in _WITH_ASSET:
+    if kind in WITH_ASSET:
         body = getattr(event, kind)
         if body.asset_key.path:
             asset_key = _cleaned(asset_keys.encode(body.asset_key.path))
-        if kind in _WITH_PARTITION:
+        if kind in WITH_PARTITION:
             partition = _cleaned(body.partition)
         if kind in _WITH_CHECK:
             check_name = indexed(body.check_name) or None
@@ -151,11 +153,11 @@ class RowEncoder:
         if owner is None:
             owner = self._owners[run_id, location_name] = _text(run_id) + _name(location_name)
         asset_key = partition = check_name = _NULL
-        if kind in _WITH_ASSET:
+        if kind in WITH_ASSET:
             body = getattr(event, kind)
             if body.asset_key.path:
                 asset_key = _text(asset_keys.encode(body.asset_key.path))
-            if kind in _WITH_PARTITION:
+            if kind in WITH_PARTITION:
                 partition = _text(body.partition)
             if kind in _WITH_CHECK:
                 check_name = _text(indexed(body.check_name))

@@ -6,6 +6,7 @@ the output says.
 """
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext import asyncio as sa_asyncio
@@ -74,15 +75,36 @@ class OutputStore:
             async with connections.transaction(self._engine, "reading output") as connection:
                 rows = (await connection.execute(page)).all()
             for row in rows:
-                yield records.OutputPiece(
-                    row.run_id, row.step_key, row.stream, row.offset, row.data
-                )
+                yield _piece_of(row)
             if len(rows) < _PAGE_PIECES:
                 return
             last = rows[-1]
             page = statement.where(
                 sa.tuple_(*_PLACE) > sa.tuple_(last.step_key, last.stream, last.offset)
             )
+
+    async def arrived(
+        self, run_id: str, step_key: str | None, after_position: int, *, limit: int
+    ) -> list[records.OutputPiece]:
+        """Return the next pieces of a run or of one step, in the order in which they arrived.
+
+        Pieces of a run are stored one after the other, so going on after the last position misses
+        none.
+        """
+        statement = sa.select(schema.run_output).where(
+            _OUTPUT.run_id == run_id, _OUTPUT.position > after_position
+        )
+        if step_key is not None:
+            statement = statement.where(_OUTPUT.step_key == step_key)
+        statement = statement.order_by(_OUTPUT.position).limit(limit)
+        async with connections.transaction(self._engine, "reading output") as connection:
+            return [_piece_of(row) for row in (await connection.execute(statement)).all()]
+
+
+def _piece_of(row: sa.Row[Any]) -> records.OutputPiece:
+    return records.OutputPiece(
+        row.run_id, row.step_key, row.stream, row.offset, row.data, row.position
+    )
 
 
 async def _check_epoch(connection: sa_asyncio.AsyncConnection, batch: records.EventBatch) -> None:

@@ -76,6 +76,7 @@ class EventQuery:
     after_time: dt.datetime | None = None
     before_time: dt.datetime | None = None
     event_ids: tuple[int, ...] = ()
+    step_key: str | None = None
 
 
 AssetPath = tuple[str, ...]
@@ -181,6 +182,9 @@ class RunQuery:
         run_ids: Only these; None means any.
         tags: The values of a tag, of which one is enough, by its name.
         absent_tags: Tags that a run must not have.
+        created_from: Only runs that were queued then or later.
+        updated_from: Only runs whose status last changed then or later.
+        asset_key: The path of an asset that the log tells of in connection with the run.
     """
 
     location_name: str | None = None
@@ -193,6 +197,9 @@ class RunQuery:
     created_before: dt.datetime | None = None
     updated_after: dt.datetime | None = None
     updated_before: dt.datetime | None = None
+    created_from: dt.datetime | None = None
+    updated_from: dt.datetime | None = None
+    asset_key: AssetPath | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -508,13 +515,17 @@ class ScheduleCommit:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class OutputPiece:
-    """A piece of captured output. `stream` is the number of `atoll.mesh.v1.OutputStream`."""
+    """A piece of captured output. `stream` is the number of `atoll.mesh.v1.OutputStream`.
+
+    `position` tells in which order the pieces of a run arrived; 0 for one that is not stored yet.
+    """
 
     run_id: str
     step_key: str
     stream: int
     offset: int
     data: bytes
+    position: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ _STATUSES = {
     "run_canceling": _STATUS.CANCELING,
     "run_canceled": _STATUS.CANCELED,
 }
+KINDS = {status: body for body, status in _STATUSES.items()}
+"""The kind of the events that tell of each status."""
 _KINDS = {status: event_rows.KIND_NUMBERS[body] for body, status in _STATUSES.items()}
 _BY_KIND = {kind: status for status, kind in _KINDS.items()}
 

@@ -3,13 +3,16 @@
 Called by `run_store`.
 """
 
+import operator
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
-from atoll_storage import records, schema
+from atoll_storage import asset_keys, records, schema
 
 _RUNS = schema.runs.c
+_EVENTS = schema.events.c
 
 
 def conditions(query: records.RunQuery) -> list[sa.ColumnElement[bool]]:
@@ -23,21 +26,44 @@ def conditions(query: records.RunQuery) -> list[sa.ColumnElement[bool]]:
         found.append(_RUNS.status.in_([status.value for status in query.statuses]))
     if query.run_ids is not None:
         found.append(_RUNS.run_id.in_(query.run_ids))
-    # By containment, which the index over the tags answers.
-    found += [
-        sa.or_(*(_RUNS.tags.contains({key: value}) for value in values))
-        for key, values in query.tags.items()
-    ]
+    found += _with_tags(query.tags)
     found += [~_RUNS.tags.has_key(key) for key in query.absent_tags]
-    if query.created_after is not None:
-        found.append(_RUNS.create_time > query.created_after)
-    if query.created_before is not None:
-        found.append(_RUNS.create_time < query.created_before)
-    if query.updated_after is not None:
-        found.append(_RUNS.update_time > query.updated_after)
-    if query.updated_before is not None:
-        found.append(_RUNS.update_time < query.updated_before)
+    bounds = (
+        (query.created_after, operator.gt, _RUNS.create_time),
+        (query.created_from, operator.ge, _RUNS.create_time),
+        (query.created_before, operator.lt, _RUNS.create_time),
+        (query.updated_after, operator.gt, _RUNS.update_time),
+        (query.updated_from, operator.ge, _RUNS.update_time),
+        (query.updated_before, operator.lt, _RUNS.update_time),
+    )
+    found += [compare(column, moment) for moment, compare, column in bounds if moment is not None]
+    if query.asset_key is not None:
+        found.append(_about(query.asset_key))
     return found
+
+
+def _with_tags(tags: Mapping[str, Sequence[str]]) -> list[sa.ColumnElement[bool]]:
+    """Return the conditions on tags: by containment, which the index over the tags answers."""
+    alone = {key: values[0] for key, values in tags.items() if len(values) == 1}
+    found: list[sa.ColumnElement[bool]] = [_RUNS.tags.contains(alone)] if alone else []
+    for key, values in tags.items():
+        if key not in alone:
+            any_of_them = (_RUNS.tags.contains({key: value}) for value in values)
+            found.append(sa.or_(sa.false(), *any_of_them))
+    return found
+
+
+def _about(path: records.AssetPath) -> sa.ColumnElement[bool]:
+    """Return the condition that the log tells of an asset in connection with a run.
+
+    The kinds are spelled as in the indexes: that of assets finds the runs of a rare asset, that of
+    runs tells whether one of many runs has a common one.
+    """
+    return sa.exists().where(
+        _EVENTS.run_id == _RUNS.run_id,
+        _EVENTS.asset_key == asset_keys.encode(path),
+        sa.text(f"events.kind IN ({schema.OF_RUNS})"),
+    )
 
 
 def ordered(

@@ -21,6 +21,7 @@ from atoll_storage import (
     announcing,
     claiming,
     connections,
+    errors,
     left_out,
     log_writer,
     pool_store,
@@ -46,6 +47,8 @@ _GET_ACTIVE = f"{_SELECT} WHERE {_ACTIVE} ORDER BY queue_order".encode()
 _COUNT = "SELECT location_name, count(*) FROM runs WHERE {} GROUP BY location_name"
 _COUNT_ACTIVE = _COUNT.format(_ACTIVE).encode()
 _COUNT_QUEUED = _COUNT.format(_QUEUED).encode()
+# Against whoever deletes it meanwhile; see `run_deletion`.
+_KEEP_PARENT = "SELECT run_id FROM runs WHERE run_id = %s FOR KEY SHARE"
 _UNBIND = "DELETE FROM producers WHERE run_id = %s"
 _GET_TO_CHANGE = (
     f"SELECT coalesce(producers.high_water, 0), {run_rows.NAMES} "
@@ -69,8 +72,17 @@ class RunStore:
         self._claims = run_claims.Claims(engine, announcer)
 
     async def create(self, run: records.NewRun) -> records.RunRecord:
-        """Put a run into the queue, with its event. The same request id returns the first run."""
+        """Put a run into the queue, with its event. The same request id returns the first run.
+
+        Raises:
+            UnknownParent: The run that it runs again is gone.
+        """
+        parent_run_id = run.target.parent_run_id
         async with connections.driver_connection(self._engine, "creating a run") as raw:
+            if parent_run_id:
+                parent = await raw.execute(_KEEP_PARENT, [parent_run_id], prepare=True)
+                if await parent.fetchone() is None:
+                    raise errors.UnknownParent(parent_run_id)
             async with raw.pipeline():
                 inserted = await raw.execute(
                     run_rows.INSERT_OF_REQUEST, run_rows.values_of(run), prepare=True
@@ -79,7 +91,9 @@ class RunStore:
             row = await inserted.fetchone()
             if row is None:
                 await raw.rollback()
-                return await self._first_of(run.request_id)
+                # On this connection: many who repeat one request would wait for each other's.
+                found = await raw.execute(_GET_OF_REQUEST, [run.request_id])
+                return next(run_rows.record_of(each) for each in await found.fetchall())
             writer = await log_writer.LogWriter.of(raw, head)
             run_rows.tell_queued(writer, [run])
             await writer.commit(self._announcer)
@@ -122,6 +136,17 @@ class RunStore:
         )
         found = await self._select(statement.limit(limit + 1))
         return found[:limit], len(found) > limit
+
+    async def counts(
+        self, query: records.RunQuery
+    ) -> builtins.list[tuple[str, records.RunStatus, int]]:
+        """Return how many runs there are by location and status, in order."""
+        keys = (_RUNS.location_name, _RUNS.status)
+        statement = sa.select(*keys, sa.func.count()).where(*run_queries.conditions(query))
+        statement = statement.group_by(*keys).order_by(*keys)
+        async with connections.transaction(self._engine, "counting runs") as connection:
+            rows = (await connection.execute(statement)).all()
+        return [(row[0], records.RunStatus(row[1]), row[2]) for row in rows]
 
     async def count(self, query: records.RunQuery) -> int:
         """Return how many runs there are."""
@@ -230,10 +255,6 @@ class RunStore:
     async def active_counts(self) -> dict[str, int]:
         """Return how many runs are active, by location."""
         return dict(await connections.fetch(self._engine, "counting runs", _COUNT_ACTIVE))
-
-    async def _first_of(self, request_id: str) -> records.RunRecord:
-        """Return the run that a request made."""
-        return (await self._fetch(_GET_OF_REQUEST, [request_id]))[0]
 
     async def _fetch(
         self, statement: connections.Statement, parameters: builtins.list[object] | None = None

@@ -233,12 +233,16 @@ class ScheduleStore:
         *,
         limit: int,
         before: tuple[dt.datetime, str] | None = None,
-        statuses: Sequence[automation_pb2.TickStatus] = (),
+        choice: tick_queries.Choice = tick_queries.ALL,
     ) -> list[automation_pb2.Tick]:
         """Return ticks, newest first; `before` is the (start time, tick id) of the last seen."""
         return await tick_queries.page(
-            self._engine, _OWNERS, _named(key), limit=limit, before=before, statuses=statuses
+            self._engine, _OWNERS, _named(key), limit=limit, before=before, choice=choice
         )
+
+    async def find_ticks(self, key: records.ScheduleKey, tick_id: str) -> list[automation_pb2.Tick]:
+        """Return the ticks of a schedule whose id begins so, two at the most."""
+        return await tick_queries.begin_with(self._engine, _OWNERS, _named(key), tick_id)
 
     async def latest_ticks(
         self, keys: Sequence[records.ScheduleKey]

@@ -339,6 +339,9 @@ runs = sa.Table(
 )
 sa.Index("runs_newest", runs.c.create_time, runs.c.run_id)
 sa.Index("runs_updated", runs.c.update_time, runs.c.run_id)
+sa.Index("runs_of_location", runs.c.location_name, runs.c.create_time, runs.c.run_id)
+sa.Index("runs_of_job", runs.c.job_name, runs.c.create_time, runs.c.run_id)
+sa.Index("runs_of_status", runs.c.status, runs.c.create_time, runs.c.run_id)
 sa.Index(
     "runs_tags", runs.c.tags, postgresql_using="gin", postgresql_ops={"tags": "jsonb_path_ops"}
 )
@@ -539,8 +542,16 @@ run_output = sa.Table(
     sa.Column("stream", sa.SmallInteger, primary_key=True, autoincrement=False),
     sa.Column("offset", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("data", sa.LargeBinary, nullable=False),
+    sa.Column(
+        "position",
+        sa.BigInteger,
+        sa.Identity(always=True),
+        nullable=False,
+        comment="The order in which the pieces of a run arrived.",
+    ),
     comment="Captured output of steps, in pieces without gaps.",
 )
+sa.Index("run_output_order", run_output.c.run_id, run_output.c.position)
 
 freshness_states = sa.Table(
     "freshness_states",

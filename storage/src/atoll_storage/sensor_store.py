@@ -75,9 +75,6 @@ _KEYS = (
     "SELECT location_name, sensor_name FROM sensors WHERE (location_name, sensor_name) IN "
     "(SELECT * FROM unnest(%s::text[], %s::text[]))"
 )
-_TICK = (
-    f"SELECT payload FROM ticks WHERE {_IS} AND tick_id >= %s AND tick_id < %s LIMIT 2"
-).encode()
 _FAILURE = automation_pb2.TICK_STATUS_FAILURE
 
 
@@ -278,19 +275,18 @@ class SensorStore:
         *,
         limit: int,
         before: tuple[dt.datetime, str] | None = None,
-        statuses: Sequence[automation_pb2.TickStatus] = (),
+        choice: tick_queries.Choice = tick_queries.ALL,
     ) -> list[automation_pb2.Tick]:
         """Return ticks, newest first; `before` is the (start time, tick id) of the last seen."""
         owner = (key.location_name, key.sensor_name)
         return await tick_queries.page(
-            self._engine, _OWNERS, owner, limit=limit, before=before, statuses=statuses
+            self._engine, _OWNERS, owner, limit=limit, before=before, choice=choice
         )
 
     async def find_ticks(self, key: records.SensorKey, tick_id: str) -> list[automation_pb2.Tick]:
         """Return the ticks of a sensor whose id begins so, two at the most."""
-        bounds = [*_named(key), tick_id, tick_id + "\U0010ffff"]
-        rows = await connections.fetch(self._engine, "reading a tick", _TICK, bounds)
-        return [automation_pb2.Tick.FromString(row[0]) for row in rows]
+        owner = (key.location_name, key.sensor_name)
+        return await tick_queries.begin_with(self._engine, _OWNERS, owner, tick_id)
 
     async def latest_ticks(
         self, keys: Sequence[records.SensorKey]

@@ -14,6 +14,7 @@ from atoll.api.v1 import automation_pb2
 from atoll_storage import connections, schema
 
 _TICKS = schema.ticks.c
+_LAST_CHARACTER = "\U0010ffff"
 _NEWEST_FIRST = (_TICKS.start_time.desc(), _TICKS.tick_id.desc())
 
 
@@ -32,6 +33,25 @@ class Owners:
     only: sa.ColumnElement[bool] = dataclasses.field(default_factory=sa.true)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Choice:
+    """Which ticks of an owner are meant. All given conditions must hold.
+
+    Attributes:
+        statuses: Only ticks with these outcomes; all of them where there are none.
+        started_from: Only ticks that began then or later.
+        started_before: Only ticks that began before.
+    """
+
+    statuses: Sequence[automation_pb2.TickStatus] = ()
+    started_from: dt.datetime | None = None
+    started_before: dt.datetime | None = None
+
+
+ALL = Choice()
+"""All ticks."""
+
+
 async def page(
     engine: sa_asyncio.AsyncEngine,
     owners: Owners,
@@ -39,7 +59,7 @@ async def page(
     *,
     limit: int,
     before: tuple[dt.datetime, str] | None,
-    statuses: Sequence[automation_pb2.TickStatus],
+    choice: Choice,
 ) -> list[automation_pb2.Tick]:
     """Return ticks of one owner, newest first.
 
@@ -49,7 +69,7 @@ async def page(
         owner: Its location and name.
         limit: How many at the most.
         before: The (start time, tick id) of the last seen.
-        statuses: Only ticks with these outcomes; all of them where there are none.
+        choice: Which of them.
     """
     location_name, name = owner
     statement = sa.select(_TICKS.payload).where(
@@ -59,10 +79,30 @@ async def page(
         statement = statement.where(
             sa.tuple_(_TICKS.start_time, _TICKS.tick_id) < sa.tuple_(*before)
         )
-    if statuses:
-        statement = statement.where(_TICKS.status.in_(list(statuses)))
+    if choice.statuses:
+        statement = statement.where(_TICKS.status.in_(list(choice.statuses)))
+    if choice.started_from is not None:
+        statement = statement.where(_TICKS.start_time >= choice.started_from)
+    if choice.started_before is not None:
+        statement = statement.where(_TICKS.start_time < choice.started_before)
     statement = statement.order_by(*_NEWEST_FIRST).limit(limit)
     async with connections.transaction(engine, "reading ticks") as connection:
+        payloads = (await connection.scalars(statement)).all()
+    return [automation_pb2.Tick.FromString(payload) for payload in payloads]
+
+
+async def begin_with(
+    engine: sa_asyncio.AsyncEngine, owners: Owners, owner: tuple[str, str], tick_id: str
+) -> list[automation_pb2.Tick]:
+    """Return the ticks of one owner whose id begins so, two at the most."""
+    location_name, name = owner
+    statement = (
+        sa.select(_TICKS.payload)
+        .where(_TICKS.tick_id >= tick_id, _TICKS.tick_id <= tick_id + _LAST_CHARACTER)
+        .where(owners.only, _TICKS.location_name == location_name, _TICKS[owners.column] == name)
+        .limit(2)
+    )
+    async with connections.transaction(engine, "reading a tick") as connection:
         payloads = (await connection.scalars(statement)).all()
     return [automation_pb2.Tick.FromString(payload) for payload in payloads]
 

@@ -71,6 +71,14 @@ class ScriptedHost(
         self.runs: dict[str, runs_pb2.Run] = {}
         self.run_by_request: dict[str, str] = {}
         self.events: list[events_pb2.StoredEvent] = []
+        self.filters: list[runs_pb2.RunFilter] = []
+        self.run_counts: list[runs_pb2.RunCount] = []
+        # What a watch of a run tells, and after how many states its connection breaks once.
+        self.run_states: list[int] = []
+        self.run_watch_breaks_after: int | None = None
+        self.reexecutions: list[runs_pb2.ReexecuteRunRequest] = []
+        self.dry_run = automation_pb2.DryRun()
+        self.dry_runs: list = []
         self.output: list[runs_pb2.GetRunOutputResponse] = []
         self.launches: list[runs_pb2.LaunchRunRequest] = []
         self.watches: list[api_pb2.WatchEventsRequest] = []
@@ -278,7 +286,55 @@ class ScriptedHost(
         return conditions_pb2.GetEvaluationResponse(evaluation=found[0])
 
     async def ListRuns(self, request, context):
+        self.filters.append(request.filter)
         return runs_pb2.ListRunsResponse(runs=self.runs.values())
+
+    async def CountRuns(self, request, context):
+        self.filters.append(request.filter)
+        return runs_pb2.CountRunsResponse(counts=self.run_counts)
+
+    async def WatchRun(self, request, context) -> AsyncIterator[runs_pb2.WatchRunResponse]:
+        begin = int(request.resume_token or 0)
+        for number, status in enumerate(self.run_states[begin:], begin + 1):
+            run = runs_pb2.Run(run_id=request.run_id, status=status)
+            yield runs_pb2.WatchRunResponse(run=run, resume_token=str(number))
+            if self.run_watch_breaks_after == number:
+                self.run_watch_breaks_after = None
+                raise away()
+
+    async def ReexecuteRun(self, request, context):
+        self.reexecutions.append(request)
+        run = runs_pb2.Run(run_id="again", parent_run_id=request.run_id, tags=request.tags)
+        return runs_pb2.ReexecuteRunResponse(run=run)
+
+    async def CancelRuns(self, request, context):
+        self.filters.append(request.filter)
+        begin = int(request.page_token or 0)
+        runs = list(self.runs.values())[begin : begin + 2]
+        more = str(begin + 2) if begin + 2 < len(self.runs) else ""
+        return runs_pb2.CancelRunsResponse(runs=runs, next_page_token=more)
+
+    async def DeleteRun(self, request, context):
+        del self.runs[request.run_id]
+        return runs_pb2.DeleteRunResponse()
+
+    async def WatchRunOutput(
+        self, request, context
+    ) -> AsyncIterator[runs_pb2.WatchRunOutputResponse]:
+        for number, piece in enumerate(self.output, 1):
+            if number > int(request.resume_token or 0):
+                yield runs_pb2.WatchRunOutputResponse(pieces=[piece], resume_token=str(number))
+
+    async def DryRunSensor(self, request, context):
+        self.dry_runs.append(request)
+        return automation_pb2.DryRunSensorResponse(dry_run=self.dry_run)
+
+    async def DryRunSchedule(self, request, context):
+        self.dry_runs.append(request)
+        return schedules_pb2.DryRunScheduleResponse(dry_run=self.dry_run)
+
+    async def GetScheduleTick(self, request, context):
+        return schedules_pb2.GetScheduleTickResponse(tick=self.schedule_ticks[0])
 
     async def ListEvents(self, request, context):
         return api_pb2.ListEventsResponse(events=self.events)

@@ -10,7 +10,7 @@ from atoll.events.v1 import events_pb2
 from atoll_host import changes as host_changes
 from atoll_host import clock as clocks
 from atoll_host import errors
-from atoll_host.api import watching
+from atoll_host.api import feeds, watching
 from atoll_storage import errors as storage_errors
 
 
@@ -56,7 +56,9 @@ class Reader:
     """Reads one watch."""
 
     def __init__(self, log: Any, changes, **request) -> None:
-        watches = watching.Watching(log, changes, clocks.SystemClock(), bookmark_every_s=0.02)
+        # Few follow, so that nothing but the log is read.
+        feed = feeds.Feed(log, changes)
+        watches = watching.Watching(log, feed, clocks.SystemClock(), bookmark_every_s=0.02)
         self.answers = watches.watch(api_events_pb2.WatchEventsRequest(**request))
         self.token = ""
 

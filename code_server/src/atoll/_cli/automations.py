@@ -5,13 +5,14 @@ there; ticks in words are in `tick_texts`.
 """
 
 import dataclasses
+import datetime as dt
 import functools
 from collections.abc import Callable
 from typing import Any
 
 import click
 
-from atoll._cli import connection, rendering, tick_texts
+from atoll._cli import connection, moments, rendering, tick_texts
 from atoll.api.v1 import automation_pb2
 from atoll.client import connection as client_connection
 from atoll.client import documents, errors, schedules, sensors
@@ -43,6 +44,8 @@ class TicksAsked:
     name: str
     location: str
     statuses: tuple[str, ...]
+    started_from: dt.datetime | None
+    started_before: dt.datetime | None
     limit: int
     logs: bool
     host: str
@@ -88,11 +91,23 @@ def ticks_options(command: Callable[[TicksAsked], None]) -> Callable[..., None]:
             type=click.Choice(sorted(tick_texts.STATUSES)),
             help="Only ticks with this outcome; may be repeated.",
         ),
+        _time_option("started-before", "before this time"),
+        _time_option("started-from", "at this time or later"),
         location_option,
         click.argument("name"),
     ):
         decorated = option(decorated)
     return decorated
+
+
+def _time_option(name: str, what: str) -> Callable[[connection.Command], connection.Command]:
+    return click.option(
+        f"--{name}",
+        type=moments.parse,
+        default=None,
+        metavar=moments.METAVAR,
+        help=f"Only ticks that began {what}.",
+    )
 
 
 def list_ticks(noun: Noun, asked: TicksAsked) -> None:
@@ -101,13 +116,22 @@ def list_ticks(noun: Noun, asked: TicksAsked) -> None:
     async def work(client: client_connection.Client) -> None:
         owner = await location_of(client, noun, asked.name, asked.location)
         wanted = [tick_texts.STATUSES[status] for status in asked.statuses]
-        ticks = noun.of(client).ticks(owner, asked.name, statuses=wanted, limit=asked.limit)
+        ticks = noun.of(client).ticks(
+            owner,
+            asked.name,
+            statuses=wanted,
+            started_from=asked.started_from,
+            started_before=asked.started_before,
+            limit=asked.limit,
+        )
         found = [tick async for tick in ticks]
         terminal = connection.terminal()
         if asked.as_json:
             click.echo(documents.listing("ticks", found))
         elif not found:
             how = "with that outcome" if asked.statuses else "yet"
+            if asked.started_from or asked.started_before:
+                how += " in that time"
             click.echo(f"{owner}/{asked.name} has had no tick {how}.")
         elif asked.logs:
             click.echo("\n\n".join(tick_texts.log(tick, terminal) for tick in found))

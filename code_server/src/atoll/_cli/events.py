@@ -10,6 +10,7 @@ from atoll._cli import connection, rendering
 from atoll.api.v1 import events_pb2 as api_pb2
 from atoll.client import connection as client_connection
 from atoll.client import documents, narration
+from atoll.client import events as client_events
 from atoll.definitions.v1 import values_pb2
 from atoll.events.v1 import events_pb2
 
@@ -47,24 +48,40 @@ _COLOURS: Final[Mapping[narration.Severity, tuple[rendering.Colour, ...]]] = {
     metavar="KIND",
     help="Only events of this kind, such as asset_materialization; may be repeated.",
 )
+@click.option("--job", default="", help="Only events of runs of this job.")
+@click.option("--step", default="", help="Only events of this step.")
+@click.option("--partition", default="", metavar="KEY", help="Only events of this partition.")
+@click.option(
+    "--after",
+    type=click.IntRange(min=1),
+    default=None,
+    metavar="ID",
+    help="Only events after this one; with --follow, go on after it.",
+)
 @click.option(
     "--limit", type=click.IntRange(min=1), help=f"How many; {LIMIT_DEFAULT} without --follow."
 )
 @connection.host_option
 @connection.json_option
 def events(  # noqa: PLR0913 - one parameter for each option
+    *,
     run_id: str,
     location: str,
     asset: values_pb2.AssetKey | None,
     kinds: tuple[str, ...],
+    job: str,
+    step: str,
+    partition: str,
+    after: int | None,
     limit: int | None,
     host: str,
-    *,
     follow: bool,
     from_beginning: bool,
     as_json: bool,
 ) -> None:
     """Show the event log, oldest first, or follow it. With --json --follow: one object a line."""
+    if from_beginning and after is not None:
+        raise click.UsageError("Give either --from-beginning or --after.")
     if from_beginning and not follow:
         raise click.UsageError(
             "--from-beginning says where following begins: give it together with --follow. "
@@ -77,11 +94,21 @@ def events(  # noqa: PLR0913 - one parameter for each option
             location_name=location,
             asset_key=asset,
             kinds=kinds,
+            job_name=job,
+            step_key=step,
+            partition_key=partition,
         )
+        after_event_id = after or 0
         if follow:
-            await _follow(client, query, limit, from_beginning=from_beginning, as_json=as_json)
+            watch = client.events.watch(
+                query, from_beginning=from_beginning, after_event_id=after_event_id
+            )
+            await _follow(watch, limit, as_json=as_json)
             return
-        found = [stored async for stored in client.events.list(query, limit=limit or LIMIT_DEFAULT)]
+        listed = client.events.list(
+            query, after_event_id=after_event_id, limit=limit or LIMIT_DEFAULT
+        )
+        found = [stored async for stored in listed]
         if as_json:
             click.echo(documents.listing("events", found))
             return
@@ -96,17 +123,10 @@ def events(  # noqa: PLR0913 - one parameter for each option
     connection.run(host, work)
 
 
-async def _follow(
-    client: client_connection.Client,
-    query: api_pb2.EventFilter,
-    limit: int | None,
-    *,
-    from_beginning: bool,
-    as_json: bool,
-) -> None:
+async def _follow(watch: client_events.Watch, limit: int | None, *, as_json: bool) -> None:
     terminal = connection.terminal()
     shown = 0
-    async with client.events.watch(query, from_beginning=from_beginning) as watch:
+    async with watch:
         async for stored in watch:
             click.echo(documents.line(stored) if as_json else line(stored, terminal))
             shown += 1

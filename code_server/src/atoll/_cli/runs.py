@@ -1,4 +1,4 @@
-"""``atoll runs``: launch runs, look at them, read what they logged, cancel them."""
+"""``atoll runs``: launch, show, follow, run again, cancel and delete runs."""
 
 import asyncio
 import dataclasses
@@ -9,7 +9,7 @@ from typing import Any, Final, TextIO, cast
 
 import click
 
-from atoll._cli import connection, events, rendering, tag_options
+from atoll._cli import connection, events, rendering, run_choices, run_following, tag_options
 from atoll.api.v1 import events_pb2 as api_pb2
 from atoll.api.v1 import runs_pb2
 from atoll.client import connection as client_connection
@@ -28,6 +28,11 @@ _COLUMNS = (
     rendering.Column("TOOK", align="right"),
     rendering.Column("REQUESTED BY", shrinks=True),
 )
+_COUNT_COLUMNS = (
+    rendering.Column("LOCATION", colour="bold"),
+    rendering.Column("STATUS", is_status=True),
+    rendering.Column("RUNS", align="right"),
+)
 _BACKFILL_TAG: Final = "atoll/backfill"
 _CHOOSING: Final = (
     "job",
@@ -38,12 +43,6 @@ _CHOOSING: Final = (
     "partition",
     "partition_range",
 )
-_STATUSES: Final[Mapping[str, "runs_pb2.RunStatus.ValueType"]] = {
-    name.removeprefix("RUN_STATUS_").lower(): number
-    for name, number in runs_pb2.RunStatus.items()
-    if number != runs_pb2.RUN_STATUS_UNSPECIFIED
-}
-
 _SCHEDULE_NAME_TAG = "atoll/schedule_name"
 
 
@@ -53,31 +52,20 @@ def runs() -> None:
 
 
 @runs.command("list")
-@click.option("--location", default="", help="Only runs of this location.")
-@click.option("--job", default="", help="Only runs of this job.")
-@click.option(
-    "--status",
-    "statuses",
-    multiple=True,
-    type=click.Choice(sorted(_STATUSES)),
-    help="Only runs in this state; may be repeated.",
-)
+@run_choices.options
+@click.option("--count", is_flag=True, help="Count them, by location and status.")
 @connection.limit_option(25)
 @connection.host_option
 @connection.json_option
-def list_(
-    location: str, job: str, statuses: tuple[str, ...], limit: int, host: str, *, as_json: bool
-) -> None:
+def list_(*, chosen: run_choices.Chosen, limit: int, host: str, count: bool, as_json: bool) -> None:
     """List runs, newest first."""
+    query = chosen.filter()
 
     async def work(client: client_connection.Client) -> None:
-        listed = client.runs.list(
-            location_name=location,
-            job_name=job,
-            statuses=[_STATUSES[status] for status in statuses],
-            limit=limit,
-        )
-        found = [run async for run in listed]
+        if count:
+            _show_counts(await client.runs.counts(query), as_json=as_json)
+            return
+        found = [run async for run in client.runs.list(query=query, limit=limit)]
         if as_json:
             click.echo(documents.listing("runs", found))
         elif not found:
@@ -210,6 +198,101 @@ def cancel(run_id: str, reason: str, host: str, *, as_json: bool) -> None:
     connection.run(host, work)
 
 
+@runs.command("cancel-all")
+@run_choices.options
+@click.option("--reason", default="", help="Why, in words.")
+@click.option("--yes", is_flag=True, help="Do not ask first.")
+@connection.host_option
+@connection.json_option
+def cancel_all(
+    *, chosen: run_choices.Chosen, reason: str, host: str, yes: bool, as_json: bool
+) -> None:
+    """Cancel all runs that are chosen and have not ended."""
+    query = chosen.filter()
+    if not query.ListFields():
+        raise click.UsageError("Choose runs: with --location, --job, --tag or another option.")
+    if not yes:
+        click.confirm("Cancel all runs like that which have not ended?", abort=True, err=True)
+
+    async def work(client: client_connection.Client) -> None:
+        canceled = [run async for run in client.runs.cancel_all(query, reason=reason)]
+        if as_json:
+            click.echo(documents.listing("runs", canceled))
+            return
+        click.echo(f"{rendering.count(len(canceled), 'run')} canceled, or asked to stop.")
+
+    connection.run(host, work)
+
+
+@runs.command()
+@click.argument("run_id")
+@click.option("--from-failure", is_flag=True, help="Only what did not end well.")
+@click.option(
+    "--steps",
+    multiple=True,
+    metavar="KEYS",
+    help="Only these steps, with commas between them; may be repeated.",
+)
+@click.option(
+    "--tag", "tags", multiple=True, metavar="KEY=VALUE", help="A tag besides; may be repeated."
+)
+@click.option("--request-id", default="", help="Repeating it with the same id makes no second run.")
+@connection.host_option
+@connection.json_option
+def reexecute(run_id: str, *, host: str, as_json: bool, **given: Any) -> None:
+    """Run an ended run again: the same job, selection, partition, configuration and tags."""
+    if given["from_failure"] and given["steps"]:
+        raise click.UsageError("Give either --from-failure or --steps.")
+    added = tag_options.parse(given["tags"])
+
+    async def work(client: client_connection.Client) -> None:
+        run = await client.runs.reexecute(
+            await client.runs.full_id(run_id),
+            from_failure=given["from_failure"],
+            step_keys=_separated(given["steps"]),
+            tags=added,
+            request_id=given["request_id"],
+        )
+        told = f"Launched run {run.run_id}, which runs {run.parent_run_id} again."
+        click.echo(documents.single(run) if as_json else told)
+
+    connection.run(host, work)
+
+
+@runs.command()
+@click.argument("run_id")
+@connection.host_option
+@connection.json_option
+def delete(run_id: str, host: str, *, as_json: bool) -> None:
+    """Remove a run that has ended, and its captured output; its events stay in the log."""
+
+    async def work(client: client_connection.Client) -> None:
+        full_id = await client.runs.full_id(run_id)
+        await client.runs.delete(full_id)
+        deleted = json.dumps({"deleted_run_id": full_id})
+        click.echo(deleted if as_json else f"Deleted run {full_id}.")
+
+    connection.run(host, work)
+
+
+@runs.command()
+@click.argument("run_id")
+@connection.host_option
+@connection.json_option
+def watch(run_id: str, host: str, *, as_json: bool) -> None:
+    """Tell of each change of a run's status until it has ended; exit code 1 unless it succeeded."""
+
+    async def work(client: client_connection.Client) -> int:
+        full_id = await client.runs.full_id(run_id)
+        run = await run_following.states(client, full_id, as_json=as_json)
+        if run is not None and not as_json:
+            click.echo(_outcome(run))
+        succeeded = run is not None and run.status == runs_pb2.RUN_STATUS_SUCCESS
+        return 0 if succeeded else connection.EXIT_FAILED
+
+    connection.run(host, work)
+
+
 @runs.command()
 @click.argument("run_id")
 @click.option("--follow", "-f", is_flag=True, help="Go on until the run has ended.")
@@ -217,46 +300,42 @@ def cancel(run_id: str, reason: str, host: str, *, as_json: bool) -> None:
 @connection.host_option
 @connection.json_option
 def logs(run_id: str, step: str, host: str, *, follow: bool, as_json: bool) -> None:
-    """Show what a run logged, then what its steps wrote. With --json: one object a line."""
+    """Show what a run logged, then what its steps wrote. With --json: one object a line.
+
+    With --follow both come as they arrive.
+    """
 
     async def work(client: client_connection.Client) -> None:
         # An unknown run is an error, not an empty log.
         run = await client.runs.get(await client.runs.full_id(run_id))
-        await _show_events(client, run.run_id, follow=follow, as_json=as_json)
+        if follow:
+            await run_following.logs(client, run.run_id, step, as_json=as_json)
+            return
+        await _show_events(client, run.run_id, as_json=as_json)
         await _show_output(client, run.run_id, step, as_json=as_json)
 
     connection.run(host, work)
 
 
-async def _show_events(
-    client: client_connection.Client, run_id: str, *, follow: bool, as_json: bool
-) -> None:
+async def _show_events(client: client_connection.Client, run_id: str, *, as_json: bool) -> None:
     tell = documents.line if as_json else events.RunLog(connection.terminal()).tell
     query = api_pb2.EventFilter(run_id=run_id)
-    if not follow:
-        async for stored in client.events.list(query):
-            click.echo(tell(stored))
-        return
-    async with client.events.watch(query, from_beginning=True) as watch:
-        async for stored in watch:
-            click.echo(tell(stored))
-            if stored.event.WhichOneof("body") in client_runs.FINAL_KINDS:
-                return
+    async for stored in client.events.list(query):
+        click.echo(tell(stored))
 
 
 async def _show_output(
     client: client_connection.Client, run_id: str, step_key: str, *, as_json: bool
 ) -> None:
     terminal = connection.terminal()
-    collected: dict[tuple[str, int], bytearray] = {}
+    collected: dict[tuple[str, mesh_pb2.OutputStream.ValueType], bytearray] = {}
     async for piece in client.runs.output(run_id, step_key=step_key):
         collected.setdefault((piece.step_key, piece.stream), bytearray()).extend(piece.data)
     for (step, stream), data in collected.items():
         text = data.decode("utf-8", "replace")
-        name = "stderr" if stream == mesh_pb2.OUTPUT_STREAM_STDERR else "stdout"
+        name = run_following.stream_name(stream)
         if as_json:
-            document = {"run_id": run_id, "step_key": step, "stream": name, "text": text}
-            click.echo(json.dumps(document, ensure_ascii=False, separators=(",", ":")))
+            click.echo(run_following.line(run_id, step, name, text))
             continue
         title = f"{step or 'outside the steps'}, {name}"
         click.echo(f"\n{terminal.paint(title, 'bold')}\n{rendering.printable(text).rstrip()}")
@@ -354,6 +433,17 @@ def _run_config(file: TextIO | None, text: str | None) -> Mapping[str, Any] | No
             param_hint=option,
         )
     return cast("Mapping[str, Any]", value)
+
+
+def _show_counts(counts: Sequence[runs_pb2.RunCount], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(documents.listing("counts", counts))
+        return
+    rows = [
+        [each.location_name, documents.enum_name(each, "status"), f"{each.count:,}"]
+        for each in counts
+    ]
+    click.echo(rendering.table(_COUNT_COLUMNS, rows, connection.terminal()))
 
 
 def _row(run: runs_pb2.Run, terminal: rendering.Terminal) -> list[str]:

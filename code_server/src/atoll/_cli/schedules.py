@@ -5,7 +5,7 @@ from typing import Literal
 
 import click
 
-from atoll._cli import automations, connection, rendering, tick_texts
+from atoll._cli import automations, connection, dry_runs, moments, rendering, tick_texts
 from atoll.api.v1 import automation_pb2, schedules_pb2
 from atoll.client import connection as client_connection
 from atoll.client import documents, errors
@@ -101,6 +101,50 @@ def stop(name: str, location: str, host: str, *, as_json: bool) -> None:
     async def work(client: client_connection.Client) -> None:
         owner = await automations.location_of(client, _NOUN, name, location)
         _tell(await client.schedules.stop(owner, name), as_json=as_json)
+
+    connection.run(host, work)
+
+
+@schedules.command("dry-run")
+@click.argument("name")
+@automations.location_option
+@click.option(
+    "--at",
+    type=moments.parse,
+    default=None,
+    metavar=moments.METAVAR,
+    help="The time that the tick is for; the next without it.",
+)
+@connection.host_option
+@connection.json_option
+def dry_run(name: str, location: str, at: dt.datetime | None, host: str, *, as_json: bool) -> None:
+    """Evaluate a schedule once and tell what the tick would decide; nothing is stored.
+
+    What the function does by itself is done.
+    """
+
+    async def work(client: client_connection.Client) -> int:
+        owner = await automations.location_of(client, _NOUN, name, location)
+        decided = await client.schedules.dry_run(owner, name, scheduled_time=at)
+        return dry_runs.tell(decided, as_json=as_json)
+
+    connection.run(host, work)
+
+
+@schedules.command()
+@click.argument("name")
+@click.argument("tick_id")
+@automations.location_option
+@connection.host_option
+@connection.json_option
+def tick(name: str, tick_id: str, location: str, host: str, *, as_json: bool) -> None:
+    """Show one tick with what it logged; the first digits of its id are enough."""
+
+    async def work(client: client_connection.Client) -> None:
+        owner = await automations.location_of(client, _NOUN, name, location)
+        found = await client.schedules.tick(owner, name, tick_id)
+        terminal = connection.terminal()
+        click.echo(documents.single(found) if as_json else tick_texts.log(found, terminal))
 
     connection.run(host, work)
 

@@ -1,15 +1,16 @@
 """``atoll sensors``: sensors of all locations, and what they decided."""
 
 import datetime as dt
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
-from atoll._cli import automations, connection, rendering, tick_texts
+from atoll._cli import automations, connection, dry_runs, moments, rendering, tick_texts
 from atoll.api.v1 import automation_pb2
 from atoll.client import connection as client_connection
 from atoll.client import documents, errors
 from atoll.definitions.v1 import snapshot_pb2
+from atoll.location.v1 import location_pb2
 
 _COLUMNS = (
     rendering.Column("SENSOR", shrinks=True, names=True, colour="bold"),
@@ -160,6 +161,49 @@ def webhook_secret(name: str, location: str, host: str, *, as_json: bool) -> Non
     connection.run(host, work)
 
 
+@sensors.command("dry-run")
+@click.argument("name")
+@automations.location_option
+@click.option("--cursor", default=None, help="Evaluate it with this cursor.")
+@click.option(
+    "--event",
+    "event_id",
+    type=click.IntRange(min=1),
+    default=None,
+    metavar="ID",
+    help="For a sensor on an asset or on runs: evaluate it for this event; the newest without it.",
+)
+@click.option(
+    "--body",
+    "body_file",
+    type=click.File("rb"),
+    help="For a webhook sensor: a file with the body of the delivery; - reads standard input.",
+)
+@connection.host_option
+@connection.json_option
+def dry_run(name: str, location: str, *, host: str, as_json: bool, **given: Any) -> None:
+    """Evaluate a sensor once and tell what the tick would decide; nothing is stored.
+
+    What the function does by itself is done.
+    """
+    delivery = None
+    if given["body_file"] is not None:
+        delivery = location_pb2.WebhookDelivery(body=given["body_file"].read())
+
+    async def work(client: client_connection.Client) -> int:
+        owner = await automations.location_of(client, _NOUN, name, location)
+        decided = await client.sensors.dry_run(
+            owner,
+            name,
+            cursor=given["cursor"],
+            event_id=given["event_id"] or 0,
+            webhook_delivery=delivery,
+        )
+        return dry_runs.tell(decided, as_json=as_json)
+
+    connection.run(host, work)
+
+
 @sensors.command()
 @click.argument("name")
 @click.argument("tick_id")
@@ -258,12 +302,11 @@ def _start_of(text: str) -> Literal["latest", "earliest"] | dt.datetime | None:
     if text == "earliest":
         return "earliest"
     try:
-        moment = dt.datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
+        return moments.parse(text)
+    except click.BadParameter:
         raise click.UsageError(
             f"--start-at is {text!r}. Give latest, earliest, or a time like 2026-01-31T12:00+01:00."
         ) from None
-    return moment if moment.tzinfo is not None else moment.astimezone()
 
 
 def _tick_row(tick: automation_pb2.Tick, terminal: rendering.Terminal) -> list[str]:

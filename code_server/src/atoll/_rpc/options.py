@@ -35,6 +35,8 @@ DEADLINES_S: Mapping[str, float | None] = {
     "/atoll.mesh.v1.MeshService/Session": None,
     "/atoll.mesh.v1.MeshService/AppendEvents": None,
     "/atoll.api.v1.EventsService/WatchEvents": None,
+    "/atoll.api.v1.RunsService/WatchRun": None,
+    "/atoll.api.v1.RunsService/WatchRunOutput": None,
     "/grpc.health.v1.Health/Watch": None,
     # These wait for user code, which has its own bounds.
     "/atoll.location.v1.CodeLocationService/Reload": 300.0,
@@ -42,6 +44,8 @@ DEADLINES_S: Mapping[str, float | None] = {
     "/atoll.location.v1.CodeLocationService/EvaluateConditions": 600.0,
     "/atoll.location.v1.CodeLocationService/EvaluateSchedule": 600.0,
     "/atoll.api.v1.LocationsService/ReloadLocation": 300.0,
+    "/atoll.api.v1.SensorsService/DryRunSensor": 660.0,
+    "/atoll.api.v1.SchedulesService/DryRunSchedule": 660.0,
 }
 """Bounds of calls without a deadline, where they differ from the defaults. None means no bound."""
 

@@ -7,12 +7,14 @@ their request id. The deadline covers all attempts together.
 
 import asyncio
 import dataclasses
+import datetime as dt
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
 import grpc
 import grpc.aio
+from google.protobuf import timestamp_pb2
 
 from atoll._rpc import errors, options
 
@@ -77,6 +79,15 @@ def backoff_s(attempt: int) -> float:
     """Return how long to wait after this attempt; jitter keeps clients out of step."""
     bound = min(BACKOFF_FIRST_S * 2.0 ** min(attempt - 1, 10), BACKOFF_MAX_S)
     return bound * random.uniform(0.5, 1.0)  # noqa: S311 - no secret depends on it
+
+
+def timestamp(moment: dt.datetime | None) -> timestamp_pb2.Timestamp | None:
+    """Return a time, which must be aware of its zone, as a message; None for None."""
+    if moment is None:
+        return None
+    stamp = timestamp_pb2.Timestamp()
+    stamp.FromDatetime(moment)
+    return stamp
 
 
 async def paged(

@@ -2,23 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from typing import Final, cast
+from typing import TypeAlias, cast
 
-import grpc
 import grpc.aio
 
-from atoll._rpc import errors
 from atoll.api.v1 import events_pb2 as api_pb2
 from atoll.api.v1 import events_pb2_grpc
-from atoll.client import calls
+from atoll.client import calls, errors, watches
+from atoll.definitions.v1 import values_pb2
 from atoll.events.v1 import events_pb2
 
-_RESUMABLE: Final = (
-    errors.UnavailableError,
-    errors.CanceledError,
-    errors.InternalError,
-    errors.DeadlineExceededError,
-)
+Watch: TypeAlias = watches.Watch[events_pb2.StoredEvent]
+"""Every matching event, in order and each once, through lost connections and restarts."""
 
 
 class Events:
@@ -31,17 +26,24 @@ class Events:
         self._caller = caller
 
     def list(
-        self, query: api_pb2.EventFilter | None = None, *, limit: int | None = None
+        self,
+        query: api_pb2.EventFilter | None = None,
+        *,
+        after_event_id: int = 0,
+        limit: int | None = None,
     ) -> AsyncIterator[events_pb2.StoredEvent]:
         """Yield stored events in the order of the log.
 
         Args:
             query: Which events; None means all.
+            after_event_id: Only events after this position; 0 means from the oldest.
             limit: How many at the most; None means all.
         """
 
         async def fetch(size: int, token: str) -> tuple[Sequence[events_pb2.StoredEvent], str]:
-            request = api_pb2.ListEventsRequest(filter=query, page_size=size, page_token=token)
+            request = api_pb2.ListEventsRequest(
+                filter=query, page_size=size, page_token=token, after_event_id=after_event_id
+            )
             answer = await self._caller.unary(self._stub.ListEvents, request)
             return answer.events, answer.next_page_token
 
@@ -53,8 +55,9 @@ class Events:
         *,
         resume_token: str = "",
         from_beginning: bool = False,
+        after_event_id: int = 0,
         patience_s: float | None = 60.0,
-    ) -> "Watch":
+    ) -> Watch:
         """Return an iterator over matching events that goes on as new ones arrive.
 
         Args:
@@ -62,106 +65,60 @@ class Events:
             resume_token: Goes on after what the holder of the token has seen; empty begins with
                 the next event.
             from_beginning: With no token, begins with the oldest stored event instead.
+            after_event_id: With no token, begins after this position instead.
             patience_s: How long the host may be away before the watch gives up; None means for
                 ever.
         """
         request = api_pb2.WatchEventsRequest(
-            filter=query, resume_token=resume_token, from_beginning=from_beginning
+            filter=query,
+            resume_token=resume_token,
+            from_beginning=from_beginning,
+            after_event_id=after_event_id,
         )
-        return Watch(self._stub, request, address=self._caller.address, patience_s=patience_s)
+        stream = watches.Stream(
+            self._stub.WatchEvents,
+            _events_of,
+            self._caller.address,
+            begun=_leave_out_beginning,
+        )
+        return watches.Watch(stream, request, patience_s=patience_s)
 
-
-class Watch:
-    """Every matching event, in order and each once, through lost connections and restarts.
-
-    Iterate over it, and close it at the end (it is an asynchronous context manager).
-    """
-
-    def __init__(
+    async def wait_for_materialization(
         self,
-        stub: "events_pb2_grpc.EventsServiceAsyncStub",
-        request: api_pb2.WatchEventsRequest,
+        asset_key: values_pb2.AssetKey,
         *,
-        address: str,
-        patience_s: float | None,
-    ) -> None:
-        self._stub = stub
-        self._request = request
-        self._address = address
-        self._patience_s = patience_s
-        self._attempt = 0
-        self._last_heard: float | None = None
-        self._call: (
-            grpc.aio.UnaryStreamCall[api_pb2.WatchEventsRequest, api_pb2.WatchEventsResponse] | None
-        ) = None
-        self._waiting: list[events_pb2.StoredEvent] = []
+        partition_key: str = "",
+        after_event_id: int = 0,
+        timeout_s: float | None = None,
+    ) -> events_pb2.StoredEvent:
+        """Return the next materialization of an asset.
 
-    @property
-    def resume_token(self) -> str:
-        """What a later watch needs to go on after the batch that was last received."""
-        return self._request.resume_token
-
-    async def __aenter__(self) -> "Watch":  # noqa: PYI034  # no Self in Python 3.10
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the watch."""
-        if self._call is not None:
-            self._call.cancel()
-            self._call = None
-
-    async def opened(self) -> None:
-        """Wait until the host has fixed where the watch begins: what happens later is seen.
+        Args:
+            asset_key: The asset.
+            partition_key: Only of this partition; empty means of any, or of none.
+            after_event_id: The first after this position, which may have happened already; 0 means
+                the first that happens from now on.
+            timeout_s: How long it may take; None means for ever.
 
         Raises:
-            errors.RpcError: The host refused, or was away for too long.
+            errors.MaterializationTimeoutError: There was none in time.
         """
-        while not self._request.resume_token:
-            await self._receive()
+        query = api_pb2.EventFilter(
+            asset_key=asset_key, partition_key=partition_key, kinds=["asset_materialization"]
+        )
+        async with self.watch(query, after_event_id=after_event_id, patience_s=None) as watch:
+            try:
+                return await asyncio.wait_for(watch.__anext__(), timeout_s)
+            except asyncio.TimeoutError as error:
+                raise errors.MaterializationTimeoutError(
+                    "/".join(asset_key.path), partition_key, timeout_s or 0.0
+                ) from error
 
-    def __aiter__(self) -> AsyncIterator[events_pb2.StoredEvent]:
-        return self
 
-    async def __anext__(self) -> events_pb2.StoredEvent:
-        while not self._waiting:
-            await self._receive()
-        return self._waiting.pop()
+def _events_of(answer: api_pb2.WatchEventsResponse) -> Sequence[events_pb2.StoredEvent]:
+    return answer.events
 
-    async def _receive(self) -> None:
-        """Take one answer, connecting again where the connection was lost."""
-        now = asyncio.get_running_loop().time
-        if self._last_heard is None:
-            self._last_heard = now()
-        try:
-            if self._call is None:
-                self._call = self._stub.WatchEvents(self._request)
-            answer = await self._call.read()
-        except grpc.aio.AioRpcError as error:
-            await self._lost(errors.from_call(error, peer=self._address), error)
-            return
-        if not isinstance(answer, api_pb2.WatchEventsResponse):
-            ended = errors.UnavailableError(
-                f"The host at {self._address} ended the watch. Try again."
-            )
-            await self._lost(ended, None)
-            return
-        self._attempt = 0
-        self._last_heard = now()
-        # Taken from the end, so the newest comes first in the list.
-        self._waiting[:0] = reversed(answer.events)
-        if answer.resume_token:
-            self._request.resume_token = answer.resume_token
-            self._request.from_beginning = False
 
-    async def _lost(self, failure: errors.RpcError, cause: BaseException | None) -> None:
-        self.close()
-        self._attempt += 1
-        pause_s = calls.backoff_s(self._attempt)
-        away_s = asyncio.get_running_loop().time() + pause_s - (self._last_heard or 0.0)
-        given_up = self._patience_s is not None and away_s > self._patience_s
-        if given_up or not isinstance(failure, _RESUMABLE):
-            raise failure from cause
-        await asyncio.sleep(pause_s)
+def _leave_out_beginning(request: api_pb2.WatchEventsRequest) -> None:
+    request.ClearField("from_beginning")
+    request.ClearField("after_event_id")

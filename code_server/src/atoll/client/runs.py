@@ -1,4 +1,4 @@
-"""Runs, as a host knows them: launch, look at, wait for, cancel."""
+"""Runs, as a host knows them: launch, look at, follow, wait for, run again, cancel, delete."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ import grpc.aio
 
 from atoll._rpc import errors as rpc_errors
 from atoll.api.v1 import events_pb2, runs_pb2, runs_pb2_grpc
-from atoll.client import calls, errors
+from atoll.client import calls, documents, errors, watches
 from atoll.client import events as event_log
 from atoll.definitions.v1 import values_pb2
 
@@ -169,6 +169,7 @@ class Runs:
         location_name: str = "",
         job_name: str = "",
         statuses: Sequence["runs_pb2.RunStatus.ValueType"] = (),
+        query: runs_pb2.RunFilter | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[runs_pb2.Run]:
         """Yield runs, newest first.
@@ -177,6 +178,7 @@ class Runs:
             location_name: Only those of this location; empty means all.
             job_name: Only those of this job; empty means all.
             statuses: Only those in one of these states; empty means all.
+            query: Only those that this chooses as well; None means all.
             limit: How many at the most; None means all.
         """
 
@@ -187,31 +189,146 @@ class Runs:
                 location_name=location_name,
                 job_name=job_name,
                 statuses=statuses,
+                filter=query,
             )
             answer = await self._caller.unary(self._stub.ListRuns, request)
             return answer.runs, answer.next_page_token
 
         return calls.paged(fetch, limit)
 
+    async def counts(self, query: runs_pb2.RunFilter | None = None) -> Sequence[runs_pb2.RunCount]:
+        """Return how many runs there are, by location and status."""
+        request = runs_pb2.CountRunsRequest(filter=query)
+        return (await self._caller.unary(self._stub.CountRuns, request)).counts
+
+    def watch(
+        self, run_id: str, *, resume_token: str = "", patience_s: float | None = 60.0
+    ) -> watches.Watch[runs_pb2.Run]:
+        """Return an iterator over a run as it is, and as it is after each change, to its end.
+
+        Args:
+            run_id: The run.
+            resume_token: Goes on after what the holder of the token has seen.
+            patience_s: How long the host may be away before the watch gives up; None means for
+                ever.
+        """
+        stream = watches.Stream(self._stub.WatchRun, _run_of, self._caller.address, ends=True)
+        request = runs_pb2.WatchRunRequest(run_id=run_id, resume_token=resume_token)
+        return watches.Watch(stream, request, patience_s=patience_s)
+
+    async def reexecute(
+        self,
+        run_id: str,
+        *,
+        from_failure: bool = False,
+        step_keys: Sequence[str] = (),
+        tags: Mapping[str, str] | None = None,
+        request_id: str = "",
+    ) -> runs_pb2.Run:
+        """Run an ended run again: the same job, selection, partition, configuration and tags.
+
+        Args:
+            run_id: The run.
+            from_failure: Only what did not end well, with what the rest of the run gave.
+            step_keys: Only these steps, with what the others gave; not with `from_failure`.
+            tags: Labels in place of those of the run, or besides them.
+            request_id: Makes the call idempotent; empty makes one for it.
+        """
+        if from_failure and step_keys:
+            raise errors.InvalidArgumentError(
+                f"Give either from_failure or step_keys, got {list(step_keys)!r} too."
+            )
+        strategy = runs_pb2.REEXECUTION_STRATEGY_ALL_STEPS
+        if from_failure:
+            strategy = runs_pb2.REEXECUTION_STRATEGY_FROM_FAILURE
+        elif step_keys:
+            strategy = runs_pb2.REEXECUTION_STRATEGY_SELECTED_STEPS
+        request = runs_pb2.ReexecuteRunRequest(
+            request_id=request_id or str(uuid.uuid4()),
+            run_id=run_id,
+            strategy=strategy,
+            step_keys=step_keys,
+            tags=tags,
+        )
+        return (await self._caller.unary(self._stub.ReexecuteRun, request)).run
+
+    async def cancel_all(
+        self, query: runs_pb2.RunFilter, *, reason: str = ""
+    ) -> AsyncIterator[runs_pb2.Run]:
+        """Cancel the runs of a filter that have not ended, and yield each as it is then.
+
+        Args:
+            query: Which runs; one condition at least.
+            reason: Why, in words.
+        """
+        token = ""
+        while True:
+            request = runs_pb2.CancelRunsRequest(filter=query, reason=reason, page_token=token)
+            answer = await self._caller.unary(self._stub.CancelRuns, request)
+            for run in answer.runs:
+                yield run
+            token = answer.next_page_token
+            if not token:
+                return
+
+    async def delete(self, run_id: str) -> None:
+        """Remove a run that has ended and that nothing needs, and its captured output."""
+        request = runs_pb2.DeleteRunRequest(run_id=run_id)
+        # Sent again, it would say that there is no such run.
+        await self._caller.unary(self._stub.DeleteRun, request, repeatable=False)
+
     async def cancel(self, run_id: str, *, reason: str = "") -> runs_pb2.Run:
         """Cancel a run that waits, or ask a running one to stop."""
         request = runs_pb2.CancelRunRequest(run_id=run_id, reason=reason)
         return (await self._caller.unary(self._stub.CancelRun, request)).run
 
-    async def wait(self, run_id: str, *, timeout_s: float | None = None) -> runs_pb2.Run:
+    async def wait(
+        self, run_id: str, *, timeout_s: float | None = None, check: bool = False
+    ) -> runs_pb2.Run:
         """Return a run once it has ended.
 
         Args:
             run_id: The run.
             timeout_s: How long it may take; None means for ever.
+            check: Whether a run that ended otherwise than well raises.
 
         Raises:
             errors.WaitTimeoutError: It did not end in time.
+            errors.RunFailedError: It did not end well, and that was to be checked.
         """
         try:
-            return await asyncio.wait_for(self._wait(run_id), timeout_s)
+            run = await asyncio.wait_for(self._wait(run_id), timeout_s)
         except asyncio.TimeoutError as error:
             raise errors.WaitTimeoutError(run_id, timeout_s or 0.0) from error
+        if check and run.status != runs_pb2.RUN_STATUS_SUCCESS:
+            failure = documents.failure_line(run.failure) if run.HasField("failure") else ""
+            raise errors.RunFailedError(run_id, documents.enum_name(run, "status"), failure)
+        return run
+
+    def watch_output(
+        self,
+        run_id: str,
+        *,
+        step_key: str = "",
+        resume_token: str = "",
+        patience_s: float | None = 60.0,
+    ) -> watches.Watch[runs_pb2.GetRunOutputResponse]:
+        """Return an iterator over what the steps of a run write, as it arrives, to its end.
+
+        Args:
+            run_id: The run.
+            step_key: Only this step; empty means all.
+            resume_token: Goes on after what the holder of the token has seen.
+            patience_s: How long the host may be away before the watch gives up; None means for
+                ever.
+        """
+        stream = watches.Stream(
+            self._stub.WatchRunOutput, _pieces_of, self._caller.address, ends=True
+        )
+        request = runs_pb2.WatchRunOutputRequest(
+            run_id=run_id, step_key=step_key, resume_token=resume_token
+        )
+        return watches.Watch(stream, request, patience_s=patience_s)
 
     async def output(
         self, run_id: str, *, step_key: str = ""
@@ -265,3 +382,13 @@ class Runs:
                 if now() + pause_s > ends_at:
                     raise
             await asyncio.sleep(pause_s)
+
+
+def _run_of(answer: runs_pb2.WatchRunResponse) -> Sequence[runs_pb2.Run]:
+    return [answer.run] if answer.HasField("run") else []
+
+
+def _pieces_of(
+    answer: runs_pb2.WatchRunOutputResponse,
+) -> Sequence[runs_pb2.GetRunOutputResponse]:
+    return answer.pieces

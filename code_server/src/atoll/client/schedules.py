@@ -1,12 +1,13 @@
 """Schedules and their ticks, as a host knows them."""
 
+import datetime as dt
 from collections.abc import AsyncIterator, Sequence
 from typing import cast
 
 import grpc.aio
 
 from atoll.api.v1 import automation_pb2, schedules_pb2, schedules_pb2_grpc
-from atoll.client import calls
+from atoll.client import calls, sensors
 
 
 class Schedules:
@@ -69,12 +70,56 @@ class Schedules:
         )
         return (await self._caller.unary(self._stub.StopSchedule, request)).schedule
 
+    async def dry_run(
+        self,
+        location_name: str,
+        schedule_name: str,
+        *,
+        scheduled_time: dt.datetime | None = None,
+    ) -> automation_pb2.DryRun:
+        """Have a schedule evaluated once and return what the tick would decide; nothing is stored.
+
+        Args:
+            location_name: The location.
+            schedule_name: The schedule.
+            scheduled_time: The time that the tick is for; None means the next.
+        """
+        request = schedules_pb2.DryRunScheduleRequest(
+            location_name=location_name,
+            schedule_name=schedule_name,
+            scheduled_time=calls.timestamp(scheduled_time),
+        )
+        answer = await self._caller.unary(
+            self._stub.DryRunSchedule,
+            request,
+            deadline_s=sensors.DRY_RUN_DEADLINE_S,
+            repeatable=False,
+        )
+        return answer.dry_run
+
+    async def tick(
+        self, location_name: str, schedule_name: str, tick_id: str
+    ) -> automation_pb2.Tick:
+        """Return one tick of a schedule.
+
+        Args:
+            location_name: The location.
+            schedule_name: The schedule.
+            tick_id: The tick; the first digits are enough.
+        """
+        request = schedules_pb2.GetScheduleTickRequest(
+            location_name=location_name, schedule_name=schedule_name, tick_id=tick_id
+        )
+        return (await self._caller.unary(self._stub.GetScheduleTick, request)).tick
+
     def ticks(
         self,
         location_name: str,
         schedule_name: str,
         *,
         statuses: Sequence["automation_pb2.TickStatus.ValueType"] = (),
+        started_from: dt.datetime | None = None,
+        started_before: dt.datetime | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[automation_pb2.Tick]:
         """Yield the ticks of a schedule, newest first.
@@ -83,6 +128,8 @@ class Schedules:
             location_name: The location.
             schedule_name: The schedule.
             statuses: Only ticks with one of these outcomes; empty means all.
+            started_from: Only ticks that began then or later; None means all.
+            started_before: Only ticks that began before; None means all.
             limit: How many at the most; None means all.
         """
 
@@ -93,6 +140,8 @@ class Schedules:
                 page_size=size,
                 page_token=token,
                 statuses=statuses,
+                started_from=calls.timestamp(started_from),
+                started_before=calls.timestamp(started_before),
             )
             answer = await self._caller.unary(self._stub.ListScheduleTicks, request)
             return answer.ticks, answer.next_page_token

@@ -2,12 +2,16 @@
 
 import datetime as dt
 from collections.abc import AsyncIterator, Sequence
-from typing import Literal, cast
+from typing import Final, Literal, cast
 
 import grpc.aio
 
 from atoll.api.v1 import automation_pb2, automation_pb2_grpc
 from atoll.client import calls, errors
+from atoll.location.v1 import location_pb2
+
+DRY_RUN_DEADLINE_S: Final = 660.0
+"""How long a dry run may take: user code has its own bound, which is the host's."""
 
 
 class Sensors:
@@ -102,6 +106,37 @@ class Sensors:
         )
         return await self._caller.unary(self._stub.CreateWebhookSecret, request)
 
+    async def dry_run(
+        self,
+        location_name: str,
+        sensor_name: str,
+        *,
+        cursor: str | None = None,
+        event_id: int = 0,
+        webhook_delivery: location_pb2.WebhookDelivery | None = None,
+    ) -> automation_pb2.DryRun:
+        """Have a sensor evaluated once and return what the tick would decide; nothing is stored.
+
+        Args:
+            location_name: The location.
+            sensor_name: The sensor.
+            cursor: The cursor to evaluate it with; None means the one that it has.
+            event_id: For a sensor on an asset or on runs, the position of the event to evaluate it
+                for; 0 means the newest.
+            webhook_delivery: For a webhook sensor, the delivery to evaluate it for.
+        """
+        request = automation_pb2.DryRunSensorRequest(
+            location_name=location_name,
+            sensor_name=sensor_name,
+            cursor=cursor,
+            event_id=event_id,
+            webhook_delivery=webhook_delivery,
+        )
+        answer = await self._caller.unary(
+            self._stub.DryRunSensor, request, deadline_s=DRY_RUN_DEADLINE_S, repeatable=False
+        )
+        return answer.dry_run
+
     async def tick(self, location_name: str, sensor_name: str, tick_id: str) -> automation_pb2.Tick:
         """Return one evaluation of a sensor.
 
@@ -121,6 +156,8 @@ class Sensors:
         sensor_name: str,
         *,
         statuses: Sequence["automation_pb2.TickStatus.ValueType"] = (),
+        started_from: dt.datetime | None = None,
+        started_before: dt.datetime | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[automation_pb2.Tick]:
         """Yield the evaluations of a sensor, newest first.
@@ -129,6 +166,8 @@ class Sensors:
             location_name: The location.
             sensor_name: The sensor.
             statuses: Only evaluations with one of these outcomes; empty means all.
+            started_from: Only evaluations that began then or later; None means all.
+            started_before: Only evaluations that began before; None means all.
             limit: How many at the most; None means all.
         """
 
@@ -139,6 +178,8 @@ class Sensors:
                 page_size=size,
                 page_token=token,
                 statuses=statuses,
+                started_from=calls.timestamp(started_from),
+                started_before=calls.timestamp(started_before),
             )
             answer = await self._caller.unary(self._stub.ListTicks, request)
             return answer.ticks, answer.next_page_token

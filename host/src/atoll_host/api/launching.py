@@ -13,6 +13,7 @@ from atoll_host import errors
 from atoll_host.access import callers
 from atoll_host.locations import registry as registries
 from atoll_host.runs import partitions, requests
+from atoll_storage import errors as storage_errors
 from atoll_storage import records, run_store
 
 _REQUEST_ID_LENGTH_MAX = 200
@@ -43,7 +44,10 @@ class Launching:
         """
         _check_request_id(message.request_id)
         run = await self._checked(message, await self._lineage(message))
-        record = await self._runs.create(run)
+        try:
+            record = await self._runs.create(run)
+        except storage_errors.UnknownParent as error:
+            raise errors.UnknownRun(message.parent_run_id) from error
         if record.run_id != run.run_id:
             _check_repeated(record, run)
         return record

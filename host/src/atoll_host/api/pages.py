@@ -32,8 +32,12 @@ class Page:
         after: The position that the page before ended with; None on the first page.
     """
 
-    def __init__(self, request: message.Message) -> None:
+    def __init__(self, request: message.Message, *, size_max: int = SIZE_MAX) -> None:
         """Read page size and token of a list request.
+
+        Args:
+            request: The request.
+            size_max: How many entries the call returns at the most, whatever is asked for.
 
         Raises:
             errors.InvalidRequest: The size is negative.
@@ -46,7 +50,8 @@ class Page:
         self._scope = scope.DESCRIPTOR.full_name.encode() + scope.SerializeToString(
             deterministic=True
         )
-        self.size = _size(getattr(request, "page_size"))  # noqa: B009 - every list request has it
+        # Every list request has it.
+        self.size = min(_size(getattr(request, "page_size")), size_max)  # noqa: B009
         token: str = getattr(request, "page_token")  # noqa: B009
         self.after: list[Any] | None = decode(token, self._scope) if token else None
 

@@ -32,6 +32,11 @@ def json_data(data: bytes | None) -> values_pb2.UserData | None:
     return None if data is None else values_pb2.UserData(content_type="application/json", data=data)
 
 
+def status_number(status: records.RunStatus) -> runs_pb2.RunStatus.ValueType:
+    """Return the enum number of a status."""
+    return _RUN_STATUSES[status]
+
+
 def run_status(number: int) -> records.RunStatus | None:
     """Return the status of an enum number, None for one that names no status."""
     return _STATUS_OF_NUMBER.get(number)  # type: ignore[call-overload, no-any-return]
@@ -69,6 +74,25 @@ def run(record: records.RunRecord, *, waiting_reason: str = "") -> runs_pb2.Run:
         parent_run_id=record.target.parent_run_id,
         root_run_id=record.target.root_run_id,
         update_time=timestamp(record.update_time),
+    )
+
+
+def requested_run(new: records.NewRun) -> runs_pb2.Run:
+    """Return a run that nobody has queued: it has no id, no status and no times."""
+    return runs_pb2.Run(
+        job_name=new.job_name,
+        location_name=new.location_name,
+        tags=new.tags,
+        run_config=json_data(new.run_config),
+        asset_selection=[values_pb2.AssetKey(path=path) for path in new.asset_selection],
+        requested_build_id=new.requested_build_id,
+        sensor_name=new.sensor_name,
+        run_key=new.run_key,
+        partition_key=new.partition_key,
+        asset_check_selection=[
+            values_pb2.AssetCheckKey(asset_key=values_pb2.AssetKey(path=path), name=name)
+            for path, name in new.target.asset_check_selection
+        ],
     )
 
 

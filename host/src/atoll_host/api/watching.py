@@ -2,17 +2,20 @@
 
 Called by the events servicer, one `watch` for each stream. Since the order of ids is the order of
 commits, the position is the whole state of a watch, and a resume token is that position. A reader
-that is slow is simply asked later; nothing is kept for it.
+that is slow is simply asked later; nothing is kept for it. Those who keep up share what `feeds`
+reads.
 """
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 
 from atoll.api.v1 import events_pb2 as api_events_pb2
 from atoll.events.v1 import events_pb2
 from atoll_host import changes as host_changes
 from atoll_host import clock as clocks
-from atoll_host import errors, services
-from atoll_host.api import pages
+from atoll_host import errors, services, signals
+from atoll_host.api import feeds, pages
 from atoll_storage import errors as storage_errors
 from atoll_storage import event_log, records
 
@@ -20,7 +23,8 @@ BOOKMARK_EVERY_S = 10.0
 BATCH_EVENTS_MAX = 500
 _BATCH_BYTES_MAX = 2 * 1024 * 1024
 _TOKEN_SCOPE = b"watch"
-_RETRY = services.Backoff(first_s=0.1, max_s=2.0)
+RETRY = services.Backoff(first_s=0.1, max_s=2.0)
+"""The pauses while storage is away."""
 
 
 def query_of(event_filter: api_events_pb2.EventFilter) -> records.EventQuery | None:
@@ -42,8 +46,85 @@ def query_of(event_filter: api_events_pb2.EventFilter) -> records.EventQuery | N
         location_name=event_filter.location_name or None,
         asset_key=tuple(event_filter.asset_key.path) or None,
         kinds=tuple(event_filter.kinds),
+        job_names=(event_filter.job_name,) if event_filter.job_name else (),
+        step_key=event_filter.step_key or None,
+        partitions=(event_filter.partition_key,) if event_filter.partition_key else (),
     )
     return None if query == records.EventQuery() else query
+
+
+class Follower:
+    """Somebody's place in the log. Reads what comes next, from the feed where it has that."""
+
+    def __init__(
+        self, around: "Around", query: records.EventQuery | None, poke: signals.Poke
+    ) -> None:
+        """Begin at no place yet.
+
+        Args:
+            around: The log.
+            query: Which events.
+            poke: Tells of news.
+        """
+        self._around = around
+        self._query = query
+        self._poke = poke
+        self.position = 0
+        self.reads_until = 0
+        self.may_have_more = True
+
+    async def next(self) -> list[events_pb2.StoredEvent]:
+        """Return the next matching events, which may be none yet; wait while storage is away.
+
+        Raises:
+            errors.EventsCompacted: They are pruned.
+        """
+        if self.position >= self.reads_until:
+            piece = self._around.feed.next(self.position, self._query)
+            if piece is not None:
+                return self._taken(piece)
+        failures = 0
+        while True:
+            try:
+                events, self.position = await self._around.log.follow(
+                    self.position,
+                    limit=BATCH_EVENTS_MAX,
+                    query=self._query,
+                    complete=self.position >= self.reads_until,
+                )
+            except storage_errors.Compacted as error:
+                raise errors.EventsCompacted(error.oldest_id) from error
+            except storage_errors.StorageUnavailable:
+                failures += 1
+                await self._around.clock.sleep(RETRY.delay_s(failures))
+            else:
+                self.may_have_more = len(events) == BATCH_EVENTS_MAX
+                return events
+
+    async def wait(self, timeout_s: float) -> None:
+        """Wait until there may be more."""
+        if not self.may_have_more:
+            await self._poke.wait(min(host_changes.BACKSTOP_S, timeout_s))
+
+    def _taken(self, piece: feeds.Piece) -> list[events_pb2.StoredEvent]:
+        self.may_have_more = piece.last_id > self.position
+        query = self._query
+        found = [
+            each.stored
+            for each in piece.events
+            if each.stored.id > self.position and (query is None or each.is_of(query))
+        ]
+        self.position = piece.last_id
+        return found
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Around:
+    """What following takes."""
+
+    log: event_log.EventLog
+    feed: feeds.Feed
+    clock: clocks.Clock
 
 
 class Watching:
@@ -52,13 +133,13 @@ class Watching:
     def __init__(
         self,
         log: event_log.EventLog,
-        changes: host_changes.Changes,
+        feed: feeds.Feed,
         clock: clocks.Clock,
         *,
         bookmark_every_s: float = BOOKMARK_EVERY_S,
     ) -> None:
         self._event_log = log
-        self._changes = changes
+        self._around = Around(log, feed, clock)
         self._clock = clock
         self._bookmark_every_s = bookmark_every_s
 
@@ -72,25 +153,31 @@ class Watching:
             errors.EventsCompacted: The events after the token are pruned.
         """
         query = query_of(request.filter)
-        poke = self._changes.events.subscribe()
-        position, reads_until = await self._begin(request)
-        yield _answer((), position, reads_until)
-        spoke_at = self._clock.monotonic()
-        while True:
-            complete = position >= reads_until
-            events, position = await self._next(position, query, complete=complete)
-            for batch in _batches(events):
-                yield _answer(batch, batch[-1].id, reads_until)
-            if events:
-                spoke_at = self._clock.monotonic()
-            if len(events) == BATCH_EVENTS_MAX:
-                continue
-            idle_s = self._clock.monotonic() - spoke_at
-            if idle_s >= self._bookmark_every_s:
-                yield _answer((), position, reads_until)
-                spoke_at = self._clock.monotonic()
-                idle_s = 0.0
-            await poke.wait(min(host_changes.BACKSTOP_S, self._bookmark_every_s - idle_s))
+        with self._around.feed.following() as poke:
+            follower = Follower(self._around, query, poke)
+            follower.position, follower.reads_until = await self._begin(request)
+            yield _answer((), follower.position, follower.reads_until)
+            spoke_at = self._clock.monotonic()
+            while True:
+                events = await follower.next()
+                for batch in _batches(events):
+                    yield _answer(batch, batch[-1].id, follower.reads_until)
+                if events:
+                    spoke_at = self._clock.monotonic()
+                idle_s = self._clock.monotonic() - spoke_at
+                if idle_s >= self._bookmark_every_s:
+                    yield _answer((), follower.position, follower.reads_until)
+                    spoke_at = self._clock.monotonic()
+                    idle_s = 0.0
+                await follower.wait(self._bookmark_every_s - idle_s)
+
+    @contextlib.contextmanager
+    def following(self, query: records.EventQuery, position: int) -> Generator[Follower]:
+        """Follow some events from a position on, while the block lasts."""
+        with self._around.feed.following() as poke:
+            follower = Follower(self._around, query, poke)
+            follower.position = position
+            yield follower
 
     async def _begin(self, request: api_events_pb2.WatchEventsRequest) -> tuple[int, int]:
         """Return where to begin, and up to where what is left is read.
@@ -101,26 +188,26 @@ class Watching:
         if request.resume_token:
             position, *reads_until = pages.decode(request.resume_token, _TOKEN_SCOPE)
             return int(position), int(reads_until[0]) if reads_until else 0
+        if request.after_event_id:
+            return checked_position(request.after_event_id), 0
         head = await self._event_log.head()
         if request.from_beginning:
             return await before_oldest(self._event_log), head
         return head, 0
 
-    async def _next(
-        self, position: int, query: records.EventQuery | None, *, complete: bool
-    ) -> tuple[list[events_pb2.StoredEvent], int]:
-        """Return the next events and the position after them; wait while storage is away."""
-        failures = 0
-        while True:
-            try:
-                return await self._event_log.follow(
-                    position, limit=BATCH_EVENTS_MAX, query=query, complete=complete
-                )
-            except storage_errors.Compacted as error:
-                raise errors.EventsCompacted(error.oldest_id) from error
-            except storage_errors.StorageUnavailable:
-                failures += 1
-                await self._clock.sleep(_RETRY.delay_s(failures))
+
+def checked_position(event_id: int) -> int:
+    """Return a position that a request gives.
+
+    Raises:
+        errors.InvalidRequest: It is none.
+    """
+    if event_id < 0:
+        raise errors.InvalidRequest(
+            f"after_event_id is {event_id}. Give the position of an event, or 0 for none.",
+            field="after_event_id",
+        )
+    return event_id
 
 
 async def before_oldest(log: event_log.EventLog) -> int:

@@ -23,8 +23,11 @@ class EventsServicer(events_pb2_grpc.EventsServiceServicer):
         """Return a page of events in the order of the log."""
         page = pages.Page(request)
         query = watching.query_of(request.filter)
-        position = page.after or [await watching.before_oldest(self._event_log)]
-        after_id = int(position[0])
+        if page.after:
+            after_id = int(page.after[0])
+        else:
+            given = watching.checked_position(request.after_event_id)
+            after_id = max(given, await watching.before_oldest(self._event_log))
         try:
             # A list shows what is there; only who follows has to see everything.
             found = await self._event_log.read(

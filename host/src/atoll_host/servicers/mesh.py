@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 from atoll.mesh.v1 import mesh_pb2, mesh_pb2_grpc
+from atoll_host import changes as host_changes
 from atoll_host import errors
 from atoll_host.intake import appending
 from atoll_host.locations import sessions as location_sessions
@@ -31,10 +32,12 @@ class MeshServicer(mesh_pb2_grpc.MeshServiceServicer):
         sessions: location_sessions.Sessions,
         intake: appending.Intake,
         outputs: output_store.OutputStore,
+        changes: host_changes.Changes,
     ) -> None:
         self._sessions = sessions
         self._intake = intake
         self._outputs = outputs
+        self._changes = changes
 
     async def Session(
         self, request_iterator: AsyncIterator[mesh_pb2.SessionRequest], context: contexts.Context
@@ -97,6 +100,7 @@ class MeshServicer(mesh_pb2_grpc.MeshServiceServicer):
             server_id=request.server_id,
             epoch=request.epoch,
         )
+        self._changes.outputs.set()
         return mesh_pb2.AppendOutputResponse(next_offset=next_offset)
 
     async def _read_session(

@@ -12,7 +12,7 @@ from atoll.definitions.v1 import snapshot_pb2
 from atoll_host import changes as host_changes
 from atoll_host import clock as clocks
 from atoll_host import errors
-from atoll_host.api import pages
+from atoll_host.api import dry_runs, pages
 from atoll_host.locations import registry as registries
 from atoll_host.locations import timetables
 from atoll_host.servicers import contexts, tick_pages
@@ -31,11 +31,13 @@ class SchedulesServicer(schedules_pb2_grpc.SchedulesServiceServicer):
         registry: registries.Registry,
         changes: host_changes.Changes,
         clock: clocks.Clock,
+        dry: dry_runs.DryRuns,
     ) -> None:
         self._store = store
         self._registry = registry
         self._changes = changes
         self._clock = clock
+        self._dry_runs = dry
 
     async def ListSchedules(
         self, request: schedules_pb2.ListSchedulesRequest, context: contexts.Context
@@ -104,6 +106,29 @@ class SchedulesServicer(schedules_pb2_grpc.SchedulesServiceServicer):
         return schedules_pb2.StopScheduleResponse(
             schedule=await self._shown(definition, key, state, NEXT_TIMES_DEFAULT)
         )
+
+    async def DryRunSchedule(
+        self, request: schedules_pb2.DryRunScheduleRequest, context: contexts.Context
+    ) -> schedules_pb2.DryRunScheduleResponse:
+        """Tell what a tick of a schedule would decide."""
+        definition, _ = self._find(request.location_name, request.schedule_name)
+        dry_run = await self._dry_runs.schedule(request, definition)
+        return schedules_pb2.DryRunScheduleResponse(dry_run=dry_run)
+
+    async def GetScheduleTick(
+        self, request: schedules_pb2.GetScheduleTickRequest, context: contexts.Context
+    ) -> schedules_pb2.GetScheduleTickResponse:
+        """Return one tick of a schedule."""
+        _, key = self._find(request.location_name, request.schedule_name)
+        tick = await tick_pages.one(
+            request.tick_id,
+            f"schedule {key.schedule_name!r}",
+            functools.partial(self._store.find_ticks, key),
+            errors.UnknownTick(
+                request.tick_id, key.location_name, f"Schedule {key.schedule_name!r}"
+            ),
+        )
+        return schedules_pb2.GetScheduleTickResponse(tick=tick)
 
     async def ListScheduleTicks(
         self, request: schedules_pb2.ListScheduleTicksRequest, context: contexts.Context

@@ -9,7 +9,7 @@ from atoll.api.v1 import automation_pb2, automation_pb2_grpc
 from atoll.definitions.v1 import snapshot_pb2
 from atoll_host import changes as host_changes
 from atoll_host import errors
-from atoll_host.api import pages, rendering
+from atoll_host.api import dry_runs, pages, rendering
 from atoll_host.automation.sensors import resetting
 from atoll_host.locations import registry as registries
 from atoll_host.servicers import contexts, tick_pages
@@ -27,6 +27,7 @@ class SensorsServicer(automation_pb2_grpc.SensorsServiceServicer):
         registry: registries.Registry,
         changes: host_changes.Changes,
         webhook_address: Callable[[], str],
+        dry: dry_runs.DryRuns,
     ) -> None:
         self._store = store.sensors
         self._events = store.events
@@ -34,6 +35,7 @@ class SensorsServicer(automation_pb2_grpc.SensorsServiceServicer):
         self._registry = registry
         self._changes = changes
         self._webhook_address = webhook_address
+        self._dry_runs = dry
 
     async def ListSensors(
         self, request: automation_pb2.ListSensorsRequest, context: contexts.Context
@@ -135,22 +137,21 @@ class SensorsServicer(automation_pb2_grpc.SensorsServiceServicer):
     ) -> automation_pb2.GetTickResponse:
         """Return one evaluation of a sensor."""
         _, key = self._find(request.location_name, request.sensor_name)
-        wanted = request.tick_id
-        if not wanted or "\x00" in wanted:
-            raise errors.InvalidRequest(
-                f"The id of the tick is {wanted!r}. Give its first digits at least.",
-                field="tick_id",
-            )
-        found = await self._store.find_ticks(key, wanted)
-        if not found:
-            raise errors.UnknownTick(wanted, key.location_name, key.sensor_name)
-        if len(found) > 1:
-            raise errors.InvalidRequest(
-                f"Several ticks of sensor {key.sensor_name!r} begin with {wanted!r}. Give more "
-                "digits.",
-                field="tick_id",
-            )
-        return automation_pb2.GetTickResponse(tick=found[0])
+        tick = await tick_pages.one(
+            request.tick_id,
+            f"sensor {key.sensor_name!r}",
+            functools.partial(self._store.find_ticks, key),
+            errors.UnknownTick(request.tick_id, key.location_name, f"Sensor {key.sensor_name!r}"),
+        )
+        return automation_pb2.GetTickResponse(tick=tick)
+
+    async def DryRunSensor(
+        self, request: automation_pb2.DryRunSensorRequest, context: contexts.Context
+    ) -> automation_pb2.DryRunSensorResponse:
+        """Tell what a tick of a sensor would decide."""
+        self._find(request.location_name, request.sensor_name)
+        dry_run = await self._dry_runs.sensor(request)
+        return automation_pb2.DryRunSensorResponse(dry_run=dry_run)
 
     async def ListTicks(
         self, request: automation_pb2.ListTicksRequest, context: contexts.Context

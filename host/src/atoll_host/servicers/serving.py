@@ -100,6 +100,8 @@ ERROR_TABLE = rpc_errors.ErrorTable(
         errors.UnknownDelivery: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_DELIVERY),
         errors.SubscriptionExists: _Mapped(_Code.ALREADY_EXISTS, reasons.SUBSCRIPTION_EXISTS),
         errors.RequestIdReused: _Mapped(_Code.ALREADY_EXISTS, reasons.REQUEST_ID_REUSED),
+        errors.RunNotEnded: _Mapped(_Code.FAILED_PRECONDITION, reasons.RUN_NOT_ENDED),
+        errors.RunNeeded: _Mapped(_Code.FAILED_PRECONDITION, reasons.RUN_NEEDED),
         errors.EventsCompacted: _Mapped(_Code.OUT_OF_RANGE, reasons.RESUME_TOKEN_TOO_OLD),
         errors.PolicyForbids: _Mapped(_Code.PERMISSION_DENIED, reasons.POLICY_FORBIDS),
         errors.NotAllowed: _Mapped(_Code.PERMISSION_DENIED, reasons.NOT_ALLOWED),

@@ -4,12 +4,13 @@ Used by the servicers of sensors and schedules.
 """
 
 import datetime as dt
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from atoll.api.v1 import automation_pb2, schedules_pb2
 from atoll_host import errors
-from atoll_host.api import pages
+from atoll_host.api import moments, pages
+from atoll_storage import tick_queries
 
 
 class Read(Protocol):
@@ -20,7 +21,7 @@ class Read(Protocol):
         *,
         limit: int,
         before: tuple[dt.datetime, str] | None,
-        statuses: Sequence[automation_pb2.TickStatus],
+        choice: tick_queries.Choice,
     ) -> Awaitable[list[automation_pb2.Tick]]:
         """Read them, from the (start time, tick id) of the last seen on."""
         ...
@@ -39,7 +40,7 @@ async def answer(
         read: Reads the ticks.
 
     Raises:
-        InvalidRequest: It names an outcome that there is not.
+        InvalidRequest: It names an outcome that there is not, or what is no time.
     """
     before = None
     if page.after:
@@ -51,9 +52,46 @@ async def answer(
                 field="statuses",
             )
     statuses: Any = tuple(request.statuses)  # the stubs know enum values by another type
-    found = await read(limit=page.size + 1, before=before, statuses=statuses)
+    choice = tick_queries.Choice(
+        statuses, moments.of(request, "started_from"), moments.of(request, "started_before")
+    )
+    found = await read(limit=page.size + 1, before=before, choice=choice)
     shown = found[: page.size]
     if len(found) <= page.size:
         return shown, ""
     began = shown[-1].start_time.ToDatetime(dt.UTC)
     return shown, page.token(began.isoformat(), shown[-1].tick_id)
+
+
+async def one(
+    tick_id: str,
+    whose: str,
+    find: Callable[[str], Awaitable[list[automation_pb2.Tick]]],
+    unknown: errors.UnknownTick,
+) -> automation_pb2.Tick:
+    """Return the tick that the beginning of an id names.
+
+    Args:
+        tick_id: The id, or its first digits.
+        whose: Whose ticks, in words.
+        find: Returns the ticks whose id begins so, two at the most.
+        unknown: What is raised for none.
+
+    Raises:
+        InvalidRequest: It names none, or several.
+        UnknownTick: There is none.
+    """
+    if not tick_id or "\x00" in tick_id:
+        raise errors.InvalidRequest(
+            f"The id of the tick is {tick_id!r}. Give its first digits at least.",
+            field="tick_id",
+        )
+    found = await find(tick_id)
+    if not found:
+        raise unknown
+    if len(found) > 1:
+        raise errors.InvalidRequest(
+            f"Several ticks of {whose} begin with {tick_id!r}. Give more digits.",
+            field="tick_id",
+        )
+    return found[0]

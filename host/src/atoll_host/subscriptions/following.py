@@ -96,7 +96,8 @@ class Follower:
     ) -> tuple[list[events_pb2.StoredEvent], int]:
         told = record.told
         query = watching.query_of(told.filter) or records.EventQuery()
-        query = dataclasses.replace(query, job_names=tuple(told.job_names))
+        if told.job_names:
+            query = dataclasses.replace(query, job_names=tuple(told.job_names))
         return await self._around.store.events.follow(
             self._seen,
             limit=min(PAGE, room * told.batch_events_max),

@@ -300,6 +300,12 @@ class Subscribing:
                 f"{BATCH_EVENTS_MAX}.",
                 field="batch_events_max",
             )
+        if told.job_names and told.filter.job_name:
+            raise errors.InvalidRequest(
+                f"Both filter.job_name, {told.filter.job_name!r}, and job_names are given. Name all "
+                "jobs in job_names.",
+                field="job_names",
+            )
         if len(told.job_names) > JOBS_MAX:
             raise errors.InvalidRequest(
                 f"{len(told.job_names)} jobs are named; {JOBS_MAX} is the most.", field="job_names"

@@ -22,15 +22,17 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from atoll.api.v1 import runs_pb2 as atoll_dot_api_dot_v1_dot_runs__pb2
 from atoll.definitions.v1 import snapshot_pb2 as atoll_dot_definitions_dot_v1_dot_snapshot__pb2
 from atoll.definitions.v1 import values_pb2 as atoll_dot_definitions_dot_v1_dot_values__pb2
+from atoll.events.v1 import events_pb2 as atoll_dot_events_dot_v1_dot_events__pb2
 from atoll.location.v1 import location_pb2 as atoll_dot_location_dot_v1_dot_location__pb2
 from atoll.rpc.v1 import access_pb2 as atoll_dot_rpc_dot_v1_dot_access__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61toll/api/v1/automation.proto\x12\x0c\x61toll.api.v1\x1a#atoll/definitions/v1/snapshot.proto\x1a!atoll/definitions/v1/values.proto\x1a atoll/location/v1/location.proto\x1a\x19\x61toll/rpc/v1/access.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe5\x02\n\x06Sensor\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12:\n\ndefinition\x18\x02 \x01(\x0b\x32&.atoll.definitions.v1.SensorDefinition\x12\x32\n\x06status\x18\x03 \x01(\x0e\x32\".atoll.definitions.v1.SensorStatus\x12\x13\n\x06\x63ursor\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\'\n\x0blatest_tick\x18\x05 \x01(\x0b\x32\x12.atoll.api.v1.Tick\x12\x15\n\rfailure_count\x18\x06 \x01(\x05\x12\x38\n\x14next_evaluation_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1e\n\x16waiting_delivery_count\x18\x08 \x01(\x03\x12\x1a\n\x12has_webhook_secret\x18\t \x01(\x08\x42\t\n\x07_cursor\"\xe1\x04\n\x04Tick\x12\x0f\n\x07tick_id\x18\x01 \x01(\t\x12\x15\n\rlocation_name\x18\x02 \x01(\t\x12\x13\n\x0bsensor_name\x18\x03 \x01(\t\x12(\n\x06status\x18\x04 \x01(\x0e\x32\x18.atoll.api.v1.TickStatus\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bskip_reason\x18\x07 \x01(\t\x12.\n\x07\x66\x61ilure\x18\x08 \x01(\x0b\x32\x1d.atoll.definitions.v1.Failure\x12\x0f\n\x07run_ids\x18\t \x03(\t\x12\x18\n\x10skipped_run_keys\x18\n \x03(\t\x12\x13\n\x06\x63ursor\x18\x0b \x01(\tH\x00\x88\x01\x01\x12\x10\n\x08\x62uild_id\x18\x0c \x01(\t\x12\x10\n\x08\x65vent_id\x18\r \x01(\x03\x12-\n\tlog_lines\x18\x0e \x03(\x0b\x32\x1a.atoll.location.v1.LogLine\x12\x36\n\x13\x65valuation_duration\x18\x0f \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x15\n\rschedule_name\x18\x10 \x01(\t\x12\x32\n\x0escheduled_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x64\x65livery_id\x18\x12 \x01(\t\x12\x19\n\x11triggering_run_id\x18\x13 \x01(\tB\t\n\x07_cursor\"R\n\x12ListSensorsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x15\n\rlocation_name\x18\x03 \x01(\t\"U\n\x13ListSensorsResponse\x12%\n\x07sensors\x18\x01 \x03(\x0b\x32\x14.atoll.api.v1.Sensor\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\">\n\x10GetSensorRequest\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x13\n\x0bsensor_name\x18\x02 \x01(\t\"9\n\x11GetSensorResponse\x12$\n\x06sensor\x18\x01 \x01(\x0b\x32\x14.atoll.api.v1.Sensor\"@\n\x12StartSensorRequest\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x13\n\x0bsensor_name\x18\x02 \x01(\t\";\n\x13StartSensorResponse\x12$\n\x06sensor\x18\x01 \x01(\x0b\x32\x14.atoll.api.v1.Sensor\"?\n\x11StopSensorRequest\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x13\n\x0bsensor_name\x18\x02 \x01(\t\":\n\x12StopSensorResponse\x12$\n\x06sensor\x18\x01 \x01(\x0b\x32\x14.atoll.api.v1.Sensor\"\x91\x01\n\x10ListTicksRequest\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x13\n\x0bsensor_name\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\x12*\n\x08statuses\x18\x05 \x03(\x0e\x32\x18.atoll.api.v1.TickStatus\"O\n\x11ListTicksResponse\x12!\n\x05ticks\x18\x01 \x03(\x0b\x32\x12.atoll.api.v1.Tick\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa1\x01\n\x18ResetSensorCursorRequest\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x13\n\x0bsensor_name\x18\x02 \x01(\t\x12\x10\n\x06\x63ursor\x18\x03 \x01(\tH\x00\x12=\n\x0estart_position\x18\x04 \x01(\x0b\x32#.atoll.definitions.v1.StartPositionH\x00\x42\x08\n\x06target\"A\n\x19ResetSensorCursorResponse\x12$\n\x06sensor\x18\x01 \x01(\x0b\x32\x14.atoll.api.v1.Sensor\"H\n\x1a\x43reateWebhookSecretRequest\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x13\n\x0bsensor_name\x18\x02 \x01(\t\"S\n\x1b\x43reateWebhookSecretResponse\x12\x0e\n\x06secret\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x16\n\x0elisten_address\x18\x03 \x01(\t\"M\n\x0eGetTickRequest\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x13\n\x0bsensor_name\x18\x02 \x01(\t\x12\x0f\n\x07tick_id\x18\x03 \x01(\t\"3\n\x0fGetTickResponse\x12 \n\x04tick\x18\x01 \x01(\x0b\x32\x12.atoll.api.v1.Tick*t\n\nTickStatus\x12\x1b\n\x17TICK_STATUS_UNSPECIFIED\x10\x00\x12\x17\n\x13TICK_STATUS_SUCCESS\x10\x01\x12\x17\n\x13TICK_STATUS_SKIPPED\x10\x02\x12\x17\n\x13TICK_STATUS_FAILURE\x10\x03\x32\x98\x07\n\x0eSensorsService\x12\x80\x01\n\x0bListSensors\x12 .atoll.api.v1.ListSensorsRequest\x1a!.atoll.api.v1.ListSensorsResponse\",\xb2\xd2\x18(\x08\x01\x12\rlocation_name2\x15sensors.location_name\x12\x63\n\tGetSensor\x12\x1e.atoll.api.v1.GetSensorRequest\x1a\x1f.atoll.api.v1.GetSensorResponse\"\x15\xb2\xd2\x18\x11\x08\x01\x12\rlocation_name\x12k\n\x0bStartSensor\x12 .atoll.api.v1.StartSensorRequest\x1a!.atoll.api.v1.StartSensorResponse\"\x17\xb2\xd2\x18\x13\x08\x03\x12\rlocation_name@\x01\x12h\n\nStopSensor\x12\x1f.atoll.api.v1.StopSensorRequest\x1a .atoll.api.v1.StopSensorResponse\"\x17\xb2\xd2\x18\x13\x08\x03\x12\rlocation_name@\x01\x12}\n\x11ResetSensorCursor\x12&.atoll.api.v1.ResetSensorCursorRequest\x1a\'.atoll.api.v1.ResetSensorCursorResponse\"\x17\xb2\xd2\x18\x13\x08\x03\x12\rlocation_name@\x01\x12\x83\x01\n\x13\x43reateWebhookSecret\x12(.atoll.api.v1.CreateWebhookSecretRequest\x1a).atoll.api.v1.CreateWebhookSecretResponse\"\x17\xb2\xd2\x18\x13\x08\x04\x12\rlocation_name@\x01\x12]\n\x07GetTick\x12\x1c.atoll.api.v1.GetTickRequest\x1a\x1d.atoll.api.v1.GetTickResponse\"\x15\xb2\xd2\x18\x11\x08\x01\x12\rlocation_name\x12\x63\n\tListTicks\x12\x1e.atoll.api.v1.ListTicksRequest\x1a\x1f.atoll.api.v1.ListTicksResponse\"\x15\xb2\xd2\x18\x11\x08\x01\x12\rlocation_nameb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61toll/api/v1/automation.proto\x12\x0c\x61toll.api.v1\x1a\x17\x61toll/api/v1/runs.proto\x1a#atoll/definitions/v1/snapshot.proto\x1a!atoll/definitions/v1/values.proto\x1a\x1c\x61toll/events/v1/events.proto\x1a atoll/location/v1/location.proto\x1a\x19\x61toll/rpc/v1/access.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe5\x02\n\x06Sensor\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12:\n\ndefinition\x18\x02 \x01(\x0b\x32&.atoll.definitions.v1.SensorDefinition\x12\x32\n\x06status\x18\x03 \x01(\x0e\x32\".atoll.definitions.v1.SensorStatus\x12\x13\n\x06\x63ursor\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\'\n\x0blatest_tick\x18\x05 \x01(\x0b\x32\x12.atoll.api.v1.Tick\x12\x15\n\rfailure_count\x18\x06 \x01(\x05\x12\x38\n\x14next_evaluation_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1e\n\x16waiting_delivery_count\x18\x08 \x01(\x03\x12\x1a\n\x12has_webhook_secret\x18\t \x01(\x08\x42\t\n\x07_cursor\"\xe1\x04\n\x04Tick\x12\x0f\n\x07tick_id\x18\x01 \x01(\t\x12\x15\n\rlocation_name\x18\x02 \x01(\t\x12\x13\n\x0bsensor_name\x18\x03 \x01(\t\x12(\n\x06status\x18\x04 \x01(\x0e\x32\x18.atoll.api.v1.TickStatus\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bskip_reason\x18\x07 \x01(\t\x12.\n\x07\x66\x61ilure\x18\x08 \x01(\x0b\x32\x1d.atoll.definitions.v1.Failure\x12\x0f\n\x07run_ids\x18\t \x03(\t\x12\x18\n\x10skipped_run_keys\x18\n \x03(\t\x12\x13\n\x06\x63ursor\x18\x0b \x01(\tH\x00\x88\x01\x01\x12\x10\n\x08\x62uild_id\x18\x0c \x01(\t\x12\x10\n\x08\x65vent_id\x18\r \x01(\x03\x12-\n\tlog_lines\x18\x0e \x03(\x0b\x32\x1a.atoll.location.v1.LogLine\x12\x36\n\x13\x65valuation_duration\x18\x0f \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x15\n\rschedule_name\x18\x10 \x01(\t\x12\x32\n\x0escheduled_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x64\x65livery_id\x18\x12 \x01(\t\x12\x19\n\x11triggering_run_id\x18\x13 \x01(\tB\t\n\x07_cursor\"R\n\x12ListSensorsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x15\n\rlocation_name\x18\x03 \x01(\t\"U\n\x13ListSensorsResponse\x12%\n\x07sensors\x18\x01 \x03(\x0b\x32\x14.atoll.api.v1.Sensor\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\">\n\x10GetSensorRequest\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x13\n\x0bsensor_name\x18\x02 \x01(\t\"9\n\x11GetSensorResponse\x12$\n\x06sensor\x18\x01 \x01(\x0b\x32\x14.atoll.api.v1.Sensor\"@\n\x12StartSensorRequest\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x13\n\x0bsensor_name\x18\x02 \x01(\t\";\n\x13StartSensorResponse\x12$\n\x06sensor\x18\x01 \x01(\x0b\x32\x14.atoll.api.v1.Sensor\"?\n\x11StopSensorRequest\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x13\n\x0bsensor_name\x18\x02 \x01(\t\":\n\x12StopSensorResponse\x12$\n\x06sensor\x18\x01 \x01(\x0b\x32\x14.atoll.api.v1.Sensor\"\xf7\x01\n\x10ListTicksRequest\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x13\n\x0bsensor_name\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\x12*\n\x08statuses\x18\x05 \x03(\x0e\x32\x18.atoll.api.v1.TickStatus\x12\x30\n\x0cstarted_from\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0estarted_before\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"O\n\x11ListTicksResponse\x12!\n\x05ticks\x18\x01 \x03(\x0b\x32\x12.atoll.api.v1.Tick\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa1\x01\n\x18ResetSensorCursorRequest\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x13\n\x0bsensor_name\x18\x02 \x01(\t\x12\x10\n\x06\x63ursor\x18\x03 \x01(\tH\x00\x12=\n\x0estart_position\x18\x04 \x01(\x0b\x32#.atoll.definitions.v1.StartPositionH\x00\x42\x08\n\x06target\"A\n\x19ResetSensorCursorResponse\x12$\n\x06sensor\x18\x01 \x01(\x0b\x32\x14.atoll.api.v1.Sensor\"H\n\x1a\x43reateWebhookSecretRequest\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x13\n\x0bsensor_name\x18\x02 \x01(\t\"S\n\x1b\x43reateWebhookSecretResponse\x12\x0e\n\x06secret\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x16\n\x0elisten_address\x18\x03 \x01(\t\"M\n\x0eGetTickRequest\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x13\n\x0bsensor_name\x18\x02 \x01(\t\x12\x0f\n\x07tick_id\x18\x03 \x01(\t\"3\n\x0fGetTickResponse\x12 \n\x04tick\x18\x01 \x01(\x0b\x32\x12.atoll.api.v1.Tick\"\xcb\x01\n\x06\x44ryRun\x12 \n\x04tick\x18\x01 \x01(\x0b\x32\x12.atoll.api.v1.Tick\x12\x1f\n\x04runs\x18\x02 \x03(\x0b\x32\x11.atoll.api.v1.Run\x12P\n\x1b\x64ynamic_partitions_requests\x18\x03 \x03(\x0b\x32+.atoll.location.v1.DynamicPartitionsRequest\x12,\n\x0c\x61sset_events\x18\x04 \x03(\x0b\x32\x16.atoll.events.v1.Event\"\xb1\x01\n\x13\x44ryRunSensorRequest\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x13\n\x0bsensor_name\x18\x02 \x01(\t\x12\x13\n\x06\x63ursor\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x10\n\x08\x65vent_id\x18\x04 \x01(\x03\x12<\n\x10webhook_delivery\x18\x05 \x01(\x0b\x32\".atoll.location.v1.WebhookDeliveryB\t\n\x07_cursor\"=\n\x14\x44ryRunSensorResponse\x12%\n\x07\x64ry_run\x18\x01 \x01(\x0b\x32\x14.atoll.api.v1.DryRun*t\n\nTickStatus\x12\x1b\n\x17TICK_STATUS_UNSPECIFIED\x10\x00\x12\x17\n\x13TICK_STATUS_SUCCESS\x10\x01\x12\x17\n\x13TICK_STATUS_SKIPPED\x10\x02\x12\x17\n\x13TICK_STATUS_FAILURE\x10\x03\x32\x88\x08\n\x0eSensorsService\x12\x80\x01\n\x0bListSensors\x12 .atoll.api.v1.ListSensorsRequest\x1a!.atoll.api.v1.ListSensorsResponse\",\xb2\xd2\x18(\x08\x01\x12\rlocation_name2\x15sensors.location_name\x12\x63\n\tGetSensor\x12\x1e.atoll.api.v1.GetSensorRequest\x1a\x1f.atoll.api.v1.GetSensorResponse\"\x15\xb2\xd2\x18\x11\x08\x01\x12\rlocation_name\x12k\n\x0bStartSensor\x12 .atoll.api.v1.StartSensorRequest\x1a!.atoll.api.v1.StartSensorResponse\"\x17\xb2\xd2\x18\x13\x08\x03\x12\rlocation_name@\x01\x12h\n\nStopSensor\x12\x1f.atoll.api.v1.StopSensorRequest\x1a .atoll.api.v1.StopSensorResponse\"\x17\xb2\xd2\x18\x13\x08\x03\x12\rlocation_name@\x01\x12}\n\x11ResetSensorCursor\x12&.atoll.api.v1.ResetSensorCursorRequest\x1a\'.atoll.api.v1.ResetSensorCursorResponse\"\x17\xb2\xd2\x18\x13\x08\x03\x12\rlocation_name@\x01\x12\x83\x01\n\x13\x43reateWebhookSecret\x12(.atoll.api.v1.CreateWebhookSecretRequest\x1a).atoll.api.v1.CreateWebhookSecretResponse\"\x17\xb2\xd2\x18\x13\x08\x04\x12\rlocation_name@\x01\x12n\n\x0c\x44ryRunSensor\x12!.atoll.api.v1.DryRunSensorRequest\x1a\".atoll.api.v1.DryRunSensorResponse\"\x17\xb2\xd2\x18\x13\x08\x03\x12\rlocation_name@\x01\x12]\n\x07GetTick\x12\x1c.atoll.api.v1.GetTickRequest\x1a\x1d.atoll.api.v1.GetTickResponse\"\x15\xb2\xd2\x18\x11\x08\x01\x12\rlocation_name\x12\x63\n\tListTicks\x12\x1e.atoll.api.v1.ListTicksRequest\x1a\x1f.atoll.api.v1.ListTicksResponse\"\x15\xb2\xd2\x18\x11\x08\x01\x12\rlocation_nameb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,48 +51,56 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SENSORSSERVICE'].methods_by_name['ResetSensorCursor']._serialized_options = b'\262\322\030\023\010\003\022\rlocation_name@\001'
   _globals['_SENSORSSERVICE'].methods_by_name['CreateWebhookSecret']._loaded_options = None
   _globals['_SENSORSSERVICE'].methods_by_name['CreateWebhookSecret']._serialized_options = b'\262\322\030\023\010\004\022\rlocation_name@\001'
+  _globals['_SENSORSSERVICE'].methods_by_name['DryRunSensor']._loaded_options = None
+  _globals['_SENSORSSERVICE'].methods_by_name['DryRunSensor']._serialized_options = b'\262\322\030\023\010\003\022\rlocation_name@\001'
   _globals['_SENSORSSERVICE'].methods_by_name['GetTick']._loaded_options = None
   _globals['_SENSORSSERVICE'].methods_by_name['GetTick']._serialized_options = b'\262\322\030\021\010\001\022\rlocation_name'
   _globals['_SENSORSSERVICE'].methods_by_name['ListTicks']._loaded_options = None
   _globals['_SENSORSSERVICE'].methods_by_name['ListTicks']._serialized_options = b'\262\322\030\021\010\001\022\rlocation_name'
-  _globals['_TICKSTATUS']._serialized_start=2514
-  _globals['_TICKSTATUS']._serialized_end=2630
-  _globals['_SENSOR']._serialized_start=246
-  _globals['_SENSOR']._serialized_end=603
-  _globals['_TICK']._serialized_start=606
-  _globals['_TICK']._serialized_end=1215
-  _globals['_LISTSENSORSREQUEST']._serialized_start=1217
-  _globals['_LISTSENSORSREQUEST']._serialized_end=1299
-  _globals['_LISTSENSORSRESPONSE']._serialized_start=1301
-  _globals['_LISTSENSORSRESPONSE']._serialized_end=1386
-  _globals['_GETSENSORREQUEST']._serialized_start=1388
-  _globals['_GETSENSORREQUEST']._serialized_end=1450
-  _globals['_GETSENSORRESPONSE']._serialized_start=1452
-  _globals['_GETSENSORRESPONSE']._serialized_end=1509
-  _globals['_STARTSENSORREQUEST']._serialized_start=1511
-  _globals['_STARTSENSORREQUEST']._serialized_end=1575
-  _globals['_STARTSENSORRESPONSE']._serialized_start=1577
-  _globals['_STARTSENSORRESPONSE']._serialized_end=1636
-  _globals['_STOPSENSORREQUEST']._serialized_start=1638
-  _globals['_STOPSENSORREQUEST']._serialized_end=1701
-  _globals['_STOPSENSORRESPONSE']._serialized_start=1703
-  _globals['_STOPSENSORRESPONSE']._serialized_end=1761
-  _globals['_LISTTICKSREQUEST']._serialized_start=1764
-  _globals['_LISTTICKSREQUEST']._serialized_end=1909
-  _globals['_LISTTICKSRESPONSE']._serialized_start=1911
-  _globals['_LISTTICKSRESPONSE']._serialized_end=1990
-  _globals['_RESETSENSORCURSORREQUEST']._serialized_start=1993
-  _globals['_RESETSENSORCURSORREQUEST']._serialized_end=2154
-  _globals['_RESETSENSORCURSORRESPONSE']._serialized_start=2156
-  _globals['_RESETSENSORCURSORRESPONSE']._serialized_end=2221
-  _globals['_CREATEWEBHOOKSECRETREQUEST']._serialized_start=2223
-  _globals['_CREATEWEBHOOKSECRETREQUEST']._serialized_end=2295
-  _globals['_CREATEWEBHOOKSECRETRESPONSE']._serialized_start=2297
-  _globals['_CREATEWEBHOOKSECRETRESPONSE']._serialized_end=2380
-  _globals['_GETTICKREQUEST']._serialized_start=2382
-  _globals['_GETTICKREQUEST']._serialized_end=2459
-  _globals['_GETTICKRESPONSE']._serialized_start=2461
-  _globals['_GETTICKRESPONSE']._serialized_end=2512
-  _globals['_SENSORSSERVICE']._serialized_start=2633
-  _globals['_SENSORSSERVICE']._serialized_end=3553
+  _globals['_TICKSTATUS']._serialized_start=3120
+  _globals['_TICKSTATUS']._serialized_end=3236
+  _globals['_SENSOR']._serialized_start=301
+  _globals['_SENSOR']._serialized_end=658
+  _globals['_TICK']._serialized_start=661
+  _globals['_TICK']._serialized_end=1270
+  _globals['_LISTSENSORSREQUEST']._serialized_start=1272
+  _globals['_LISTSENSORSREQUEST']._serialized_end=1354
+  _globals['_LISTSENSORSRESPONSE']._serialized_start=1356
+  _globals['_LISTSENSORSRESPONSE']._serialized_end=1441
+  _globals['_GETSENSORREQUEST']._serialized_start=1443
+  _globals['_GETSENSORREQUEST']._serialized_end=1505
+  _globals['_GETSENSORRESPONSE']._serialized_start=1507
+  _globals['_GETSENSORRESPONSE']._serialized_end=1564
+  _globals['_STARTSENSORREQUEST']._serialized_start=1566
+  _globals['_STARTSENSORREQUEST']._serialized_end=1630
+  _globals['_STARTSENSORRESPONSE']._serialized_start=1632
+  _globals['_STARTSENSORRESPONSE']._serialized_end=1691
+  _globals['_STOPSENSORREQUEST']._serialized_start=1693
+  _globals['_STOPSENSORREQUEST']._serialized_end=1756
+  _globals['_STOPSENSORRESPONSE']._serialized_start=1758
+  _globals['_STOPSENSORRESPONSE']._serialized_end=1816
+  _globals['_LISTTICKSREQUEST']._serialized_start=1819
+  _globals['_LISTTICKSREQUEST']._serialized_end=2066
+  _globals['_LISTTICKSRESPONSE']._serialized_start=2068
+  _globals['_LISTTICKSRESPONSE']._serialized_end=2147
+  _globals['_RESETSENSORCURSORREQUEST']._serialized_start=2150
+  _globals['_RESETSENSORCURSORREQUEST']._serialized_end=2311
+  _globals['_RESETSENSORCURSORRESPONSE']._serialized_start=2313
+  _globals['_RESETSENSORCURSORRESPONSE']._serialized_end=2378
+  _globals['_CREATEWEBHOOKSECRETREQUEST']._serialized_start=2380
+  _globals['_CREATEWEBHOOKSECRETREQUEST']._serialized_end=2452
+  _globals['_CREATEWEBHOOKSECRETRESPONSE']._serialized_start=2454
+  _globals['_CREATEWEBHOOKSECRETRESPONSE']._serialized_end=2537
+  _globals['_GETTICKREQUEST']._serialized_start=2539
+  _globals['_GETTICKREQUEST']._serialized_end=2616
+  _globals['_GETTICKRESPONSE']._serialized_start=2618
+  _globals['_GETTICKRESPONSE']._serialized_end=2669
+  _globals['_DRYRUN']._serialized_start=2672
+  _globals['_DRYRUN']._serialized_end=2875
+  _globals['_DRYRUNSENSORREQUEST']._serialized_start=2878
+  _globals['_DRYRUNSENSORREQUEST']._serialized_end=3055
+  _globals['_DRYRUNSENSORRESPONSE']._serialized_start=3057
+  _globals['_DRYRUNSENSORRESPONSE']._serialized_end=3118
+  _globals['_SENSORSSERVICE']._serialized_start=3239
+  _globals['_SENSORSSERVICE']._serialized_end=4271
 # @@protoc_insertion_point(module_scope)

@@ -3,8 +3,10 @@
 isort:skip_file
 Sensors and their ticks."""
 
+import atoll.api.v1.runs_pb2
 import atoll.definitions.v1.snapshot_pb2
 import atoll.definitions.v1.values_pb2
+import atoll.events.v1.events_pb2
 import atoll.location.v1.location_pb2
 import builtins
 import collections.abc
@@ -408,6 +410,8 @@ class ListTicksRequest(google.protobuf.message.Message):
     PAGE_SIZE_FIELD_NUMBER: builtins.int
     PAGE_TOKEN_FIELD_NUMBER: builtins.int
     STATUSES_FIELD_NUMBER: builtins.int
+    STARTED_FROM_FIELD_NUMBER: builtins.int
+    STARTED_BEFORE_FIELD_NUMBER: builtins.int
     location_name: builtins.str
     """The location."""
     sensor_name: builtins.str
@@ -420,6 +424,14 @@ class ListTicksRequest(google.protobuf.message.Message):
     def statuses(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[global___TickStatus.ValueType]:
         """Only ticks with one of these outcomes; empty means all."""
 
+    @property
+    def started_from(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Only ticks that began at this time or later."""
+
+    @property
+    def started_before(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Only ticks that began before this time."""
+
     def __init__(
         self,
         *,
@@ -428,8 +440,11 @@ class ListTicksRequest(google.protobuf.message.Message):
         page_size: builtins.int = ...,
         page_token: builtins.str = ...,
         statuses: collections.abc.Iterable[global___TickStatus.ValueType] | None = ...,
+        started_from: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        started_before: google.protobuf.timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["location_name", b"location_name", "page_size", b"page_size", "page_token", b"page_token", "sensor_name", b"sensor_name", "statuses", b"statuses"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["started_before", b"started_before", "started_from", b"started_from"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["location_name", b"location_name", "page_size", b"page_size", "page_token", b"page_token", "sensor_name", b"sensor_name", "started_before", b"started_before", "started_from", b"started_from", "statuses", b"statuses"]) -> None: ...
 
 global___ListTicksRequest = ListTicksRequest
 
@@ -606,3 +621,103 @@ class GetTickResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["tick", b"tick"]) -> None: ...
 
 global___GetTickResponse = GetTickResponse
+
+@typing.final
+class DryRun(google.protobuf.message.Message):
+    """DryRun is what a tick would decide."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TICK_FIELD_NUMBER: builtins.int
+    RUNS_FIELD_NUMBER: builtins.int
+    DYNAMIC_PARTITIONS_REQUESTS_FIELD_NUMBER: builtins.int
+    ASSET_EVENTS_FIELD_NUMBER: builtins.int
+    @property
+    def tick(self) -> global___Tick:
+        """The tick as it would be stored: outcome, skip reason or failure, cursor and log lines. The run keys that have a run
+        already are among skipped_run_keys.
+        """
+
+    @property
+    def runs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[atoll.api.v1.runs_pb2.Run]:
+        """The runs that it would create, each without an id."""
+
+    @property
+    def dynamic_partitions_requests(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[atoll.location.v1.location_pb2.DynamicPartitionsRequest]:
+        """The changes of dynamic partitions that it would make before that."""
+
+    @property
+    def asset_events(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[atoll.events.v1.events_pb2.Event]:
+        """The asset events that it would report."""
+
+    def __init__(
+        self,
+        *,
+        tick: global___Tick | None = ...,
+        runs: collections.abc.Iterable[atoll.api.v1.runs_pb2.Run] | None = ...,
+        dynamic_partitions_requests: collections.abc.Iterable[atoll.location.v1.location_pb2.DynamicPartitionsRequest] | None = ...,
+        asset_events: collections.abc.Iterable[atoll.events.v1.events_pb2.Event] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["tick", b"tick"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["asset_events", b"asset_events", "dynamic_partitions_requests", b"dynamic_partitions_requests", "runs", b"runs", "tick", b"tick"]) -> None: ...
+
+global___DryRun = DryRun
+
+@typing.final
+class DryRunSensorRequest(google.protobuf.message.Message):
+    """DryRunSensorRequest says for what to evaluate a sensor."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LOCATION_NAME_FIELD_NUMBER: builtins.int
+    SENSOR_NAME_FIELD_NUMBER: builtins.int
+    CURSOR_FIELD_NUMBER: builtins.int
+    EVENT_ID_FIELD_NUMBER: builtins.int
+    WEBHOOK_DELIVERY_FIELD_NUMBER: builtins.int
+    location_name: builtins.str
+    """The location."""
+    sensor_name: builtins.str
+    """The sensor."""
+    cursor: builtins.str
+    """The cursor to evaluate it with; unset means the one that it has."""
+    event_id: builtins.int
+    """For a sensor on an asset or on runs, the position of the event to evaluate it for; zero means the newest."""
+    @property
+    def webhook_delivery(self) -> atoll.location.v1.location_pb2.WebhookDelivery:
+        """For a webhook sensor, the delivery to evaluate it for; unset means one with an empty body."""
+
+    def __init__(
+        self,
+        *,
+        location_name: builtins.str = ...,
+        sensor_name: builtins.str = ...,
+        cursor: builtins.str | None = ...,
+        event_id: builtins.int = ...,
+        webhook_delivery: atoll.location.v1.location_pb2.WebhookDelivery | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_cursor", b"_cursor", "cursor", b"cursor", "webhook_delivery", b"webhook_delivery"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_cursor", b"_cursor", "cursor", b"cursor", "event_id", b"event_id", "location_name", b"location_name", "sensor_name", b"sensor_name", "webhook_delivery", b"webhook_delivery"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_cursor", b"_cursor"]) -> typing.Literal["cursor"] | None: ...
+
+global___DryRunSensorRequest = DryRunSensorRequest
+
+@typing.final
+class DryRunSensorResponse(google.protobuf.message.Message):
+    """DryRunSensorResponse tells what the tick would decide."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DRY_RUN_FIELD_NUMBER: builtins.int
+    @property
+    def dry_run(self) -> global___DryRun:
+        """What it would decide."""
+
+    def __init__(
+        self,
+        *,
+        dry_run: global___DryRun | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["dry_run", b"dry_run"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["dry_run", b"dry_run"]) -> None: ...
+
+global___DryRunSensorResponse = DryRunSensorResponse

@@ -65,6 +65,11 @@ class SensorsServiceStub(object):
                 request_serializer=atoll_dot_api_dot_v1_dot_automation__pb2.CreateWebhookSecretRequest.SerializeToString,
                 response_deserializer=atoll_dot_api_dot_v1_dot_automation__pb2.CreateWebhookSecretResponse.FromString,
                 _registered_method=True)
+        self.DryRunSensor = channel.unary_unary(
+                '/atoll.api.v1.SensorsService/DryRunSensor',
+                request_serializer=atoll_dot_api_dot_v1_dot_automation__pb2.DryRunSensorRequest.SerializeToString,
+                response_deserializer=atoll_dot_api_dot_v1_dot_automation__pb2.DryRunSensorResponse.FromString,
+                _registered_method=True)
         self.GetTick = channel.unary_unary(
                 '/atoll.api.v1.SensorsService/GetTick',
                 request_serializer=atoll_dot_api_dot_v1_dot_automation__pb2.GetTickRequest.SerializeToString,
@@ -125,6 +130,14 @@ class SensorsServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DryRunSensor(self, request, context):
+        """DryRunSensor has a sensor evaluated once and tells what the tick would decide. Nothing of it is stored; what user code
+        does by itself is done. Repeating it evaluates the sensor once more.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetTick(self, request, context):
         """GetTick returns one evaluation of a sensor.
         """
@@ -171,6 +184,11 @@ def add_SensorsServiceServicer_to_server(servicer, server):
                     servicer.CreateWebhookSecret,
                     request_deserializer=atoll_dot_api_dot_v1_dot_automation__pb2.CreateWebhookSecretRequest.FromString,
                     response_serializer=atoll_dot_api_dot_v1_dot_automation__pb2.CreateWebhookSecretResponse.SerializeToString,
+            ),
+            'DryRunSensor': grpc.unary_unary_rpc_method_handler(
+                    servicer.DryRunSensor,
+                    request_deserializer=atoll_dot_api_dot_v1_dot_automation__pb2.DryRunSensorRequest.FromString,
+                    response_serializer=atoll_dot_api_dot_v1_dot_automation__pb2.DryRunSensorResponse.SerializeToString,
             ),
             'GetTick': grpc.unary_unary_rpc_method_handler(
                     servicer.GetTick,
@@ -346,6 +364,33 @@ class SensorsService(object):
             '/atoll.api.v1.SensorsService/CreateWebhookSecret',
             atoll_dot_api_dot_v1_dot_automation__pb2.CreateWebhookSecretRequest.SerializeToString,
             atoll_dot_api_dot_v1_dot_automation__pb2.CreateWebhookSecretResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DryRunSensor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.api.v1.SensorsService/DryRunSensor',
+            atoll_dot_api_dot_v1_dot_automation__pb2.DryRunSensorRequest.SerializeToString,
+            atoll_dot_api_dot_v1_dot_automation__pb2.DryRunSensorResponse.FromString,
             options,
             channel_credentials,
             insecure,

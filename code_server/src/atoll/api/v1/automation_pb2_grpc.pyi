@@ -61,6 +61,14 @@ class SensorsServiceStub:
     It is told this once. Repeating it makes another.
     """
 
+    DryRunSensor: grpc.UnaryUnaryMultiCallable[
+        atoll.api.v1.automation_pb2.DryRunSensorRequest,
+        atoll.api.v1.automation_pb2.DryRunSensorResponse,
+    ]
+    """DryRunSensor has a sensor evaluated once and tells what the tick would decide. Nothing of it is stored; what user code
+    does by itself is done. Repeating it evaluates the sensor once more.
+    """
+
     GetTick: grpc.UnaryUnaryMultiCallable[
         atoll.api.v1.automation_pb2.GetTickRequest,
         atoll.api.v1.automation_pb2.GetTickResponse,
@@ -114,6 +122,14 @@ class SensorsServiceAsyncStub:
     ]
     """CreateWebhookSecret makes the secret that deliveries to a webhook sensor are signed with, in place of the one before.
     It is told this once. Repeating it makes another.
+    """
+
+    DryRunSensor: grpc.aio.UnaryUnaryMultiCallable[
+        atoll.api.v1.automation_pb2.DryRunSensorRequest,
+        atoll.api.v1.automation_pb2.DryRunSensorResponse,
+    ]
+    """DryRunSensor has a sensor evaluated once and tells what the tick would decide. Nothing of it is stored; what user code
+    does by itself is done. Repeating it evaluates the sensor once more.
     """
 
     GetTick: grpc.aio.UnaryUnaryMultiCallable[
@@ -181,6 +197,16 @@ class SensorsServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[atoll.api.v1.automation_pb2.CreateWebhookSecretResponse, collections.abc.Awaitable[atoll.api.v1.automation_pb2.CreateWebhookSecretResponse]]:
         """CreateWebhookSecret makes the secret that deliveries to a webhook sensor are signed with, in place of the one before.
         It is told this once. Repeating it makes another.
+        """
+
+    @abc.abstractmethod
+    def DryRunSensor(
+        self,
+        request: atoll.api.v1.automation_pb2.DryRunSensorRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[atoll.api.v1.automation_pb2.DryRunSensorResponse, collections.abc.Awaitable[atoll.api.v1.automation_pb2.DryRunSensorResponse]]:
+        """DryRunSensor has a sensor evaluated once and tells what the tick would decide. Nothing of it is stored; what user code
+        does by itself is done. Repeating it evaluates the sensor once more.
         """
 
     @abc.abstractmethod

@@ -27,7 +27,7 @@ from atoll.events.v1 import events_pb2 as atoll_dot_events_dot_v1_dot_events__pb
 from atoll.rpc.v1 import access_pb2 as atoll_dot_rpc_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x61toll/api/v1/events.proto\x12\x0c\x61toll.api.v1\x1a!atoll/definitions/v1/values.proto\x1a\x1c\x61toll/events/v1/events.proto\x1a\x19\x61toll/rpc/v1/access.proto\"v\n\x0b\x45ventFilter\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x15\n\rlocation_name\x18\x02 \x01(\t\x12\x31\n\tasset_key\x18\x03 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\r\n\x05kinds\x18\x04 \x03(\t\"e\n\x11ListEventsRequest\x12)\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x19.atoll.api.v1.EventFilter\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"[\n\x12ListEventsResponse\x12,\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1c.atoll.events.v1.StoredEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"m\n\x12WatchEventsRequest\x12)\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x19.atoll.api.v1.EventFilter\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12\x16\n\x0e\x66rom_beginning\x18\x03 \x01(\x08\"Y\n\x13WatchEventsResponse\x12,\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1c.atoll.events.v1.StoredEvent\x12\x14\n\x0cresume_token\x18\x02 \x01(\t2\xa0\x02\n\rEventsService\x12\x83\x01\n\nListEvents\x12\x1f.atoll.api.v1.ListEventsRequest\x1a .atoll.api.v1.ListEventsResponse\"2\xb2\xd2\x18.\x08\x01\x12\x14\x66ilter.location_name2\x14\x65vents.location_name\x12\x88\x01\n\x0bWatchEvents\x12 .atoll.api.v1.WatchEventsRequest\x1a!.atoll.api.v1.WatchEventsResponse\"2\xb2\xd2\x18.\x08\x01\x12\x14\x66ilter.location_name2\x14\x65vents.location_name0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x61toll/api/v1/events.proto\x12\x0c\x61toll.api.v1\x1a!atoll/definitions/v1/values.proto\x1a\x1c\x61toll/events/v1/events.proto\x1a\x19\x61toll/rpc/v1/access.proto\"\xb1\x01\n\x0b\x45ventFilter\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x15\n\rlocation_name\x18\x02 \x01(\t\x12\x31\n\tasset_key\x18\x03 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\r\n\x05kinds\x18\x04 \x03(\t\x12\x10\n\x08job_name\x18\x05 \x01(\t\x12\x10\n\x08step_key\x18\x06 \x01(\t\x12\x15\n\rpartition_key\x18\x07 \x01(\t\"}\n\x11ListEventsRequest\x12)\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x19.atoll.api.v1.EventFilter\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x16\n\x0e\x61\x66ter_event_id\x18\x04 \x01(\x03\"[\n\x12ListEventsResponse\x12,\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1c.atoll.events.v1.StoredEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x85\x01\n\x12WatchEventsRequest\x12)\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x19.atoll.api.v1.EventFilter\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12\x16\n\x0e\x66rom_beginning\x18\x03 \x01(\x08\x12\x16\n\x0e\x61\x66ter_event_id\x18\x04 \x01(\x03\"Y\n\x13WatchEventsResponse\x12,\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1c.atoll.events.v1.StoredEvent\x12\x14\n\x0cresume_token\x18\x02 \x01(\t2\xa0\x02\n\rEventsService\x12\x83\x01\n\nListEvents\x12\x1f.atoll.api.v1.ListEventsRequest\x1a .atoll.api.v1.ListEventsResponse\"2\xb2\xd2\x18.\x08\x01\x12\x14\x66ilter.location_name2\x14\x65vents.location_name\x12\x88\x01\n\x0bWatchEvents\x12 .atoll.api.v1.WatchEventsRequest\x1a!.atoll.api.v1.WatchEventsResponse\"2\xb2\xd2\x18.\x08\x01\x12\x14\x66ilter.location_name2\x14\x65vents.location_name0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,16 +38,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVENTSSERVICE'].methods_by_name['ListEvents']._serialized_options = b'\262\322\030.\010\001\022\024filter.location_name2\024events.location_name'
   _globals['_EVENTSSERVICE'].methods_by_name['WatchEvents']._loaded_options = None
   _globals['_EVENTSSERVICE'].methods_by_name['WatchEvents']._serialized_options = b'\262\322\030.\010\001\022\024filter.location_name2\024events.location_name'
-  _globals['_EVENTFILTER']._serialized_start=135
-  _globals['_EVENTFILTER']._serialized_end=253
-  _globals['_LISTEVENTSREQUEST']._serialized_start=255
-  _globals['_LISTEVENTSREQUEST']._serialized_end=356
-  _globals['_LISTEVENTSRESPONSE']._serialized_start=358
-  _globals['_LISTEVENTSRESPONSE']._serialized_end=449
-  _globals['_WATCHEVENTSREQUEST']._serialized_start=451
-  _globals['_WATCHEVENTSREQUEST']._serialized_end=560
-  _globals['_WATCHEVENTSRESPONSE']._serialized_start=562
-  _globals['_WATCHEVENTSRESPONSE']._serialized_end=651
-  _globals['_EVENTSSERVICE']._serialized_start=654
-  _globals['_EVENTSSERVICE']._serialized_end=942
+  _globals['_EVENTFILTER']._serialized_start=136
+  _globals['_EVENTFILTER']._serialized_end=313
+  _globals['_LISTEVENTSREQUEST']._serialized_start=315
+  _globals['_LISTEVENTSREQUEST']._serialized_end=440
+  _globals['_LISTEVENTSRESPONSE']._serialized_start=442
+  _globals['_LISTEVENTSRESPONSE']._serialized_end=533
+  _globals['_WATCHEVENTSREQUEST']._serialized_start=536
+  _globals['_WATCHEVENTSREQUEST']._serialized_end=669
+  _globals['_WATCHEVENTSRESPONSE']._serialized_start=671
+  _globals['_WATCHEVENTSRESPONSE']._serialized_end=760
+  _globals['_EVENTSSERVICE']._serialized_start=763
+  _globals['_EVENTSSERVICE']._serialized_end=1051
 # @@protoc_insertion_point(module_scope)

@@ -24,10 +24,19 @@ class EventFilter(google.protobuf.message.Message):
     LOCATION_NAME_FIELD_NUMBER: builtins.int
     ASSET_KEY_FIELD_NUMBER: builtins.int
     KINDS_FIELD_NUMBER: builtins.int
+    JOB_NAME_FIELD_NUMBER: builtins.int
+    STEP_KEY_FIELD_NUMBER: builtins.int
+    PARTITION_KEY_FIELD_NUMBER: builtins.int
     run_id: builtins.str
     """Only events of this run; empty means all."""
     location_name: builtins.str
     """Only events of this location; empty means all."""
+    job_name: builtins.str
+    """Only events of runs of this job; empty means all."""
+    step_key: builtins.str
+    """Only events of this step; empty means all."""
+    partition_key: builtins.str
+    """Only events of this partition; empty means all."""
     @property
     def asset_key(self) -> atoll.definitions.v1.values_pb2.AssetKey:
         """Only events that speak of this asset; unset means all."""
@@ -43,9 +52,12 @@ class EventFilter(google.protobuf.message.Message):
         location_name: builtins.str = ...,
         asset_key: atoll.definitions.v1.values_pb2.AssetKey | None = ...,
         kinds: collections.abc.Iterable[builtins.str] | None = ...,
+        job_name: builtins.str = ...,
+        step_key: builtins.str = ...,
+        partition_key: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["asset_key", b"asset_key"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["asset_key", b"asset_key", "kinds", b"kinds", "location_name", b"location_name", "run_id", b"run_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["asset_key", b"asset_key", "job_name", b"job_name", "kinds", b"kinds", "location_name", b"location_name", "partition_key", b"partition_key", "run_id", b"run_id", "step_key", b"step_key"]) -> None: ...
 
 global___EventFilter = EventFilter
 
@@ -58,10 +70,13 @@ class ListEventsRequest(google.protobuf.message.Message):
     FILTER_FIELD_NUMBER: builtins.int
     PAGE_SIZE_FIELD_NUMBER: builtins.int
     PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    AFTER_EVENT_ID_FIELD_NUMBER: builtins.int
     page_size: builtins.int
     """How many at the most; zero means the default."""
     page_token: builtins.str
     """Where the page before ended."""
+    after_event_id: builtins.int
+    """Only events after this position; zero means from the oldest."""
     @property
     def filter(self) -> global___EventFilter:
         """Which events."""
@@ -72,9 +87,10 @@ class ListEventsRequest(google.protobuf.message.Message):
         filter: global___EventFilter | None = ...,
         page_size: builtins.int = ...,
         page_token: builtins.str = ...,
+        after_event_id: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["filter", b"filter"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["filter", b"filter", "page_size", b"page_size", "page_token", b"page_token"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["after_event_id", b"after_event_id", "filter", b"filter", "page_size", b"page_size", "page_token", b"page_token"]) -> None: ...
 
 global___ListEventsRequest = ListEventsRequest
 
@@ -111,10 +127,13 @@ class WatchEventsRequest(google.protobuf.message.Message):
     FILTER_FIELD_NUMBER: builtins.int
     RESUME_TOKEN_FIELD_NUMBER: builtins.int
     FROM_BEGINNING_FIELD_NUMBER: builtins.int
+    AFTER_EVENT_ID_FIELD_NUMBER: builtins.int
     resume_token: builtins.str
     """Resumes after what the token's holder has seen; empty begins with the next event."""
     from_beginning: builtins.bool
     """With an empty resume token, begins with the oldest stored event instead."""
+    after_event_id: builtins.int
+    """With an empty resume token, begins after this position instead; zero means that it is not given."""
     @property
     def filter(self) -> global___EventFilter:
         """Which events."""
@@ -125,9 +144,10 @@ class WatchEventsRequest(google.protobuf.message.Message):
         filter: global___EventFilter | None = ...,
         resume_token: builtins.str = ...,
         from_beginning: builtins.bool = ...,
+        after_event_id: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["filter", b"filter"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["filter", b"filter", "from_beginning", b"from_beginning", "resume_token", b"resume_token"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["after_event_id", b"after_event_id", "filter", b"filter", "from_beginning", b"from_beginning", "resume_token", b"resume_token"]) -> None: ...
 
 global___WatchEventsRequest = WatchEventsRequest
 

@@ -50,10 +50,40 @@ class RunsServiceStub(object):
                 request_serializer=atoll_dot_api_dot_v1_dot_runs__pb2.ListRunsRequest.SerializeToString,
                 response_deserializer=atoll_dot_api_dot_v1_dot_runs__pb2.ListRunsResponse.FromString,
                 _registered_method=True)
+        self.CountRuns = channel.unary_unary(
+                '/atoll.api.v1.RunsService/CountRuns',
+                request_serializer=atoll_dot_api_dot_v1_dot_runs__pb2.CountRunsRequest.SerializeToString,
+                response_deserializer=atoll_dot_api_dot_v1_dot_runs__pb2.CountRunsResponse.FromString,
+                _registered_method=True)
+        self.WatchRun = channel.unary_stream(
+                '/atoll.api.v1.RunsService/WatchRun',
+                request_serializer=atoll_dot_api_dot_v1_dot_runs__pb2.WatchRunRequest.SerializeToString,
+                response_deserializer=atoll_dot_api_dot_v1_dot_runs__pb2.WatchRunResponse.FromString,
+                _registered_method=True)
+        self.ReexecuteRun = channel.unary_unary(
+                '/atoll.api.v1.RunsService/ReexecuteRun',
+                request_serializer=atoll_dot_api_dot_v1_dot_runs__pb2.ReexecuteRunRequest.SerializeToString,
+                response_deserializer=atoll_dot_api_dot_v1_dot_runs__pb2.ReexecuteRunResponse.FromString,
+                _registered_method=True)
         self.CancelRun = channel.unary_unary(
                 '/atoll.api.v1.RunsService/CancelRun',
                 request_serializer=atoll_dot_api_dot_v1_dot_runs__pb2.CancelRunRequest.SerializeToString,
                 response_deserializer=atoll_dot_api_dot_v1_dot_runs__pb2.CancelRunResponse.FromString,
+                _registered_method=True)
+        self.CancelRuns = channel.unary_unary(
+                '/atoll.api.v1.RunsService/CancelRuns',
+                request_serializer=atoll_dot_api_dot_v1_dot_runs__pb2.CancelRunsRequest.SerializeToString,
+                response_deserializer=atoll_dot_api_dot_v1_dot_runs__pb2.CancelRunsResponse.FromString,
+                _registered_method=True)
+        self.DeleteRun = channel.unary_unary(
+                '/atoll.api.v1.RunsService/DeleteRun',
+                request_serializer=atoll_dot_api_dot_v1_dot_runs__pb2.DeleteRunRequest.SerializeToString,
+                response_deserializer=atoll_dot_api_dot_v1_dot_runs__pb2.DeleteRunResponse.FromString,
+                _registered_method=True)
+        self.WatchRunOutput = channel.unary_stream(
+                '/atoll.api.v1.RunsService/WatchRunOutput',
+                request_serializer=atoll_dot_api_dot_v1_dot_runs__pb2.WatchRunOutputRequest.SerializeToString,
+                response_deserializer=atoll_dot_api_dot_v1_dot_runs__pb2.WatchRunOutputResponse.FromString,
                 _registered_method=True)
         self.GetRunOutput = channel.unary_stream(
                 '/atoll.api.v1.RunsService/GetRunOutput',
@@ -87,8 +117,55 @@ class RunsServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CountRuns(self, request, context):
+        """CountRuns returns how many runs there are, by location and status.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchRun(self, request, context):
+        """WatchRun sends a run as it is, and again each time its status changed, until it has ended. States that pass quickly may
+        be left out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReexecuteRun(self, request, context):
+        """ReexecuteRun queues a run that runs an ended one again, with the same job, selection, partition, configuration and
+        tags. Repeating it with the same request id returns the first answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CancelRun(self, request, context):
         """CancelRun cancels a run that waits or asks a running one to stop. Repeating it changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelRuns(self, request, context):
+        """CancelRuns cancels the runs of a filter that have not ended, a page with each call, the newest first. Repeating it
+        changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteRun(self, request, context):
+        """DeleteRun removes a run that has ended, and its captured output. What it told of assets stays, and its events stay in
+        the log until retention takes them. A run that something still needs is refused. Repeating it says that there is no
+        such run.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchRunOutput(self, request, context):
+        """WatchRunOutput sends what the steps of a run wrote, as it arrives, until the run has ended and everything was sent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -119,10 +196,40 @@ def add_RunsServiceServicer_to_server(servicer, server):
                     request_deserializer=atoll_dot_api_dot_v1_dot_runs__pb2.ListRunsRequest.FromString,
                     response_serializer=atoll_dot_api_dot_v1_dot_runs__pb2.ListRunsResponse.SerializeToString,
             ),
+            'CountRuns': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountRuns,
+                    request_deserializer=atoll_dot_api_dot_v1_dot_runs__pb2.CountRunsRequest.FromString,
+                    response_serializer=atoll_dot_api_dot_v1_dot_runs__pb2.CountRunsResponse.SerializeToString,
+            ),
+            'WatchRun': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchRun,
+                    request_deserializer=atoll_dot_api_dot_v1_dot_runs__pb2.WatchRunRequest.FromString,
+                    response_serializer=atoll_dot_api_dot_v1_dot_runs__pb2.WatchRunResponse.SerializeToString,
+            ),
+            'ReexecuteRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReexecuteRun,
+                    request_deserializer=atoll_dot_api_dot_v1_dot_runs__pb2.ReexecuteRunRequest.FromString,
+                    response_serializer=atoll_dot_api_dot_v1_dot_runs__pb2.ReexecuteRunResponse.SerializeToString,
+            ),
             'CancelRun': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelRun,
                     request_deserializer=atoll_dot_api_dot_v1_dot_runs__pb2.CancelRunRequest.FromString,
                     response_serializer=atoll_dot_api_dot_v1_dot_runs__pb2.CancelRunResponse.SerializeToString,
+            ),
+            'CancelRuns': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelRuns,
+                    request_deserializer=atoll_dot_api_dot_v1_dot_runs__pb2.CancelRunsRequest.FromString,
+                    response_serializer=atoll_dot_api_dot_v1_dot_runs__pb2.CancelRunsResponse.SerializeToString,
+            ),
+            'DeleteRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteRun,
+                    request_deserializer=atoll_dot_api_dot_v1_dot_runs__pb2.DeleteRunRequest.FromString,
+                    response_serializer=atoll_dot_api_dot_v1_dot_runs__pb2.DeleteRunResponse.SerializeToString,
+            ),
+            'WatchRunOutput': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchRunOutput,
+                    request_deserializer=atoll_dot_api_dot_v1_dot_runs__pb2.WatchRunOutputRequest.FromString,
+                    response_serializer=atoll_dot_api_dot_v1_dot_runs__pb2.WatchRunOutputResponse.SerializeToString,
             ),
             'GetRunOutput': grpc.unary_stream_rpc_method_handler(
                     servicer.GetRunOutput,
@@ -223,6 +330,87 @@ class RunsService(object):
             _registered_method=True)
 
     @staticmethod
+    def CountRuns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.api.v1.RunsService/CountRuns',
+            atoll_dot_api_dot_v1_dot_runs__pb2.CountRunsRequest.SerializeToString,
+            atoll_dot_api_dot_v1_dot_runs__pb2.CountRunsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/atoll.api.v1.RunsService/WatchRun',
+            atoll_dot_api_dot_v1_dot_runs__pb2.WatchRunRequest.SerializeToString,
+            atoll_dot_api_dot_v1_dot_runs__pb2.WatchRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReexecuteRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.api.v1.RunsService/ReexecuteRun',
+            atoll_dot_api_dot_v1_dot_runs__pb2.ReexecuteRunRequest.SerializeToString,
+            atoll_dot_api_dot_v1_dot_runs__pb2.ReexecuteRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def CancelRun(request,
             target,
             options=(),
@@ -239,6 +427,87 @@ class RunsService(object):
             '/atoll.api.v1.RunsService/CancelRun',
             atoll_dot_api_dot_v1_dot_runs__pb2.CancelRunRequest.SerializeToString,
             atoll_dot_api_dot_v1_dot_runs__pb2.CancelRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelRuns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.api.v1.RunsService/CancelRuns',
+            atoll_dot_api_dot_v1_dot_runs__pb2.CancelRunsRequest.SerializeToString,
+            atoll_dot_api_dot_v1_dot_runs__pb2.CancelRunsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.api.v1.RunsService/DeleteRun',
+            atoll_dot_api_dot_v1_dot_runs__pb2.DeleteRunRequest.SerializeToString,
+            atoll_dot_api_dot_v1_dot_runs__pb2.DeleteRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchRunOutput(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/atoll.api.v1.RunsService/WatchRunOutput',
+            atoll_dot_api_dot_v1_dot_runs__pb2.WatchRunOutputRequest.SerializeToString,
+            atoll_dot_api_dot_v1_dot_runs__pb2.WatchRunOutputResponse.FromString,
             options,
             channel_credentials,
             insecure,

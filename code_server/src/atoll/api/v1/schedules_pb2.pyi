@@ -260,6 +260,8 @@ class ListScheduleTicksRequest(google.protobuf.message.Message):
     PAGE_SIZE_FIELD_NUMBER: builtins.int
     PAGE_TOKEN_FIELD_NUMBER: builtins.int
     STATUSES_FIELD_NUMBER: builtins.int
+    STARTED_FROM_FIELD_NUMBER: builtins.int
+    STARTED_BEFORE_FIELD_NUMBER: builtins.int
     location_name: builtins.str
     """The location."""
     schedule_name: builtins.str
@@ -272,6 +274,14 @@ class ListScheduleTicksRequest(google.protobuf.message.Message):
     def statuses(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[atoll.api.v1.automation_pb2.TickStatus.ValueType]:
         """Only ticks with one of these outcomes; empty means all."""
 
+    @property
+    def started_from(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Only ticks that began at this time or later."""
+
+    @property
+    def started_before(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Only ticks that began before this time."""
+
     def __init__(
         self,
         *,
@@ -280,8 +290,11 @@ class ListScheduleTicksRequest(google.protobuf.message.Message):
         page_size: builtins.int = ...,
         page_token: builtins.str = ...,
         statuses: collections.abc.Iterable[atoll.api.v1.automation_pb2.TickStatus.ValueType] | None = ...,
+        started_from: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        started_before: google.protobuf.timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["location_name", b"location_name", "page_size", b"page_size", "page_token", b"page_token", "schedule_name", b"schedule_name", "statuses", b"statuses"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["started_before", b"started_before", "started_from", b"started_from"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["location_name", b"location_name", "page_size", b"page_size", "page_token", b"page_token", "schedule_name", b"schedule_name", "started_before", b"started_before", "started_from", b"started_from", "statuses", b"statuses"]) -> None: ...
 
 global___ListScheduleTicksRequest = ListScheduleTicksRequest
 
@@ -308,3 +321,100 @@ class ListScheduleTicksResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["next_page_token", b"next_page_token", "ticks", b"ticks"]) -> None: ...
 
 global___ListScheduleTicksResponse = ListScheduleTicksResponse
+
+@typing.final
+class DryRunScheduleRequest(google.protobuf.message.Message):
+    """DryRunScheduleRequest says for what to evaluate a schedule."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LOCATION_NAME_FIELD_NUMBER: builtins.int
+    SCHEDULE_NAME_FIELD_NUMBER: builtins.int
+    SCHEDULED_TIME_FIELD_NUMBER: builtins.int
+    location_name: builtins.str
+    """The location."""
+    schedule_name: builtins.str
+    """The schedule."""
+    @property
+    def scheduled_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """The time that the tick is for; unset means the next time at which it is due."""
+
+    def __init__(
+        self,
+        *,
+        location_name: builtins.str = ...,
+        schedule_name: builtins.str = ...,
+        scheduled_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["scheduled_time", b"scheduled_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["location_name", b"location_name", "schedule_name", b"schedule_name", "scheduled_time", b"scheduled_time"]) -> None: ...
+
+global___DryRunScheduleRequest = DryRunScheduleRequest
+
+@typing.final
+class DryRunScheduleResponse(google.protobuf.message.Message):
+    """DryRunScheduleResponse tells what the tick would decide."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DRY_RUN_FIELD_NUMBER: builtins.int
+    @property
+    def dry_run(self) -> atoll.api.v1.automation_pb2.DryRun:
+        """What it would decide."""
+
+    def __init__(
+        self,
+        *,
+        dry_run: atoll.api.v1.automation_pb2.DryRun | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["dry_run", b"dry_run"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["dry_run", b"dry_run"]) -> None: ...
+
+global___DryRunScheduleResponse = DryRunScheduleResponse
+
+@typing.final
+class GetScheduleTickRequest(google.protobuf.message.Message):
+    """GetScheduleTickRequest names one tick."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LOCATION_NAME_FIELD_NUMBER: builtins.int
+    SCHEDULE_NAME_FIELD_NUMBER: builtins.int
+    TICK_ID_FIELD_NUMBER: builtins.int
+    location_name: builtins.str
+    """The location."""
+    schedule_name: builtins.str
+    """The schedule."""
+    tick_id: builtins.str
+    """The tick; the first digits are enough."""
+    def __init__(
+        self,
+        *,
+        location_name: builtins.str = ...,
+        schedule_name: builtins.str = ...,
+        tick_id: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["location_name", b"location_name", "schedule_name", b"schedule_name", "tick_id", b"tick_id"]) -> None: ...
+
+global___GetScheduleTickRequest = GetScheduleTickRequest
+
+@typing.final
+class GetScheduleTickResponse(google.protobuf.message.Message):
+    """GetScheduleTickResponse holds one tick."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TICK_FIELD_NUMBER: builtins.int
+    @property
+    def tick(self) -> atoll.api.v1.automation_pb2.Tick:
+        """The tick."""
+
+    def __init__(
+        self,
+        *,
+        tick: atoll.api.v1.automation_pb2.Tick | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["tick", b"tick"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["tick", b"tick"]) -> None: ...
+
+global___GetScheduleTickResponse = GetScheduleTickResponse

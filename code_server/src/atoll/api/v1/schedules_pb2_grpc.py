@@ -55,6 +55,16 @@ class SchedulesServiceStub(object):
                 request_serializer=atoll_dot_api_dot_v1_dot_schedules__pb2.StopScheduleRequest.SerializeToString,
                 response_deserializer=atoll_dot_api_dot_v1_dot_schedules__pb2.StopScheduleResponse.FromString,
                 _registered_method=True)
+        self.DryRunSchedule = channel.unary_unary(
+                '/atoll.api.v1.SchedulesService/DryRunSchedule',
+                request_serializer=atoll_dot_api_dot_v1_dot_schedules__pb2.DryRunScheduleRequest.SerializeToString,
+                response_deserializer=atoll_dot_api_dot_v1_dot_schedules__pb2.DryRunScheduleResponse.FromString,
+                _registered_method=True)
+        self.GetScheduleTick = channel.unary_unary(
+                '/atoll.api.v1.SchedulesService/GetScheduleTick',
+                request_serializer=atoll_dot_api_dot_v1_dot_schedules__pb2.GetScheduleTickRequest.SerializeToString,
+                response_deserializer=atoll_dot_api_dot_v1_dot_schedules__pb2.GetScheduleTickResponse.FromString,
+                _registered_method=True)
         self.ListScheduleTicks = channel.unary_unary(
                 '/atoll.api.v1.SchedulesService/ListScheduleTicks',
                 request_serializer=atoll_dot_api_dot_v1_dot_schedules__pb2.ListScheduleTicksRequest.SerializeToString,
@@ -95,6 +105,21 @@ class SchedulesServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DryRunSchedule(self, request, context):
+        """DryRunSchedule has a schedule evaluated once and tells what the tick would decide. Nothing of it is stored; what user
+        code does by itself is done. Repeating it evaluates the schedule once more.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetScheduleTick(self, request, context):
+        """GetScheduleTick returns one tick of a schedule.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListScheduleTicks(self, request, context):
         """ListScheduleTicks returns the ticks of a schedule, newest first.
         """
@@ -124,6 +149,16 @@ def add_SchedulesServiceServicer_to_server(servicer, server):
                     servicer.StopSchedule,
                     request_deserializer=atoll_dot_api_dot_v1_dot_schedules__pb2.StopScheduleRequest.FromString,
                     response_serializer=atoll_dot_api_dot_v1_dot_schedules__pb2.StopScheduleResponse.SerializeToString,
+            ),
+            'DryRunSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.DryRunSchedule,
+                    request_deserializer=atoll_dot_api_dot_v1_dot_schedules__pb2.DryRunScheduleRequest.FromString,
+                    response_serializer=atoll_dot_api_dot_v1_dot_schedules__pb2.DryRunScheduleResponse.SerializeToString,
+            ),
+            'GetScheduleTick': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetScheduleTick,
+                    request_deserializer=atoll_dot_api_dot_v1_dot_schedules__pb2.GetScheduleTickRequest.FromString,
+                    response_serializer=atoll_dot_api_dot_v1_dot_schedules__pb2.GetScheduleTickResponse.SerializeToString,
             ),
             'ListScheduleTicks': grpc.unary_unary_rpc_method_handler(
                     servicer.ListScheduleTicks,
@@ -240,6 +275,60 @@ class SchedulesService(object):
             '/atoll.api.v1.SchedulesService/StopSchedule',
             atoll_dot_api_dot_v1_dot_schedules__pb2.StopScheduleRequest.SerializeToString,
             atoll_dot_api_dot_v1_dot_schedules__pb2.StopScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DryRunSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.api.v1.SchedulesService/DryRunSchedule',
+            atoll_dot_api_dot_v1_dot_schedules__pb2.DryRunScheduleRequest.SerializeToString,
+            atoll_dot_api_dot_v1_dot_schedules__pb2.DryRunScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetScheduleTick(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.api.v1.SchedulesService/GetScheduleTick',
+            atoll_dot_api_dot_v1_dot_schedules__pb2.GetScheduleTickRequest.SerializeToString,
+            atoll_dot_api_dot_v1_dot_schedules__pb2.GetScheduleTickResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,6 +47,20 @@ class SchedulesServiceStub:
     ]
     """StopSchedule makes the host leave a schedule alone. Repeating it changes nothing."""
 
+    DryRunSchedule: grpc.UnaryUnaryMultiCallable[
+        atoll.api.v1.schedules_pb2.DryRunScheduleRequest,
+        atoll.api.v1.schedules_pb2.DryRunScheduleResponse,
+    ]
+    """DryRunSchedule has a schedule evaluated once and tells what the tick would decide. Nothing of it is stored; what user
+    code does by itself is done. Repeating it evaluates the schedule once more.
+    """
+
+    GetScheduleTick: grpc.UnaryUnaryMultiCallable[
+        atoll.api.v1.schedules_pb2.GetScheduleTickRequest,
+        atoll.api.v1.schedules_pb2.GetScheduleTickResponse,
+    ]
+    """GetScheduleTick returns one tick of a schedule."""
+
     ListScheduleTicks: grpc.UnaryUnaryMultiCallable[
         atoll.api.v1.schedules_pb2.ListScheduleTicksRequest,
         atoll.api.v1.schedules_pb2.ListScheduleTicksResponse,
@@ -81,6 +95,20 @@ class SchedulesServiceAsyncStub:
         atoll.api.v1.schedules_pb2.StopScheduleResponse,
     ]
     """StopSchedule makes the host leave a schedule alone. Repeating it changes nothing."""
+
+    DryRunSchedule: grpc.aio.UnaryUnaryMultiCallable[
+        atoll.api.v1.schedules_pb2.DryRunScheduleRequest,
+        atoll.api.v1.schedules_pb2.DryRunScheduleResponse,
+    ]
+    """DryRunSchedule has a schedule evaluated once and tells what the tick would decide. Nothing of it is stored; what user
+    code does by itself is done. Repeating it evaluates the schedule once more.
+    """
+
+    GetScheduleTick: grpc.aio.UnaryUnaryMultiCallable[
+        atoll.api.v1.schedules_pb2.GetScheduleTickRequest,
+        atoll.api.v1.schedules_pb2.GetScheduleTickResponse,
+    ]
+    """GetScheduleTick returns one tick of a schedule."""
 
     ListScheduleTicks: grpc.aio.UnaryUnaryMultiCallable[
         atoll.api.v1.schedules_pb2.ListScheduleTicksRequest,
@@ -124,6 +152,24 @@ class SchedulesServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[atoll.api.v1.schedules_pb2.StopScheduleResponse, collections.abc.Awaitable[atoll.api.v1.schedules_pb2.StopScheduleResponse]]:
         """StopSchedule makes the host leave a schedule alone. Repeating it changes nothing."""
+
+    @abc.abstractmethod
+    def DryRunSchedule(
+        self,
+        request: atoll.api.v1.schedules_pb2.DryRunScheduleRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[atoll.api.v1.schedules_pb2.DryRunScheduleResponse, collections.abc.Awaitable[atoll.api.v1.schedules_pb2.DryRunScheduleResponse]]:
+        """DryRunSchedule has a schedule evaluated once and tells what the tick would decide. Nothing of it is stored; what user
+        code does by itself is done. Repeating it evaluates the schedule once more.
+        """
+
+    @abc.abstractmethod
+    def GetScheduleTick(
+        self,
+        request: atoll.api.v1.schedules_pb2.GetScheduleTickRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[atoll.api.v1.schedules_pb2.GetScheduleTickResponse, collections.abc.Awaitable[atoll.api.v1.schedules_pb2.GetScheduleTickResponse]]:
+        """GetScheduleTick returns one tick of a schedule."""
 
     @abc.abstractmethod
     def ListScheduleTicks(

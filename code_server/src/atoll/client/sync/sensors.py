@@ -10,6 +10,7 @@ from typing import Literal
 from atoll.api.v1 import automation_pb2
 from atoll.client import sensors as original
 from atoll.client.sync import portal as portals
+from atoll.location.v1 import location_pb2
 
 
 class Sensors:
@@ -72,6 +73,35 @@ class Sensors:
         """Make the secret of a webhook sensor, in place of the one before; it is told this once."""
         return self._portal.run(self._inner.create_webhook_secret(location_name, sensor_name))
 
+    def dry_run(
+        self,
+        location_name: str,
+        sensor_name: str,
+        *,
+        cursor: str | None = None,
+        event_id: int = 0,
+        webhook_delivery: location_pb2.WebhookDelivery | None = None,
+    ) -> automation_pb2.DryRun:
+        """Have a sensor evaluated once and return what the tick would decide; nothing is stored.
+
+        Args:
+            location_name: The location.
+            sensor_name: The sensor.
+            cursor: The cursor to evaluate it with; None means the one that it has.
+            event_id: For a sensor on an asset or on runs, the position of the event to evaluate it
+                for; 0 means the newest.
+            webhook_delivery: For a webhook sensor, the delivery to evaluate it for.
+        """
+        return self._portal.run(
+            self._inner.dry_run(
+                location_name,
+                sensor_name,
+                cursor=cursor,
+                event_id=event_id,
+                webhook_delivery=webhook_delivery,
+            )
+        )
+
     def tick(self, location_name: str, sensor_name: str, tick_id: str) -> automation_pb2.Tick:
         """Return one evaluation of a sensor.
 
@@ -88,6 +118,8 @@ class Sensors:
         sensor_name: str,
         *,
         statuses: Sequence[automation_pb2.TickStatus.ValueType] = (),
+        started_from: dt.datetime | None = None,
+        started_before: dt.datetime | None = None,
         limit: int | None = None,
     ) -> Iterator[automation_pb2.Tick]:
         """Yield the evaluations of a sensor, newest first.
@@ -96,8 +128,17 @@ class Sensors:
             location_name: The location.
             sensor_name: The sensor.
             statuses: Only evaluations with one of these outcomes; empty means all.
+            started_from: Only evaluations that began then or later; None means all.
+            started_before: Only evaluations that began before; None means all.
             limit: How many at the most; None means all.
         """
         return self._portal.iterate(
-            lambda: self._inner.ticks(location_name, sensor_name, statuses=statuses, limit=limit)
+            lambda: self._inner.ticks(
+                location_name,
+                sensor_name,
+                statuses=statuses,
+                started_from=started_from,
+                started_before=started_before,
+                limit=limit,
+            )
         )

@@ -8,40 +8,22 @@ import dataclasses
 import datetime as dt
 import functools
 import logging
-from typing import Protocol
 
 from atoll._rpc import reasons
 from atoll.api.v1 import automation_pb2
-from atoll.definitions.v1 import values_pb2
-from atoll.location.v1 import location_pb2
 from atoll_host import clock as clocks
 from atoll_host import errors
-from atoll_host.automation import answers, evaluations
-from atoll_host.automation.schedules import deciding, due, planning
-from atoll_host.runs import partitions
+from atoll_host.automation import evaluations
+from atoll_host.automation.schedules import asking, deciding, due, planning
 from atoll_storage import database, records
 from atoll_storage import errors as storage_errors
 
 _log = logging.getLogger(__name__)
 
 _REASON_LENGTH_MAX = 2000
-_NOT_NOW = evaluations.NOT_NOW | {reasons.UNKNOWN_SCHEDULE, reasons.UNSUPPORTED}
 
 _Ending = evaluations.Ending
 
-
-class ScheduleControl(Protocol):
-    """What evaluations ask of a code server."""
-
-    async def evaluate_schedule(
-        self, request: location_pb2.EvaluateScheduleRequest
-    ) -> location_pb2.EvaluateScheduleResponse:
-        """Evaluate a schedule once."""
-        ...
-
-
-Locations = evaluations.Locations[ScheduleControl]
-"""What evaluations ask of the registry."""
 
 Outcome = evaluations.Outcome[records.ScheduleState]
 """What became of a step, and the state of its schedule where it is known anew."""
@@ -53,7 +35,7 @@ class Evaluator:
     def __init__(
         self,
         store: database.Database,
-        locations: Locations,
+        locations: asking.Locations,
         clock: clocks.Clock,
         *,
         timeout_s: float,
@@ -67,9 +49,8 @@ class Evaluator:
             timeout_s: How long user code may take.
         """
         self._store = store
-        self._locations = locations
+        self._asking = asking.Asking(store, locations, clock, timeout_s=timeout_s)
         self._clock = clock
-        self._timeout_s = timeout_s
 
     async def carry_out(self, task: due.Task) -> Outcome:
         """Carry out one step."""
@@ -99,8 +80,8 @@ class Evaluator:
                     task, None, deciding.left_out(task, task.step, evaluations.new_id(), now)
                 )
             case planning.Due(time):
-                case = self._case(task, time)
-                return await self._commit(task, case, await self._ask(case))
+                case = self._asking.case(task, time)
+                return await self._commit(task, case, await self._asking.ask(case))
 
     async def _adopt(self, task: due.Task, position: int) -> Outcome:
         state, timetable = task.state, task.schedule.timetable
@@ -121,44 +102,6 @@ class Evaluator:
             return evaluations.Outcome(_Ending.POSTPONED)
         state = dataclasses.replace(task.state, waiting_reason=reason)
         return evaluations.Outcome(_Ending.POSTPONED, state)
-
-    def _case(self, task: due.Task, time: int) -> deciding.Case:
-        key = task.schedule.key
-        view = self._locations.locations().get(key.location_name)
-        definition = None if view is None else view.schedule(key.schedule_name)
-        if view is None or view.definitions is None or definition is None:
-            raise errors.LocationUnavailable(
-                f"Location {key.location_name!r} no longer defines schedule {key.schedule_name!r}.",
-                location_name=key.location_name,
-                reason=reasons.UNKNOWN_SCHEDULE,
-            )
-        return deciding.Case(
-            task=task,
-            time=time,
-            definition=definition,
-            place=evaluations.place_of(self._locations, key.location_name, view.definitions),
-            tick_id=evaluations.new_id(),
-            start_time=self._clock.now(),
-        )
-
-    async def _ask(self, case: deciding.Case) -> records.ScheduleCommit:
-        """Have the schedule evaluated and return what to commit."""
-        control = evaluations.control_of(self._locations, case.place.location_name)
-        answer = await evaluations.answer_to(
-            control.evaluate_schedule(deciding.request(case, self._timeout_s)),
-            functools.partial(deciding.past_deadline, case, self._timeout_s),
-            _NOT_NOW,
-        )
-        if isinstance(answer, values_pb2.Failure):
-            return deciding.failed(case, answer)
-        if texts := answers.partition_texts(answer):
-            dynamic = await partitions.read_dynamic(
-                self._store.partitions, case.place.definitions, texts
-            )
-            case = dataclasses.replace(case, place=dataclasses.replace(case.place, dynamic=dynamic))
-        return await evaluations.decided(
-            answer, functools.partial(deciding.decide, case, answer, evaluations.new_id)
-        )
 
     async def _commit(
         self, task: due.Task, case: deciding.Case | None, commit: records.ScheduleCommit

@@ -25,7 +25,7 @@ from atoll_host import changes as host_changes
 from atoll_host import clock as clocks
 from atoll_host import services, signals
 from atoll_host.automation import evaluations, terms
-from atoll_host.automation.schedules import due, evaluating, planning
+from atoll_host.automation.schedules import asking, due, evaluating, planning
 from atoll_host.automation.schedules import settings as schedule_settings
 from atoll_host.locations import registry as registries
 from atoll_host.locations import timetables
@@ -95,7 +95,7 @@ class Surroundings:
     """What a term works with."""
 
     store: database.Database
-    locations: evaluating.Locations
+    locations: asking.Locations
     changes: host_changes.Changes
     clock: clocks.Clock
 

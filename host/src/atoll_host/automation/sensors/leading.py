@@ -26,7 +26,7 @@ from atoll_host import changes as host_changes
 from atoll_host import clock as clocks
 from atoll_host import signals, tails
 from atoll_host.automation import evaluations, terms
-from atoll_host.automation.sensors import defined, due, evaluating
+from atoll_host.automation.sensors import asking, defined, due, evaluating
 from atoll_host.locations import registry as registries
 from atoll_host.runs import policy_settings
 from atoll_storage import database, records
@@ -47,7 +47,7 @@ class Surroundings:
     """What a term works with."""
 
     store: database.Database
-    locations: evaluating.Locations
+    locations: asking.Locations
     changes: host_changes.Changes
     clock: clocks.Clock
 
