@@ -144,6 +144,10 @@ FIGURES: dict[str, Figure] = {
         budget=1,
         existing="66",
     ),
+    "graph_slice_10000": Figure(
+        "the whole graph of 10,000 assets, with edges and owners", "ms", budget=300
+    ),
+    "graph_slice_10000_first": Figure("the same, for the first time after a reload", "ms"),
     "code_server_memory": Figure(
         "idle code server, all its processes (PSS), 10 assets",
         "MB",

@@ -32,6 +32,7 @@ CASES = (
     "code_server_ready",
     "code_server_memory",
     "graph_after_reload",
+    "graph_slice",
     "steps",
     "launch",
     "cross_location",

@@ -2,10 +2,10 @@
 
 import inspect
 
-from atoll.client import connection, events, runs
+from atoll.client import connection, runs, watches
 from atoll.client.sync import connection as sync_connection
-from atoll.client.sync import events as sync_events
 from atoll.client.sync import runs as sync_runs
+from atoll.client.sync import watches as sync_watches
 from tests.architecture.sync_client import generating
 
 
@@ -21,7 +21,7 @@ def test_the_modules_are_as_they_would_be_written_now():
 
 def test_every_noun_and_every_method_has_its_twin():
     assert set(connection.Client.__annotations__) == set(sync_connection.Client.__annotations__)
-    for original, twin in ((runs.Runs, sync_runs.Runs), (events.Watch, sync_events.Watch)):
+    for original, twin in ((runs.Runs, sync_runs.Runs), (watches.Watch, sync_watches.Watch)):
         public = {name for name in vars(original) if not name.startswith("_")}
         assert public == {name for name in vars(twin) if not name.startswith("_")}
         for name in public - {"resume_token"}:

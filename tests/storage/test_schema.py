@@ -96,5 +96,6 @@ def test_revisions_are_one_line():
         "0009",
         "0010",
         "0011",
+        "0013",
         "0014",
     ]

@@ -10,7 +10,7 @@ The tree; `servicers.serving` holds the one table that turns it into gRPC status
     │   ├── InvalidRunConfig     run configuration that does not fit the job
     │   └── InvalidPageToken     a page token that the host did not make for this call
     ├── NotFound                 what the request names is not there
-    │   ├── UnknownLocation, UnknownJob, UnknownAsset, UnknownCheck, UnknownSensor,
+    │   ├── UnknownLocation, UnknownBuild, UnknownJob, UnknownAsset, UnknownCheck, UnknownSensor,
     │   │   UnknownSchedule, UnknownTick, UnknownRun, UnknownBackfill, UnknownPool,
     │   │   UnknownCondition, UnknownEvaluation, UnknownToken, UnknownSubscription,
     │   │   UnknownDelivery
@@ -121,6 +121,15 @@ class UnknownLocation(NotFound):
             "locations, or start its code server."
         )
         self.location_name = location_name
+
+
+class UnknownBuild(NotFound):
+    """No such build of a location is known, or not what it defines."""
+
+    def __init__(self, message: str, *, location_name: str, build_id: str) -> None:
+        super().__init__(message)
+        self.location_name = location_name
+        self.build_id = build_id
 
 
 class UnknownJob(NotFound):
@@ -347,8 +356,12 @@ class NotAllowed(HostError):
         location_name: The location that it would have to be held for; empty means all.
     """
 
-    def __init__(self, caller: str, role: str, location_name: str) -> None:
+    def __init__(
+        self, caller: str, role: str, location_name: str, *, anywhere: bool = False
+    ) -> None:
         where = f"location {location_name!r}" if location_name else "all locations"
+        if anywhere:
+            where = "any location"
         super().__init__(
             f"{caller!r} is no {role} of {where}, which this call needs. Ask somebody who is an "
             "admin there for the role, or call with other credentials."

@@ -27,7 +27,8 @@ from atoll_host import settings as host_settings
 from atoll_host.access import engine, first_token, gate, granting, subjects, verifying
 from atoll_host.alerts import leading as alert_terms
 from atoll_host.alerts import secret_values
-from atoll_host.api import backfilling, dry_runs, feeds, run_streams, watching
+from atoll_host.api import backfilling, dry_runs, feeds, run_streams, slices, watching
+from atoll_host.api import reporting as outside_reporting
 from atoll_host.audit import recording
 from atoll_host.automation import dispatching, terms
 from atoll_host.automation.backfills import leading as backfill_terms
@@ -53,19 +54,24 @@ from atoll_host.servicers import (
     assets,
     audit,
     backfills,
+    builds,
     checks,
     conditions,
     events,
     freshness,
+    graph,
     instance,
+    jobs,
     locations,
     mesh,
     partitions,
     pools,
+    reports,
     retention,
     runs,
     schedules,
     sensors,
+    server_limits,
     serving,
     subscriptions,
 )
@@ -194,6 +200,7 @@ class Parts:
     ) -> None:
         """Make and wire the services."""
         self.store = store
+        self.version = known.version
         self.changes = host_changes.Changes(store)
         self.feed = feeds.Feed(store.events, self.changes)
         self.registry = registries.Registry(
@@ -320,6 +327,7 @@ class Parts:
         watches = watching.Watching(store.events, self.feed, clock)
         dry = dry_runs.DryRuns(store, self.registry, clock, settings)
         dynamic = dynamic_partitions.DynamicPartitions(store.partitions)
+        known = slices.Slices(self.registry)
         asked = instance.Parts(
             queries=queries.InstanceQueries(store),
             runs=instance_runs.RunQueries(store.runs),
@@ -338,7 +346,7 @@ class Parts:
             mesh=mesh.MeshServicer(self.sessions, self.intake, store.outputs, self.changes),
             instance=instance.InstanceServicer(asked),
             locations=locations.LocationsServicer(self.registry),
-            assets=assets.AssetsServicer(self.registry, store.events),
+            assets=assets.AssetsServicer(store, self.registry, known, clock),
             checks=checks.ChecksServicer(self.registry, store.checks),
             runs=runs.RunsServicer(
                 store,
@@ -353,7 +361,9 @@ class Parts:
                 store.schedules, self.registry, self.changes, clock, dry
             ),
             events=events.EventsServicer(store.events, watches),
-            partitions=partitions.PartitionsServicer(dynamic),
+            partitions=partitions.PartitionsServicer(
+                dynamic, self.registry, store.condition_facts, clock
+            ),
             conditions=conditions.ConditionsServicer(
                 store.conditions, store.sensors, self.registry
             ),
@@ -374,6 +384,15 @@ class Parts:
                 granting.Granting(store.access, self.changes, settings.access)
             ),
             audit=audit.AuditServicer(store.audit),
+            graph=graph.GraphServicer(self.registry, known),
+            reports=reports.ReportsServicer(
+                outside_reporting.Reporting(store, self.registry, clock)
+            ),
+            jobs=jobs.JobsServicer(self.registry),
+            builds=builds.BuildsServicer(store, self.registry),
+            server=server_limits.ServerServicer(
+                server_limits.Facts(self.version, serving.FEATURES, settings.active_max)
+            ),
         )
 
 

@@ -47,7 +47,7 @@ FROM asset_partitions WHERE materialization_id > %s AND
 _ALL = f"""
 SELECT partition, {_LONG_PAYLOAD}, materialization_id, materialization_count, observation_id,
     planned_id, planned_run_id,
-    coalesce((SELECT status FROM runs WHERE run_id = planned_run_id), '')
+    coalesce((SELECT status FROM runs WHERE run_id = planned_run_id), ''), failed_id
 FROM asset_partitions WHERE materialization_id >= %s AND
 """.encode()
 _BEFORE = f"""

@@ -29,6 +29,7 @@ from atoll_storage import (
     event_log,
     freshness_store,
     leadership,
+    load_store,
     location_store,
     migrating,
     notifications,
@@ -58,6 +59,7 @@ class Database:
         sensors: Sensor states and ticks.
         schedules: Schedule states and ticks.
         locations: Code servers, snapshots and owners of assets.
+        loads: Which builds code servers loaded when.
         outputs: Captured output of steps.
         run_deletion: Deletes runs that somebody asks to be gone.
         run_lookups: Tells which runs there are already.
@@ -86,6 +88,7 @@ class Database:
         self.sensors = sensor_store.SensorStore(engine, self._announcer)
         self.schedules = schedule_store.ScheduleStore(engine, self._announcer)
         self.locations = location_store.LocationStore(engine, self._announcer)
+        self.loads = load_store.LoadStore(engine)
         self.outputs = output_store.OutputStore(engine)
         self.run_deletion = run_deletion.RunDeletion(engine)
         self.run_lookups = run_lookups.RunLookups(engine)

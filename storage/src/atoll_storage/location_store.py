@@ -26,6 +26,7 @@ from atoll_storage import (
     announcing,
     asset_keys,
     connections,
+    load_store,
     locks,
     notifications,
     records,
@@ -116,6 +117,7 @@ class LocationStore:
         )
         async with connections.transaction(self._engine, "registering a code server") as connection:
             await connection.execute(upsert)
+            await load_store.note(connection, load_store.of_registration(registration))
             await connection.execute(self._notify(registration.location_name))
             return await _read_server(
                 connection, registration.location_name, registration.server_id
@@ -140,6 +142,8 @@ class LocationStore:
         async with connections.transaction(self._engine, "updating a location") as connection:
             changed = (await connection.execute(statement)).rowcount > 0
             if changed:
+                load = load_store.NewLoad(location_name, server_id, build, load_failure)
+                await load_store.note(connection, load)
                 await connection.execute(self._notify(location_name))
         return changed
 

@@ -245,6 +245,7 @@ class AssetPartition:
     planned_id: int = 0
     planned_run_id: str = ""
     planned_run_status: str = ""
+    failed_id: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -9,10 +9,11 @@ import sys
 REPOSITORY = pathlib.Path(__file__).parents[3]
 CLIENT = REPOSITORY / "code_server/src/atoll/client"
 SYNC = CLIENT / "sync"
-WRITTEN_BY_HAND = {"portal.py"}
+WRITTEN_BY_HAND = {"portal.py", "watches.py"}
 # What they hold has no twin: the core of calls, and what only turns messages into text.
-_WITHOUT_TWIN = {"__init__", "calls", "connection", "documents", "errors", "narration"}
+_WITHOUT_TWIN = {"__init__", "calls", "connection", "documents", "errors", "narration", "watches"}
 _Method = ast.FunctionDef | ast.AsyncFunctionDef
+_WATCH = "watches.Watch["
 _ASYNC_ITERATORS = {"AsyncIterator", "AsyncGenerator"}
 
 
@@ -42,6 +43,14 @@ class _Annotations(ast.NodeTransformer):
         self._own = {
             name for node in source.tree.body for name in _defined(node) if name not in self.twins
         }
+        # Names of the module for watches of one kind of item: the twin says it in full.
+        self._watches = {
+            name: node.value
+            for node in source.tree.body
+            if isinstance(node, ast.AnnAssign) and node.value is not None
+            for name in _defined(node)
+            if ast.unparse(node.value).startswith(_WATCH)
+        }
         self.names: set[str] = set()
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
@@ -57,6 +66,8 @@ class _Annotations(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
+        if node.id in self._watches:
+            return self.visit(self._watches[node.id])
         if node.id in self._own:
             return ast.Attribute(ast.Name("original"), node.id)
         name = {"AsyncIterator": "Iterator", "AsyncGenerator": "Iterator"}.get(node.id, node.id)
@@ -91,6 +102,8 @@ def _module(source: Source) -> str:
     lines = [f'"""{about}', "", "For programs that do not await.", '"""', ""]
     lines += [ast.unparse(node) for node in _imports(source, annotations.names)]
     lines += [f"from atoll.client import {source.name} as original"]
+    if "watches" in annotations.names:
+        lines += ["from atoll.client.sync import watches"]
     lines += ["from atoll.client.sync import portal as portals", ""]
     return "\n".join([*lines, *classes])
 
@@ -150,6 +163,8 @@ def _answer(
         return f"return self._portal.run({given})"
     plain = given.removesuffix("()")
     made = f"self._portal.call({plain if plain != given else 'lambda: ' + given})"
+    if returned.startswith(_WATCH):
+        return f"return watches.Watch(self._portal, {made})"
     twin = returned.strip("'\"")
     if twin in annotations.twins:
         return f"return {twin}(self._portal, {made})"
@@ -222,6 +237,7 @@ def _given(method: _Method) -> str:
 
 def _imports(source: Source, names: set[str]) -> list[ast.stmt]:
     kept: list[ast.stmt] = []
+    names = names - {"watches"}  # the module of the twin is imported instead
     for node in source.tree.body:
         if isinstance(node, ast.Import):
             found = [one for one in node.names if (one.asname or one.name.split(".")[0]) in names]
@@ -334,7 +350,7 @@ def _is_asynchronous(node: ast.stmt) -> bool:
         isinstance(node, ast.FunctionDef)
         and not node.name.startswith("_")
         and node.returns is not None
-        and any(kind in ast.unparse(node.returns) for kind in _ASYNC_ITERATORS)
+        and any(kind in ast.unparse(node.returns) for kind in (*_ASYNC_ITERATORS, _WATCH))
     )
 
 

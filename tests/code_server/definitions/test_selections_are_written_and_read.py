@@ -3,7 +3,7 @@ import pytest
 from hypothesis import strategies as st
 
 import atoll as dg
-from atoll._definitions.selections import expressions
+from atoll._selections import expressions
 
 S = dg.AssetSelection
 read = S.from_string

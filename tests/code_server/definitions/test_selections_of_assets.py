@@ -2,7 +2,7 @@ import pytest
 
 import atoll as dg
 from atoll._definitions.selections import deferred
-from atoll._definitions.selections import graph as graphs
+from atoll._selections import graph as graphs
 from tests.code_server.definitions import selectable
 
 S = dg.AssetSelection

@@ -168,9 +168,10 @@ async def test_a_watch_from_the_beginning_reads_what_is_left_and_then_follows(lo
         log.add("r")
     log.thinned = 900
     reader = Reader(log, changes, from_beginning=True)
-    assert await reader.ids(500) == list(range(1, 501))
+    first = await reader.ids(500)
     resumed = Reader(log, changes, resume_token=reader.token)
-    assert await resumed.ids(700) == list(range(501, 1201))
+    assert first + await resumed.ids(1200 - len(first)) == list(range(1, 1201))
+    assert len(first) < 1200
     # Beyond where it began, it has to see everything.
     log.add("r")
     log.thinned = 1201

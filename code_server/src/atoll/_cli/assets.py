@@ -4,7 +4,16 @@ from typing import Final
 
 import click
 
-from atoll._cli import checks, connection, definition_texts, freshness, rendering
+from atoll._cli import (
+    asset_events,
+    asset_graph,
+    asset_states,
+    checks,
+    connection,
+    definition_texts,
+    freshness,
+    rendering,
+)
 from atoll.api.v1 import assets_pb2, checks_pb2
 from atoll.client import connection as client_connection
 from atoll.client import documents
@@ -33,6 +42,17 @@ _MATERIALIZATION_COLUMNS = (
 @click.group()
 def assets() -> None:
     """Show assets. Keys are written a/b/c."""
+
+
+for _command in (
+    asset_graph.graph,
+    asset_graph.lineage,
+    asset_events.materializations,
+    asset_events.observations,
+    asset_states.partitions,
+    asset_states.staleness,
+):
+    assets.add_command(_command)
 
 
 @assets.command("list")

@@ -2,7 +2,7 @@
 
 import click
 
-from atoll._cli import connection, rendering
+from atoll._cli import builds, connection, rendering
 from atoll.api.v1 import locations_pb2
 from atoll.client import connection as client_connection
 from atoll.client import documents
@@ -22,6 +22,10 @@ _COLUMNS = (
 @click.group()
 def locations() -> None:
     """Show and reload code locations."""
+
+
+locations.add_command(builds.builds)
+locations.add_command(builds.changes)
 
 
 @locations.command("list")

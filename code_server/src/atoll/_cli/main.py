@@ -55,6 +55,8 @@ COMMANDS: Mapping[str, Lazy] = {
     "tokens": Lazy("atoll._cli.tokens", "tokens", "Make, list and revoke tokens of callers."),
     "whoami": Lazy("atoll._cli.tokens", "whoami", "Tell who you are to the host."),
     "audit": Lazy("atoll._cli.audit", "audit", "Show who changed what, and who was refused."),
+    "report": Lazy("atoll._cli.report", "report", "Report what happened to assets outside."),
+    "limits": Lazy("atoll._cli.limits", "limits", "Show the limits of a host."),
     "events": Lazy("atoll._cli.events", "events", "Show and follow the event log."),
 }
 

@@ -75,6 +75,11 @@ _STATUS_COLOURS: Mapping[str, Colour] = {
     "WARNING": "yellow",
     "ERROR": "red",
     "CRITICAL": "red",
+    "MATERIALIZED": "green",
+    "FRESH": "green",
+    "STALE": "yellow",
+    "MISSING": "dim",
+    "IN_PROGRESS": "blue",
 }
 
 

@@ -12,7 +12,7 @@ from atoll import errors
 from atoll._definitions import asset_checks, assets, keys
 from atoll._definitions import specs as spec_module
 from atoll._definitions.selections import deferred
-from atoll._definitions.selections import graph as selectable_graphs
+from atoll._selections import graph as selectable_graphs
 
 
 class AssetGraph:

@@ -13,7 +13,8 @@ from atoll import errors
 from atoll._definitions import assets as asset_definitions
 from atoll._definitions import keys as asset_keys
 from atoll._definitions import specs
-from atoll._definitions.selections import deferred, expressions
+from atoll._definitions.selections import deferred
+from atoll._selections import expressions
 
 
 class HasCheckKeys(Protocol):

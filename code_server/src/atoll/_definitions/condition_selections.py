@@ -12,7 +12,7 @@ from typing import Any
 from atoll import errors
 from atoll._conditions import selections
 from atoll._definitions import asset_selection
-from atoll._definitions.selections import expressions
+from atoll._selections import expressions
 
 
 def of(selection: asset_selection.CoercibleToAssetSelection) -> selections.Selection:

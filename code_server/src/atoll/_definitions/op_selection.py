@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from atoll import errors
-from atoll._definitions.selections import graph as graphs
+from atoll._selections import graph as graphs
 
 _CLAUSE = re.compile(r"(?P<before>[*+]*)(?P<name>[^*+,\s]+)(?P<after>[*+]*)")
 _EVERYTHING = "*"

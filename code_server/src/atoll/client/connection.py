@@ -13,15 +13,20 @@ from atoll.client import (
     assets,
     audit,
     backfills,
+    builds,
     calls,
     checks,
     conditions,
     errors,
     events,
     freshness,
+    graph,
+    jobs,
+    limits,
     locations,
     partitions,
     pools,
+    reports,
     retention,
     runs,
     schedules,
@@ -57,6 +62,11 @@ class Client:
         access: Tokens, and who the caller is.
         audit: Who changed what.
         subscriptions: Events that are sent to other services.
+        graph: Slices of the asset graph.
+        reports: Reports on assets that no run made.
+        jobs: Jobs.
+        builds: Builds of locations.
+        limits: The limits of the host.
     """
 
     address: str
@@ -78,6 +88,11 @@ class Client:
     access: access.Access
     audit: audit.Audit
     subscriptions: subscriptions.Subscriptions
+    graph: graph.Graph
+    reports: reports.Reports
+    jobs: jobs.Jobs
+    builds: builds.Builds
+    limits: limits.Limits
 
 
 @contextlib.asynccontextmanager
@@ -139,6 +154,11 @@ async def connect(
             access=access.Access(channel, caller),
             audit=audit.Audit(channel, caller),
             subscriptions=subscriptions.Subscriptions(channel, caller),
+            graph=graph.Graph(channel, caller),
+            reports=reports.Reports(channel, caller),
+            jobs=jobs.Jobs(channel, caller),
+            builds=builds.Builds(channel, caller),
+            limits=limits.Limits(channel, caller),
         )
 
 

@@ -1,5 +1,6 @@
-"""Dynamic partitions, as a host keeps them."""
+"""Partitions, as a host knows them: keys that are data, and those of definitions."""
 
+import dataclasses
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from typing import cast
@@ -8,6 +9,40 @@ import grpc.aio
 
 from atoll.api.v1 import partitions_pb2, partitions_pb2_grpc
 from atoll.client import calls
+from atoll.definitions.v1 import values_pb2
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """What has partitions: an asset or a job, one of the two.
+
+    Attributes:
+        asset_key: The asset.
+        job_name: The job.
+        location_name: The location of the job; may be empty where only one has such a job.
+    """
+
+    asset_key: values_pb2.AssetKey | None = None
+    job_name: str = ""
+    location_name: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Span:
+    """Which of the partitions.
+
+    Attributes:
+        start: The first; empty means the first of all.
+        end: The last; empty means the last of all.
+        descending: Whether the last comes first.
+    """
+
+    start: str = ""
+    end: str = ""
+    descending: bool = False
+
+
+EVERYTHING = Span()
 
 
 class Partitions:
@@ -60,3 +95,47 @@ class Partitions:
         )
         answer = await self._caller.unary(self._stub.DeleteDynamicPartitions, request)
         return answer.deleted_count
+
+    def keys(
+        self, subject: Subject, *, span: Span = EVERYTHING, limit: int | None = None
+    ) -> AsyncIterator[partitions_pb2.PartitionKeyInfo]:
+        """Yield the partition keys of an asset or a job, in the order of their definition.
+
+        Args:
+            subject: Whose.
+            span: Which of them.
+            limit: How many at the most; None means all.
+        """
+
+        async def fetch(
+            size: int, token: str
+        ) -> tuple[Sequence[partitions_pb2.PartitionKeyInfo], str]:
+            request = partitions_pb2.ListPartitionKeysRequest(
+                asset_key=subject.asset_key,
+                job_name=subject.job_name,
+                location_name=subject.location_name,
+                page_size=size,
+                page_token=token,
+                range_start=span.start,
+                range_end=span.end,
+                descending=span.descending,
+            )
+            answer = await self._caller.unary(self._stub.ListPartitionKeys, request)
+            return answer.partitions, answer.next_page_token
+
+        return calls.paged(fetch, limit)
+
+    async def key(self, subject: Subject, partition_key: str) -> partitions_pb2.PartitionKeyInfo:
+        """Return what a partition key of an asset or a job means.
+
+        Args:
+            subject: Whose.
+            partition_key: The key.
+        """
+        request = partitions_pb2.GetPartitionKeyRequest(
+            asset_key=subject.asset_key,
+            job_name=subject.job_name,
+            location_name=subject.location_name,
+            partition_key=partition_key,
+        )
+        return (await self._caller.unary(self._stub.GetPartitionKey, request)).partition

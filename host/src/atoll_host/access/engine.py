@@ -200,8 +200,9 @@ def _holds_any(caller: callers.Caller, role: callers.Role, names: Iterable[str])
 
 def _authorize_reach(rule: rules.Rule, caller: callers.Caller, role: callers.Role) -> None:
     for_some = rule.narrows or rule.reach in {access_pb2.REACH_ANY, access_pb2.REACH_SERVICER}
-    if rule.reach == access_pb2.REACH_ALL or not for_some or not caller.locations(role):
-        raise errors.NotAllowed(caller.name, role.name.lower(), "")
+    for_some = for_some and rule.reach != access_pb2.REACH_ALL
+    if not for_some or not caller.locations(role):
+        raise errors.NotAllowed(caller.name, role.name.lower(), "", anywhere=for_some)
 
 
 def _of_certificate(each: access_settings.CertificateSettings) -> callers.Caller:

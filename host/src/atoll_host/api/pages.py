@@ -32,12 +32,19 @@ class Page:
         after: The position that the page before ended with; None on the first page.
     """
 
-    def __init__(self, request: message.Message, *, size_max: int = SIZE_MAX) -> None:
+    def __init__(
+        self,
+        request: message.Message,
+        *,
+        size_default: int = SIZE_DEFAULT,
+        size_max: int = SIZE_MAX,
+    ) -> None:
         """Read page size and token of a list request.
 
         Args:
             request: The request.
-            size_max: How many entries the call returns at the most, whatever is asked for.
+            size_default: How many entries a page has where the request does not say.
+            size_max: How many it has at the most.
 
         Raises:
             errors.InvalidRequest: The size is negative.
@@ -50,8 +57,8 @@ class Page:
         self._scope = scope.DESCRIPTOR.full_name.encode() + scope.SerializeToString(
             deterministic=True
         )
-        # Every list request has it.
-        self.size = min(_size(getattr(request, "page_size")), size_max)  # noqa: B009
+        size = getattr(request, "page_size")  # noqa: B009 - every list request has it
+        self.size = _size(size, size_default, size_max)
         token: str = getattr(request, "page_token")  # noqa: B009
         self.after: list[Any] | None = decode(token, self._scope) if token else None
 
@@ -94,11 +101,11 @@ def _check(body: bytes, scope: bytes) -> bytes:
     return hashlib.blake2b(body + b"\x00" + scope, digest_size=_CHECK_BYTES).digest()
 
 
-def _size(requested: int) -> int:
+def _size(requested: int, default: int, at_most: int) -> int:
     if requested < 0:
         raise errors.InvalidRequest(
-            f"page_size is {requested}; it must not be negative. 0 means {SIZE_DEFAULT}, the most "
-            f"is {SIZE_MAX}.",
+            f"page_size is {requested}; it must not be negative. 0 means {default}, the most "
+            f"is {at_most}.",
             field="page_size",
         )
-    return min(requested or SIZE_DEFAULT, SIZE_MAX)
+    return min(requested or default, at_most)

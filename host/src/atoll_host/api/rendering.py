@@ -15,6 +15,7 @@ from atoll_storage import records
 _RUN_STATUSES = {
     status: runs_pb2.RunStatus.Value(f"RUN_STATUS_{status.value}") for status in records.RunStatus
 }
+_NO_STATE = events_pb2.FRESHNESS_STATE_NOT_APPLICABLE
 _STATUS_OF_NUMBER = {number: status for status, number in _RUN_STATUSES.items()}
 
 
@@ -144,9 +145,14 @@ def _conflicts(
     return assets + checks
 
 
-def asset(node: graph.AssetNode, latest: events_pb2.StoredEvent | None) -> assets_pb2.Asset:
+def asset(
+    node: graph.AssetNode,
+    latest: events_pb2.StoredEvent | None,
+    fresh: "events_pb2.FreshnessState.ValueType" = events_pb2.FRESHNESS_STATE_UNKNOWN,
+) -> assets_pb2.Asset:
     """Return an asset."""
     return assets_pb2.Asset(
+        freshness_state=fresh if node.definition.HasField("freshness_policy") else _NO_STATE,
         definition=node.definition,
         owner_location_name=node.owner,
         location_names=node.locations,

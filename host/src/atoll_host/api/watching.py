@@ -21,6 +21,8 @@ from atoll_storage import event_log, records
 
 BOOKMARK_EVERY_S = 10.0
 BATCH_EVENTS_MAX = 500
+_FIRST_EVENTS_MAX = 100
+_EVENTS_MIN = 10
 _BATCH_BYTES_MAX = 2 * 1024 * 1024
 _TOKEN_SCOPE = b"watch"
 RETRY = services.Backoff(first_s=0.1, max_s=2.0)
@@ -72,6 +74,7 @@ class Follower:
         self.position = 0
         self.reads_until = 0
         self.may_have_more = True
+        self._limit = _FIRST_EVENTS_MAX
 
     async def next(self) -> list[events_pb2.StoredEvent]:
         """Return the next matching events, which may be none yet; wait while storage is away.
@@ -88,7 +91,7 @@ class Follower:
             try:
                 events, self.position = await self._around.log.follow(
                     self.position,
-                    limit=BATCH_EVENTS_MAX,
+                    limit=self._limit,
                     query=self._query,
                     complete=self.position >= self.reads_until,
                 )
@@ -98,7 +101,9 @@ class Follower:
                 failures += 1
                 await self._around.clock.sleep(RETRY.delay_s(failures))
             else:
-                self.may_have_more = len(events) == BATCH_EVENTS_MAX
+                self.may_have_more = len(events) == self._limit
+                if events:
+                    self._limit = _next_limit(events)
                 return events
 
     async def wait(self, timeout_s: float) -> None:
@@ -214,6 +219,12 @@ async def before_oldest(log: event_log.EventLog) -> int:
     """Return the position before the oldest stored event."""
     oldest_id = await log.oldest()
     return oldest_id - 1 if oldest_id else await log.head()
+
+
+def _next_limit(events: Sequence[events_pb2.StoredEvent]) -> int:
+    """Return how many events to read next, so that those who wait for readers hold little."""
+    size = sum(event.ByteSize() for event in events) // len(events)
+    return max(_EVENTS_MIN, min(BATCH_EVENTS_MAX, _BATCH_BYTES_MAX // max(size, 1)))
 
 
 def _answer(

@@ -112,7 +112,7 @@ class InstanceQueries:
             ascending=request.ascending,
             limit=page_size(request.page_size),
         )
-        shown = events[: _count_within(events, PAGE_BYTES_MAX)]
+        shown = events[: count_within(events, PAGE_BYTES_MAX)]
         has_more = has_more or len(shown) < len(events)
         return instance_pb2.ListEventsResponse(events=shown, has_more=has_more)
 
@@ -240,7 +240,7 @@ def moment(timestamp: timestamp_pb2.Timestamp) -> dt.datetime:
         ) from error
 
 
-def _count_within(events: Sequence[events_pb2.StoredEvent], bytes_max: int) -> int:
+def count_within(events: Sequence[events_pb2.StoredEvent], bytes_max: int) -> int:
     """Return how many of the first events fit, at least one."""
     left = bytes_max
     for count, event in enumerate(events):

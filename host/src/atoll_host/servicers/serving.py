@@ -14,16 +14,21 @@ from atoll.api.v1 import (
     audit_pb2_grpc,
     automation_pb2_grpc,
     backfills_pb2_grpc,
+    builds_pb2_grpc,
     checks_pb2_grpc,
     conditions_pb2_grpc,
     events_pb2_grpc,
     freshness_pb2_grpc,
+    graph_pb2_grpc,
+    jobs_pb2_grpc,
     locations_pb2_grpc,
     partitions_pb2_grpc,
     pools_pb2_grpc,
+    reports_pb2_grpc,
     retention_pb2_grpc,
     runs_pb2_grpc,
     schedules_pb2_grpc,
+    server_pb2_grpc,
     subscriptions_pb2_grpc,
 )
 from atoll.mesh.v1 import mesh_pb2_grpc
@@ -36,20 +41,25 @@ from atoll_host.servicers import (
     assets,
     audit,
     backfills,
+    builds,
     checks,
     conditions,
     events,
     freshness,
+    graph,
     guarding,
     instance,
+    jobs,
     locations,
     mesh,
     partitions,
     pools,
+    reports,
     retention,
     runs,
     schedules,
     sensors,
+    server_limits,
     subscriptions,
 )
 from atoll_storage import errors as storage_errors
@@ -65,6 +75,13 @@ FEATURES = (
     "checks",
     "partitions",
     "pools",
+    "graph",
+    "reports",
+    "jobs",
+    "builds",
+    "staleness",
+    "asset_partitions",
+    "limits",
     "freshness",
     "retention",
     "alerts",
@@ -82,6 +99,7 @@ ERROR_TABLE = rpc_errors.ErrorTable(
         errors.InvalidRunConfig: _Mapped(_Code.INVALID_ARGUMENT, reasons.INVALID_RUN_CONFIG),
         errors.InvalidPageToken: _Mapped(_Code.INVALID_ARGUMENT, reasons.INVALID_PAGE_TOKEN),
         errors.UnknownLocation: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_LOCATION),
+        errors.UnknownBuild: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_BUILD),
         errors.UnknownJob: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_JOB),
         errors.UnknownAsset: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_ASSET),
         errors.UnknownCheck: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_CHECK),
@@ -140,6 +158,11 @@ class Servicers:
     pools: pools.PoolsServicer
     access: access.AccessServicer
     audit: audit.AuditServicer
+    graph: graph.GraphServicer
+    reports: reports.ReportsServicer
+    jobs: jobs.JobsServicer
+    builds: builds.BuildsServicer
+    server: server_limits.ServerServicer
 
 
 def reason_of(error: Exception) -> str:
@@ -182,6 +205,7 @@ def server(
         services=(
             *_of_locations(servicers),
             *_of_everyone(servicers),
+            *_of_definitions(servicers),
             *_of_automation(servicers),
             *_of_access(servicers),
         ),
@@ -246,6 +270,38 @@ def _of_everyone(servicers: Servicers) -> tuple[rpc_serving.Service, ...]:
             "atoll.api.v1.PoolsService",
             pools_pb2_grpc.add_PoolsServiceServicer_to_server,
             servicers.pools,
+        ),
+    )
+
+
+def _of_definitions(servicers: Servicers) -> tuple[rpc_serving.Service, ...]:
+    """Return the API to the graph and the builds of locations, and to reports on assets."""
+    served = rpc_serving.Service
+    return (
+        served(
+            "atoll.api.v1.GraphService",
+            graph_pb2_grpc.add_GraphServiceServicer_to_server,
+            servicers.graph,
+        ),
+        served(
+            "atoll.api.v1.ReportsService",
+            reports_pb2_grpc.add_ReportsServiceServicer_to_server,
+            servicers.reports,
+        ),
+        served(
+            "atoll.api.v1.JobsService",
+            jobs_pb2_grpc.add_JobsServiceServicer_to_server,
+            servicers.jobs,
+        ),
+        served(
+            "atoll.api.v1.BuildsService",
+            builds_pb2_grpc.add_BuildsServiceServicer_to_server,
+            servicers.builds,
+        ),
+        served(
+            "atoll.api.v1.ServerService",
+            server_pb2_grpc.add_ServerServiceServicer_to_server,
+            servicers.server,
         ),
     )
 

@@ -302,8 +302,8 @@ class Subscribing:
             )
         if told.job_names and told.filter.job_name:
             raise errors.InvalidRequest(
-                f"Both filter.job_name, {told.filter.job_name!r}, and job_names are given. Name all "
-                "jobs in job_names.",
+                f"Both filter.job_name, {told.filter.job_name!r}, and job_names are given. Name "
+                "all jobs in job_names.",
                 field="job_names",
             )
         if len(told.job_names) > JOBS_MAX:

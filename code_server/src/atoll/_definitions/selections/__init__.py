@@ -1,6 +1,5 @@
-"""Selections of assets: what they are, how they are written, read, and resolved.
+"""What selections of assets choose from in a location, and how they are loaded when needed.
 
-`expressions` are the data, `parsing` and `writing` lead from and to text, `graph` says what a
-selection chooses from, `resolving` chooses, and `spec_graph` looks at definitions as such a graph.
-All but the last know nothing of definitions. The public class is in `atoll._definitions`.
+`spec_graph` looks at definitions as a graph of `atoll._selections`, which has all the rest;
+`deferred` loads both when they are first asked for.
 """

@@ -8,10 +8,13 @@ import importlib
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Protocol, TypeAlias
 
+from atoll import _selections
 from atoll._definitions import keys as asset_keys
 from atoll._definitions import specs
-from atoll._definitions.selections import expressions
-from atoll._definitions.selections import graph as graphs
+from atoll._selections import expressions
+from atoll._selections import graph as graphs
+
+_OF_DEFINITIONS = "spec_graph"
 
 
 class HasSelectable(Protocol):
@@ -77,7 +80,7 @@ def resolve_specs(
     expression: expressions.Expression, known: Mapping[asset_keys.AssetKey, specs.AssetSpec]
 ) -> set[asset_keys.AssetKey]:
     """Return the assets that are meant where only specs are known."""
-    return resolve(expression, _module("spec_graph").SpecGraph(known))
+    return resolve(expression, _module(_OF_DEFINITIONS).SpecGraph(known))
 
 
 def refuse_partial_units(
@@ -106,9 +109,10 @@ def graph_of(
     own = getattr(all_assets, "selectable", None)
     if isinstance(own, graphs.SelectableGraph):
         return own
-    made: graphs.SelectableGraph = _module("spec_graph").of_definitions(all_assets, asset_checks)
+    made: graphs.SelectableGraph = _module(_OF_DEFINITIONS).of_definitions(all_assets, asset_checks)
     return made
 
 
 def _module(name: str) -> Any:
-    return importlib.import_module(f"{__package__}.{name}")
+    package = __package__ if name == _OF_DEFINITIONS else _selections.__name__
+    return importlib.import_module(f"{package}.{name}")

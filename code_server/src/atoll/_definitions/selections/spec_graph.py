@@ -12,7 +12,7 @@ from typing import Any
 
 from atoll._definitions import keys as asset_keys
 from atoll._definitions import specs
-from atoll._definitions.selections import graph as graphs
+from atoll._selections import graph as graphs
 
 
 class SpecGraph(graphs.SelectableGraph):

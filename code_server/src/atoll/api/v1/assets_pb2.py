@@ -22,13 +22,15 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from atoll.definitions.v1 import partitions_pb2 as atoll_dot_definitions_dot_v1_dot_partitions__pb2
 from atoll.definitions.v1 import snapshot_pb2 as atoll_dot_definitions_dot_v1_dot_snapshot__pb2
 from atoll.definitions.v1 import values_pb2 as atoll_dot_definitions_dot_v1_dot_values__pb2
 from atoll.events.v1 import events_pb2 as atoll_dot_events_dot_v1_dot_events__pb2
 from atoll.rpc.v1 import access_pb2 as atoll_dot_rpc_dot_v1_dot_access__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x61toll/api/v1/assets.proto\x12\x0c\x61toll.api.v1\x1a#atoll/definitions/v1/snapshot.proto\x1a!atoll/definitions/v1/values.proto\x1a\x1c\x61toll/events/v1/events.proto\x1a\x19\x61toll/rpc/v1/access.proto\"\xee\x01\n\x05\x41sset\x12\x39\n\ndefinition\x18\x01 \x01(\x0b\x32%.atoll.definitions.v1.AssetDefinition\x12\x1b\n\x13owner_location_name\x18\x02 \x01(\t\x12\x16\n\x0elocation_names\x18\x03 \x03(\t\x12\x37\n\x0f\x64ownstream_keys\x18\x04 \x03(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12<\n\x16latest_materialization\x18\x05 \x01(\x0b\x32\x1c.atoll.events.v1.StoredEvent\"Q\n\x11ListAssetsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x15\n\rlocation_name\x18\x03 \x01(\t\"R\n\x12ListAssetsResponse\x12#\n\x06\x61ssets\x18\x01 \x03(\x0b\x32\x13.atoll.api.v1.Asset\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"D\n\x0fGetAssetRequest\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\"6\n\x10GetAssetResponse\x12\"\n\x05\x61sset\x18\x01 \x01(\x0b\x32\x13.atoll.api.v1.Asset\"w\n\x1bListMaterializationsRequest\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"o\n\x1cListMaterializationsResponse\x12\x36\n\x10materializations\x18\x01 \x03(\x0b\x32\x1c.atoll.events.v1.StoredEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xef\x02\n\rAssetsService\x12}\n\nListAssets\x12\x1f.atoll.api.v1.ListAssetsRequest\x1a .atoll.api.v1.ListAssetsResponse\",\xb2\xd2\x18(\x08\x01\x12\rlocation_name2\x15\x61ssets.location_names\x12\\\n\x08GetAsset\x12\x1d.atoll.api.v1.GetAssetRequest\x1a\x1e.atoll.api.v1.GetAssetResponse\"\x11\xb2\xd2\x18\r\x08\x01\x1a\tasset_key\x12\x80\x01\n\x14ListMaterializations\x12).atoll.api.v1.ListMaterializationsRequest\x1a*.atoll.api.v1.ListMaterializationsResponse\"\x11\xb2\xd2\x18\r\x08\x01\x1a\tasset_keyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x61toll/api/v1/assets.proto\x12\x0c\x61toll.api.v1\x1a%atoll/definitions/v1/partitions.proto\x1a#atoll/definitions/v1/snapshot.proto\x1a!atoll/definitions/v1/values.proto\x1a\x1c\x61toll/events/v1/events.proto\x1a\x19\x61toll/rpc/v1/access.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa8\x02\n\x05\x41sset\x12\x39\n\ndefinition\x18\x01 \x01(\x0b\x32%.atoll.definitions.v1.AssetDefinition\x12\x1b\n\x13owner_location_name\x18\x02 \x01(\t\x12\x16\n\x0elocation_names\x18\x03 \x03(\t\x12\x37\n\x0f\x64ownstream_keys\x18\x04 \x03(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12<\n\x16latest_materialization\x18\x05 \x01(\x0b\x32\x1c.atoll.events.v1.StoredEvent\x12\x38\n\x0f\x66reshness_state\x18\x06 \x01(\x0e\x32\x1f.atoll.events.v1.FreshnessState\"Q\n\x11ListAssetsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x15\n\rlocation_name\x18\x03 \x01(\t\"R\n\x12ListAssetsResponse\x12#\n\x06\x61ssets\x18\x01 \x03(\x0b\x32\x13.atoll.api.v1.Asset\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"D\n\x0fGetAssetRequest\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\"6\n\x10GetAssetResponse\x12\"\n\x05\x61sset\x18\x01 \x01(\x0b\x32\x13.atoll.api.v1.Asset\"\xec\x01\n\x1bListMaterializationsRequest\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x12\n\npartitions\x18\x04 \x03(\t\x12.\n\nafter_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x62\x65\x66ore_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"o\n\x1cListMaterializationsResponse\x12\x36\n\x10materializations\x18\x01 \x03(\x0b\x32\x1c.atoll.events.v1.StoredEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xe8\x01\n\x17ListObservationsRequest\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x12\n\npartitions\x18\x04 \x03(\t\x12.\n\nafter_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x62\x65\x66ore_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"g\n\x18ListObservationsResponse\x12\x32\n\x0cobservations\x18\x01 \x03(\x0b\x32\x1c.atoll.events.v1.StoredEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x87\x01\n\x11PartitionsInState\x12+\n\x05state\x18\x01 \x01(\x0e\x32\x1c.atoll.api.v1.PartitionState\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\x12\x36\n\x06subset\x18\x03 \x01(\x0b\x32&.atoll.definitions.v1.PartitionsSubset\"N\n\x19GetAssetPartitionsRequest\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\"b\n\x1aGetAssetPartitionsResponse\x12\x13\n\x0btotal_count\x18\x01 \x01(\x03\x12/\n\x06states\x18\x02 \x03(\x0b\x32\x1f.atoll.api.v1.PartitionsInState\"\xc3\x01\n\x0e\x41ssetPartition\x12\x15\n\rpartition_key\x18\x01 \x01(\t\x12+\n\x05state\x18\x02 \x01(\x0e\x32\x1c.atoll.api.v1.PartitionState\x12 \n\x18materialization_event_id\x18\x03 \x01(\x03\x12\x1d\n\x15materialization_count\x18\x04 \x01(\x03\x12\x1c\n\x14observation_event_id\x18\x05 \x01(\x03\x12\x0e\n\x06run_id\x18\x06 \x01(\t\"\xb8\x01\n\x1aListAssetPartitionsRequest\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12,\n\x06states\x18\x04 \x03(\x0e\x32\x1c.atoll.api.v1.PartitionState\x12\x12\n\ndescending\x18\x05 \x01(\x08\"h\n\x1bListAssetPartitionsResponse\x12\x30\n\npartitions\x18\x01 \x03(\x0b\x32\x1c.atoll.api.v1.AssetPartition\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x88\x01\n\nStaleCause\x12\x32\n\x08\x63\x61tegory\x18\x01 \x01(\x0e\x32 .atoll.api.v1.StaleCauseCategory\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x36\n\x0e\x64\x65pendency_key\x18\x03 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\"\xf9\x01\n\x0e\x41ssetStaleness\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12)\n\x06status\x18\x02 \x01(\x0e\x32\x19.atoll.api.v1.StaleStatus\x12(\n\x06\x63\x61uses\x18\x03 \x03(\x0b\x32\x18.atoll.api.v1.StaleCause\x12\x1b\n\x13owner_location_name\x18\x04 \x01(\t\x12\x16\n\x0elocation_names\x18\x05 \x03(\t\x12\x14\n\x0c\x64\x61ta_version\x18\x06 \x01(\t\x12\x14\n\x0c\x63ode_version\x18\x07 \x01(\t\"\x94\x01\n\x14ListStalenessRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x11\n\tselection\x18\x03 \x01(\t\x12\x15\n\rlocation_name\x18\x04 \x01(\t\x12+\n\x08statuses\x18\x05 \x03(\x0e\x32\x19.atoll.api.v1.StaleStatus\"^\n\x15ListStalenessResponse\x12,\n\x06\x61ssets\x18\x01 \x03(\x0b\x32\x1c.atoll.api.v1.AssetStaleness\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"[\n\x13GetStalenessRequest\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x11\n\tpartition\x18\x02 \x01(\t\"C\n\x14GetStalenessResponse\x12+\n\x05\x61sset\x18\x01 \x01(\x0b\x32\x1c.atoll.api.v1.AssetStaleness*\xad\x01\n\x0ePartitionState\x12\x1f\n\x1bPARTITION_STATE_UNSPECIFIED\x10\x00\x12\x1f\n\x1bPARTITION_STATE_IN_PROGRESS\x10\x01\x12\x1a\n\x16PARTITION_STATE_FAILED\x10\x02\x12 \n\x1cPARTITION_STATE_MATERIALIZED\x10\x03\x12\x1b\n\x17PARTITION_STATE_MISSING\x10\x04*u\n\x0bStaleStatus\x12\x1c\n\x18STALE_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12STALE_STATUS_FRESH\x10\x01\x12\x16\n\x12STALE_STATUS_STALE\x10\x02\x12\x18\n\x14STALE_STATUS_MISSING\x10\x03*\x9f\x01\n\x12StaleCauseCategory\x12$\n STALE_CAUSE_CATEGORY_UNSPECIFIED\x10\x00\x12\x1d\n\x19STALE_CAUSE_CATEGORY_CODE\x10\x01\x12\x1d\n\x19STALE_CAUSE_CATEGORY_DATA\x10\x02\x12%\n!STALE_CAUSE_CATEGORY_DEPENDENCIES\x10\x03\x32\xd3\x07\n\rAssetsService\x12}\n\nListAssets\x12\x1f.atoll.api.v1.ListAssetsRequest\x1a .atoll.api.v1.ListAssetsResponse\",\xb2\xd2\x18(\x08\x01\x12\rlocation_name2\x15\x61ssets.location_names\x12\\\n\x08GetAsset\x12\x1d.atoll.api.v1.GetAssetRequest\x1a\x1e.atoll.api.v1.GetAssetResponse\"\x11\xb2\xd2\x18\r\x08\x01\x1a\tasset_key\x12\x80\x01\n\x14ListMaterializations\x12).atoll.api.v1.ListMaterializationsRequest\x1a*.atoll.api.v1.ListMaterializationsResponse\"\x11\xb2\xd2\x18\r\x08\x01\x1a\tasset_key\x12t\n\x10ListObservations\x12%.atoll.api.v1.ListObservationsRequest\x1a&.atoll.api.v1.ListObservationsResponse\"\x11\xb2\xd2\x18\r\x08\x01\x1a\tasset_key\x12z\n\x12GetAssetPartitions\x12\'.atoll.api.v1.GetAssetPartitionsRequest\x1a(.atoll.api.v1.GetAssetPartitionsResponse\"\x11\xb2\xd2\x18\r\x08\x01\x1a\tasset_key\x12}\n\x13ListAssetPartitions\x12(.atoll.api.v1.ListAssetPartitionsRequest\x1a).atoll.api.v1.ListAssetPartitionsResponse\"\x11\xb2\xd2\x18\r\x08\x01\x1a\tasset_key\x12\x86\x01\n\rListStaleness\x12\".atoll.api.v1.ListStalenessRequest\x1a#.atoll.api.v1.ListStalenessResponse\",\xb2\xd2\x18(\x08\x01\x12\rlocation_name2\x15\x61ssets.location_names\x12h\n\x0cGetStaleness\x12!.atoll.api.v1.GetStalenessRequest\x1a\".atoll.api.v1.GetStalenessResponse\"\x11\xb2\xd2\x18\r\x08\x01\x1a\tasset_keyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,20 +43,64 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ASSETSSERVICE'].methods_by_name['GetAsset']._serialized_options = b'\262\322\030\r\010\001\032\tasset_key'
   _globals['_ASSETSSERVICE'].methods_by_name['ListMaterializations']._loaded_options = None
   _globals['_ASSETSSERVICE'].methods_by_name['ListMaterializations']._serialized_options = b'\262\322\030\r\010\001\032\tasset_key'
-  _globals['_ASSET']._serialized_start=173
-  _globals['_ASSET']._serialized_end=411
-  _globals['_LISTASSETSREQUEST']._serialized_start=413
-  _globals['_LISTASSETSREQUEST']._serialized_end=494
-  _globals['_LISTASSETSRESPONSE']._serialized_start=496
-  _globals['_LISTASSETSRESPONSE']._serialized_end=578
-  _globals['_GETASSETREQUEST']._serialized_start=580
-  _globals['_GETASSETREQUEST']._serialized_end=648
-  _globals['_GETASSETRESPONSE']._serialized_start=650
-  _globals['_GETASSETRESPONSE']._serialized_end=704
-  _globals['_LISTMATERIALIZATIONSREQUEST']._serialized_start=706
-  _globals['_LISTMATERIALIZATIONSREQUEST']._serialized_end=825
-  _globals['_LISTMATERIALIZATIONSRESPONSE']._serialized_start=827
-  _globals['_LISTMATERIALIZATIONSRESPONSE']._serialized_end=938
-  _globals['_ASSETSSERVICE']._serialized_start=941
-  _globals['_ASSETSSERVICE']._serialized_end=1308
+  _globals['_ASSETSSERVICE'].methods_by_name['ListObservations']._loaded_options = None
+  _globals['_ASSETSSERVICE'].methods_by_name['ListObservations']._serialized_options = b'\262\322\030\r\010\001\032\tasset_key'
+  _globals['_ASSETSSERVICE'].methods_by_name['GetAssetPartitions']._loaded_options = None
+  _globals['_ASSETSSERVICE'].methods_by_name['GetAssetPartitions']._serialized_options = b'\262\322\030\r\010\001\032\tasset_key'
+  _globals['_ASSETSSERVICE'].methods_by_name['ListAssetPartitions']._loaded_options = None
+  _globals['_ASSETSSERVICE'].methods_by_name['ListAssetPartitions']._serialized_options = b'\262\322\030\r\010\001\032\tasset_key'
+  _globals['_ASSETSSERVICE'].methods_by_name['ListStaleness']._loaded_options = None
+  _globals['_ASSETSSERVICE'].methods_by_name['ListStaleness']._serialized_options = b'\262\322\030(\010\001\022\rlocation_name2\025assets.location_names'
+  _globals['_ASSETSSERVICE'].methods_by_name['GetStaleness']._loaded_options = None
+  _globals['_ASSETSSERVICE'].methods_by_name['GetStaleness']._serialized_options = b'\262\322\030\r\010\001\032\tasset_key'
+  _globals['_PARTITIONSTATE']._serialized_start=3138
+  _globals['_PARTITIONSTATE']._serialized_end=3311
+  _globals['_STALESTATUS']._serialized_start=3313
+  _globals['_STALESTATUS']._serialized_end=3430
+  _globals['_STALECAUSECATEGORY']._serialized_start=3433
+  _globals['_STALECAUSECATEGORY']._serialized_end=3592
+  _globals['_ASSET']._serialized_start=245
+  _globals['_ASSET']._serialized_end=541
+  _globals['_LISTASSETSREQUEST']._serialized_start=543
+  _globals['_LISTASSETSREQUEST']._serialized_end=624
+  _globals['_LISTASSETSRESPONSE']._serialized_start=626
+  _globals['_LISTASSETSRESPONSE']._serialized_end=708
+  _globals['_GETASSETREQUEST']._serialized_start=710
+  _globals['_GETASSETREQUEST']._serialized_end=778
+  _globals['_GETASSETRESPONSE']._serialized_start=780
+  _globals['_GETASSETRESPONSE']._serialized_end=834
+  _globals['_LISTMATERIALIZATIONSREQUEST']._serialized_start=837
+  _globals['_LISTMATERIALIZATIONSREQUEST']._serialized_end=1073
+  _globals['_LISTMATERIALIZATIONSRESPONSE']._serialized_start=1075
+  _globals['_LISTMATERIALIZATIONSRESPONSE']._serialized_end=1186
+  _globals['_LISTOBSERVATIONSREQUEST']._serialized_start=1189
+  _globals['_LISTOBSERVATIONSREQUEST']._serialized_end=1421
+  _globals['_LISTOBSERVATIONSRESPONSE']._serialized_start=1423
+  _globals['_LISTOBSERVATIONSRESPONSE']._serialized_end=1526
+  _globals['_PARTITIONSINSTATE']._serialized_start=1529
+  _globals['_PARTITIONSINSTATE']._serialized_end=1664
+  _globals['_GETASSETPARTITIONSREQUEST']._serialized_start=1666
+  _globals['_GETASSETPARTITIONSREQUEST']._serialized_end=1744
+  _globals['_GETASSETPARTITIONSRESPONSE']._serialized_start=1746
+  _globals['_GETASSETPARTITIONSRESPONSE']._serialized_end=1844
+  _globals['_ASSETPARTITION']._serialized_start=1847
+  _globals['_ASSETPARTITION']._serialized_end=2042
+  _globals['_LISTASSETPARTITIONSREQUEST']._serialized_start=2045
+  _globals['_LISTASSETPARTITIONSREQUEST']._serialized_end=2229
+  _globals['_LISTASSETPARTITIONSRESPONSE']._serialized_start=2231
+  _globals['_LISTASSETPARTITIONSRESPONSE']._serialized_end=2335
+  _globals['_STALECAUSE']._serialized_start=2338
+  _globals['_STALECAUSE']._serialized_end=2474
+  _globals['_ASSETSTALENESS']._serialized_start=2477
+  _globals['_ASSETSTALENESS']._serialized_end=2726
+  _globals['_LISTSTALENESSREQUEST']._serialized_start=2729
+  _globals['_LISTSTALENESSREQUEST']._serialized_end=2877
+  _globals['_LISTSTALENESSRESPONSE']._serialized_start=2879
+  _globals['_LISTSTALENESSRESPONSE']._serialized_end=2973
+  _globals['_GETSTALENESSREQUEST']._serialized_start=2975
+  _globals['_GETSTALENESSREQUEST']._serialized_end=3066
+  _globals['_GETSTALENESSRESPONSE']._serialized_start=3068
+  _globals['_GETSTALENESSRESPONSE']._serialized_end=3135
+  _globals['_ASSETSSERVICE']._serialized_start=3595
+  _globals['_ASSETSSERVICE']._serialized_end=4574
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@
 isort:skip_file
 Assets of all locations, merged into one graph."""
 
+import atoll.definitions.v1.partitions_pb2
 import atoll.definitions.v1.snapshot_pb2
 import atoll.definitions.v1.values_pb2
 import atoll.events.v1.events_pb2
@@ -10,10 +11,106 @@ import builtins
 import collections.abc
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
+import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
+import google.protobuf.timestamp_pb2
+import sys
 import typing
 
+if sys.version_info >= (3, 10):
+    import typing as typing_extensions
+else:
+    import typing_extensions
+
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
+
+class _PartitionState:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _PartitionStateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_PartitionState.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    PARTITION_STATE_UNSPECIFIED: _PartitionState.ValueType  # 0
+    """Not given."""
+    PARTITION_STATE_IN_PROGRESS: _PartitionState.ValueType  # 1
+    """Somebody is making it, whatever was before."""
+    PARTITION_STATE_FAILED: _PartitionState.ValueType  # 2
+    """The newest attempt to make it failed."""
+    PARTITION_STATE_MATERIALIZED: _PartitionState.ValueType  # 3
+    """It was materialized."""
+    PARTITION_STATE_MISSING: _PartitionState.ValueType  # 4
+    """It was never materialized."""
+
+class PartitionState(_PartitionState, metaclass=_PartitionStateEnumTypeWrapper):
+    """PartitionState says how a partition of an asset is doing."""
+
+PARTITION_STATE_UNSPECIFIED: PartitionState.ValueType  # 0
+"""Not given."""
+PARTITION_STATE_IN_PROGRESS: PartitionState.ValueType  # 1
+"""Somebody is making it, whatever was before."""
+PARTITION_STATE_FAILED: PartitionState.ValueType  # 2
+"""The newest attempt to make it failed."""
+PARTITION_STATE_MATERIALIZED: PartitionState.ValueType  # 3
+"""It was materialized."""
+PARTITION_STATE_MISSING: PartitionState.ValueType  # 4
+"""It was never materialized."""
+global___PartitionState = PartitionState
+
+class _StaleStatus:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _StaleStatusEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_StaleStatus.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    STALE_STATUS_UNSPECIFIED: _StaleStatus.ValueType  # 0
+    """Not given."""
+    STALE_STATUS_FRESH: _StaleStatus.ValueType  # 1
+    """It is, or nobody makes it."""
+    STALE_STATUS_STALE: _StaleStatus.ValueType  # 2
+    """It is not."""
+    STALE_STATUS_MISSING: _StaleStatus.ValueType  # 3
+    """It was never materialized."""
+
+class StaleStatus(_StaleStatus, metaclass=_StaleStatusEnumTypeWrapper):
+    """StaleStatus says whether an asset is what its code and its inputs would make of it."""
+
+STALE_STATUS_UNSPECIFIED: StaleStatus.ValueType  # 0
+"""Not given."""
+STALE_STATUS_FRESH: StaleStatus.ValueType  # 1
+"""It is, or nobody makes it."""
+STALE_STATUS_STALE: StaleStatus.ValueType  # 2
+"""It is not."""
+STALE_STATUS_MISSING: StaleStatus.ValueType  # 3
+"""It was never materialized."""
+global___StaleStatus = StaleStatus
+
+class _StaleCauseCategory:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _StaleCauseCategoryEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_StaleCauseCategory.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    STALE_CAUSE_CATEGORY_UNSPECIFIED: _StaleCauseCategory.ValueType  # 0
+    """Not given."""
+    STALE_CAUSE_CATEGORY_CODE: _StaleCauseCategory.ValueType  # 1
+    """Its code has another version."""
+    STALE_CAUSE_CATEGORY_DATA: _StaleCauseCategory.ValueType  # 2
+    """What it depends on has other data, or is stale itself."""
+    STALE_CAUSE_CATEGORY_DEPENDENCIES: _StaleCauseCategory.ValueType  # 3
+    """It depends on other assets."""
+
+class StaleCauseCategory(_StaleCauseCategory, metaclass=_StaleCauseCategoryEnumTypeWrapper):
+    """StaleCauseCategory says what kind of change makes an asset stale."""
+
+STALE_CAUSE_CATEGORY_UNSPECIFIED: StaleCauseCategory.ValueType  # 0
+"""Not given."""
+STALE_CAUSE_CATEGORY_CODE: StaleCauseCategory.ValueType  # 1
+"""Its code has another version."""
+STALE_CAUSE_CATEGORY_DATA: StaleCauseCategory.ValueType  # 2
+"""What it depends on has other data, or is stale itself."""
+STALE_CAUSE_CATEGORY_DEPENDENCIES: StaleCauseCategory.ValueType  # 3
+"""It depends on other assets."""
+global___StaleCauseCategory = StaleCauseCategory
 
 @typing.final
 class Asset(google.protobuf.message.Message):
@@ -26,8 +123,11 @@ class Asset(google.protobuf.message.Message):
     LOCATION_NAMES_FIELD_NUMBER: builtins.int
     DOWNSTREAM_KEYS_FIELD_NUMBER: builtins.int
     LATEST_MATERIALIZATION_FIELD_NUMBER: builtins.int
+    FRESHNESS_STATE_FIELD_NUMBER: builtins.int
     owner_location_name: builtins.str
     """The location that materializes it; empty for an asset that is external everywhere."""
+    freshness_state: atoll.events.v1.events_pb2.FreshnessState.ValueType
+    """How fresh it is by its policy, as decided last; NOT_APPLICABLE where it has none."""
     @property
     def definition(self) -> atoll.definitions.v1.snapshot_pb2.AssetDefinition:
         """The definition, of its owner where it has one."""
@@ -52,9 +152,10 @@ class Asset(google.protobuf.message.Message):
         location_names: collections.abc.Iterable[builtins.str] | None = ...,
         downstream_keys: collections.abc.Iterable[atoll.definitions.v1.values_pb2.AssetKey] | None = ...,
         latest_materialization: atoll.events.v1.events_pb2.StoredEvent | None = ...,
+        freshness_state: atoll.events.v1.events_pb2.FreshnessState.ValueType = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["definition", b"definition", "latest_materialization", b"latest_materialization"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["definition", b"definition", "downstream_keys", b"downstream_keys", "latest_materialization", b"latest_materialization", "location_names", b"location_names", "owner_location_name", b"owner_location_name"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["definition", b"definition", "downstream_keys", b"downstream_keys", "freshness_state", b"freshness_state", "latest_materialization", b"latest_materialization", "location_names", b"location_names", "owner_location_name", b"owner_location_name"]) -> None: ...
 
 global___Asset = Asset
 
@@ -159,6 +260,9 @@ class ListMaterializationsRequest(google.protobuf.message.Message):
     ASSET_KEY_FIELD_NUMBER: builtins.int
     PAGE_SIZE_FIELD_NUMBER: builtins.int
     PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    PARTITIONS_FIELD_NUMBER: builtins.int
+    AFTER_TIME_FIELD_NUMBER: builtins.int
+    BEFORE_TIME_FIELD_NUMBER: builtins.int
     page_size: builtins.int
     """How many at the most; zero means the default."""
     page_token: builtins.str
@@ -167,15 +271,30 @@ class ListMaterializationsRequest(google.protobuf.message.Message):
     def asset_key(self) -> atoll.definitions.v1.values_pb2.AssetKey:
         """The asset."""
 
+    @property
+    def partitions(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Only materializations of these partitions; empty means all."""
+
+    @property
+    def after_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Only materializations that happened after this time; unset means all."""
+
+    @property
+    def before_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Only materializations that happened before this time; unset means all."""
+
     def __init__(
         self,
         *,
         asset_key: atoll.definitions.v1.values_pb2.AssetKey | None = ...,
         page_size: builtins.int = ...,
         page_token: builtins.str = ...,
+        partitions: collections.abc.Iterable[builtins.str] | None = ...,
+        after_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        before_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["asset_key", b"asset_key"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["asset_key", b"asset_key", "page_size", b"page_size", "page_token", b"page_token"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["after_time", b"after_time", "asset_key", b"asset_key", "before_time", b"before_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["after_time", b"after_time", "asset_key", b"asset_key", "before_time", b"before_time", "page_size", b"page_size", "page_token", b"page_token", "partitions", b"partitions"]) -> None: ...
 
 global___ListMaterializationsRequest = ListMaterializationsRequest
 
@@ -202,3 +321,435 @@ class ListMaterializationsResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["materializations", b"materializations", "next_page_token", b"next_page_token"]) -> None: ...
 
 global___ListMaterializationsResponse = ListMaterializationsResponse
+
+@typing.final
+class ListObservationsRequest(google.protobuf.message.Message):
+    """ListObservationsRequest asks for the observations of one asset."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ASSET_KEY_FIELD_NUMBER: builtins.int
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    PARTITIONS_FIELD_NUMBER: builtins.int
+    AFTER_TIME_FIELD_NUMBER: builtins.int
+    BEFORE_TIME_FIELD_NUMBER: builtins.int
+    page_size: builtins.int
+    """How many at the most; zero means the default."""
+    page_token: builtins.str
+    """Where the page before ended."""
+    @property
+    def asset_key(self) -> atoll.definitions.v1.values_pb2.AssetKey:
+        """The asset."""
+
+    @property
+    def partitions(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Only observations of these partitions; empty means all."""
+
+    @property
+    def after_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Only observations that happened after this time; unset means all."""
+
+    @property
+    def before_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Only observations that happened before this time; unset means all."""
+
+    def __init__(
+        self,
+        *,
+        asset_key: atoll.definitions.v1.values_pb2.AssetKey | None = ...,
+        page_size: builtins.int = ...,
+        page_token: builtins.str = ...,
+        partitions: collections.abc.Iterable[builtins.str] | None = ...,
+        after_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        before_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["after_time", b"after_time", "asset_key", b"asset_key", "before_time", b"before_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["after_time", b"after_time", "asset_key", b"asset_key", "before_time", b"before_time", "page_size", b"page_size", "page_token", b"page_token", "partitions", b"partitions"]) -> None: ...
+
+global___ListObservationsRequest = ListObservationsRequest
+
+@typing.final
+class ListObservationsResponse(google.protobuf.message.Message):
+    """ListObservationsResponse holds a page of observations."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    OBSERVATIONS_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    next_page_token: builtins.str
+    """Where the next page begins; empty on the last."""
+    @property
+    def observations(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[atoll.events.v1.events_pb2.StoredEvent]:
+        """The observations."""
+
+    def __init__(
+        self,
+        *,
+        observations: collections.abc.Iterable[atoll.events.v1.events_pb2.StoredEvent] | None = ...,
+        next_page_token: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["next_page_token", b"next_page_token", "observations", b"observations"]) -> None: ...
+
+global___ListObservationsResponse = ListObservationsResponse
+
+@typing.final
+class PartitionsInState(google.protobuf.message.Message):
+    """PartitionsInState is the partitions of an asset in one state."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: builtins.int
+    COUNT_FIELD_NUMBER: builtins.int
+    SUBSET_FIELD_NUMBER: builtins.int
+    state: global___PartitionState.ValueType
+    """The state."""
+    count: builtins.int
+    """How many there are."""
+    @property
+    def subset(self) -> atoll.definitions.v1.partitions_pb2.PartitionsSubset:
+        """Which: ranges wherever partitions have an order, rectangles where they have two dimensions. Unset where there are too
+        many to tell, or where only the location knows which there are.
+        """
+
+    def __init__(
+        self,
+        *,
+        state: global___PartitionState.ValueType = ...,
+        count: builtins.int = ...,
+        subset: atoll.definitions.v1.partitions_pb2.PartitionsSubset | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["subset", b"subset"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["count", b"count", "state", b"state", "subset", b"subset"]) -> None: ...
+
+global___PartitionsInState = PartitionsInState
+
+@typing.final
+class GetAssetPartitionsRequest(google.protobuf.message.Message):
+    """GetAssetPartitionsRequest asks how the partitions of an asset are doing."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ASSET_KEY_FIELD_NUMBER: builtins.int
+    @property
+    def asset_key(self) -> atoll.definitions.v1.values_pb2.AssetKey:
+        """The asset."""
+
+    def __init__(
+        self,
+        *,
+        asset_key: atoll.definitions.v1.values_pb2.AssetKey | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["asset_key", b"asset_key"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["asset_key", b"asset_key"]) -> None: ...
+
+global___GetAssetPartitionsRequest = GetAssetPartitionsRequest
+
+@typing.final
+class GetAssetPartitionsResponse(google.protobuf.message.Message):
+    """GetAssetPartitionsResponse tells how the partitions of an asset are doing."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TOTAL_COUNT_FIELD_NUMBER: builtins.int
+    STATES_FIELD_NUMBER: builtins.int
+    total_count: builtins.int
+    """How many partitions there are now."""
+    @property
+    def states(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___PartitionsInState]:
+        """One entry for each state, also where no partition is in it."""
+
+    def __init__(
+        self,
+        *,
+        total_count: builtins.int = ...,
+        states: collections.abc.Iterable[global___PartitionsInState] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["states", b"states", "total_count", b"total_count"]) -> None: ...
+
+global___GetAssetPartitionsResponse = GetAssetPartitionsResponse
+
+@typing.final
+class AssetPartition(google.protobuf.message.Message):
+    """AssetPartition is one partition of an asset."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PARTITION_KEY_FIELD_NUMBER: builtins.int
+    STATE_FIELD_NUMBER: builtins.int
+    MATERIALIZATION_EVENT_ID_FIELD_NUMBER: builtins.int
+    MATERIALIZATION_COUNT_FIELD_NUMBER: builtins.int
+    OBSERVATION_EVENT_ID_FIELD_NUMBER: builtins.int
+    RUN_ID_FIELD_NUMBER: builtins.int
+    partition_key: builtins.str
+    """The key."""
+    state: global___PartitionState.ValueType
+    """How it is doing."""
+    materialization_event_id: builtins.int
+    """The event of its newest materialization; zero where there is none."""
+    materialization_count: builtins.int
+    """How often it was materialized."""
+    observation_event_id: builtins.int
+    """The event of its newest observation; zero where there is none."""
+    run_id: builtins.str
+    """The run that last planned to make it; empty where none did."""
+    def __init__(
+        self,
+        *,
+        partition_key: builtins.str = ...,
+        state: global___PartitionState.ValueType = ...,
+        materialization_event_id: builtins.int = ...,
+        materialization_count: builtins.int = ...,
+        observation_event_id: builtins.int = ...,
+        run_id: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["materialization_count", b"materialization_count", "materialization_event_id", b"materialization_event_id", "observation_event_id", b"observation_event_id", "partition_key", b"partition_key", "run_id", b"run_id", "state", b"state"]) -> None: ...
+
+global___AssetPartition = AssetPartition
+
+@typing.final
+class ListAssetPartitionsRequest(google.protobuf.message.Message):
+    """ListAssetPartitionsRequest asks for partitions of an asset."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ASSET_KEY_FIELD_NUMBER: builtins.int
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    STATES_FIELD_NUMBER: builtins.int
+    DESCENDING_FIELD_NUMBER: builtins.int
+    page_size: builtins.int
+    """How many at the most; zero means the default."""
+    page_token: builtins.str
+    """Where the page before ended."""
+    descending: builtins.bool
+    """Whether the last partition comes first."""
+    @property
+    def asset_key(self) -> atoll.definitions.v1.values_pb2.AssetKey:
+        """The asset."""
+
+    @property
+    def states(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[global___PartitionState.ValueType]:
+        """Only partitions in one of these states; empty means all."""
+
+    def __init__(
+        self,
+        *,
+        asset_key: atoll.definitions.v1.values_pb2.AssetKey | None = ...,
+        page_size: builtins.int = ...,
+        page_token: builtins.str = ...,
+        states: collections.abc.Iterable[global___PartitionState.ValueType] | None = ...,
+        descending: builtins.bool = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["asset_key", b"asset_key"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["asset_key", b"asset_key", "descending", b"descending", "page_size", b"page_size", "page_token", b"page_token", "states", b"states"]) -> None: ...
+
+global___ListAssetPartitionsRequest = ListAssetPartitionsRequest
+
+@typing.final
+class ListAssetPartitionsResponse(google.protobuf.message.Message):
+    """ListAssetPartitionsResponse holds a page of partitions."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PARTITIONS_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    next_page_token: builtins.str
+    """Where the next page begins; empty on the last."""
+    @property
+    def partitions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___AssetPartition]:
+        """The partitions."""
+
+    def __init__(
+        self,
+        *,
+        partitions: collections.abc.Iterable[global___AssetPartition] | None = ...,
+        next_page_token: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["next_page_token", b"next_page_token", "partitions", b"partitions"]) -> None: ...
+
+global___ListAssetPartitionsResponse = ListAssetPartitionsResponse
+
+@typing.final
+class StaleCause(google.protobuf.message.Message):
+    """StaleCause tells why an asset is stale."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CATEGORY_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    DEPENDENCY_KEY_FIELD_NUMBER: builtins.int
+    category: global___StaleCauseCategory.ValueType
+    """What kind of change it is."""
+    reason: builtins.str
+    """The change, in words."""
+    @property
+    def dependency_key(self) -> atoll.definitions.v1.values_pb2.AssetKey:
+        """The asset that changed, where it is another one."""
+
+    def __init__(
+        self,
+        *,
+        category: global___StaleCauseCategory.ValueType = ...,
+        reason: builtins.str = ...,
+        dependency_key: atoll.definitions.v1.values_pb2.AssetKey | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["dependency_key", b"dependency_key"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["category", b"category", "dependency_key", b"dependency_key", "reason", b"reason"]) -> None: ...
+
+global___StaleCause = StaleCause
+
+@typing.final
+class AssetStaleness(google.protobuf.message.Message):
+    """AssetStaleness tells whether one asset is stale."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ASSET_KEY_FIELD_NUMBER: builtins.int
+    STATUS_FIELD_NUMBER: builtins.int
+    CAUSES_FIELD_NUMBER: builtins.int
+    OWNER_LOCATION_NAME_FIELD_NUMBER: builtins.int
+    LOCATION_NAMES_FIELD_NUMBER: builtins.int
+    DATA_VERSION_FIELD_NUMBER: builtins.int
+    CODE_VERSION_FIELD_NUMBER: builtins.int
+    status: global___StaleStatus.ValueType
+    """Whether it is."""
+    owner_location_name: builtins.str
+    """The location that materializes it; empty for an asset that is external everywhere."""
+    data_version: builtins.str
+    """The newest data version; empty where there is none."""
+    code_version: builtins.str
+    """The code version that its location defines now; empty means not given."""
+    @property
+    def asset_key(self) -> atoll.definitions.v1.values_pb2.AssetKey:
+        """The asset."""
+
+    @property
+    def causes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___StaleCause]:
+        """Why, where it is."""
+
+    @property
+    def location_names(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """All locations that define it or depend on it."""
+
+    def __init__(
+        self,
+        *,
+        asset_key: atoll.definitions.v1.values_pb2.AssetKey | None = ...,
+        status: global___StaleStatus.ValueType = ...,
+        causes: collections.abc.Iterable[global___StaleCause] | None = ...,
+        owner_location_name: builtins.str = ...,
+        location_names: collections.abc.Iterable[builtins.str] | None = ...,
+        data_version: builtins.str = ...,
+        code_version: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["asset_key", b"asset_key"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["asset_key", b"asset_key", "causes", b"causes", "code_version", b"code_version", "data_version", b"data_version", "location_names", b"location_names", "owner_location_name", b"owner_location_name", "status", b"status"]) -> None: ...
+
+global___AssetStaleness = AssetStaleness
+
+@typing.final
+class ListStalenessRequest(google.protobuf.message.Message):
+    """ListStalenessRequest asks which assets are stale. What is given of selection, location and statuses all has to hold."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    SELECTION_FIELD_NUMBER: builtins.int
+    LOCATION_NAME_FIELD_NUMBER: builtins.int
+    STATUSES_FIELD_NUMBER: builtins.int
+    page_size: builtins.int
+    """How many at the most; zero means the default."""
+    page_token: builtins.str
+    """Where the page before ended."""
+    selection: builtins.str
+    """A selection of assets, as text; empty means all that a location can make."""
+    location_name: builtins.str
+    """Only assets that this location defines or depends on; empty means all."""
+    @property
+    def statuses(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[global___StaleStatus.ValueType]:
+        """Only assets of one of these statuses; empty means all."""
+
+    def __init__(
+        self,
+        *,
+        page_size: builtins.int = ...,
+        page_token: builtins.str = ...,
+        selection: builtins.str = ...,
+        location_name: builtins.str = ...,
+        statuses: collections.abc.Iterable[global___StaleStatus.ValueType] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["location_name", b"location_name", "page_size", b"page_size", "page_token", b"page_token", "selection", b"selection", "statuses", b"statuses"]) -> None: ...
+
+global___ListStalenessRequest = ListStalenessRequest
+
+@typing.final
+class ListStalenessResponse(google.protobuf.message.Message):
+    """ListStalenessResponse holds a page of assets."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ASSETS_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    next_page_token: builtins.str
+    """Where the next page begins; empty on the last."""
+    @property
+    def assets(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___AssetStaleness]:
+        """The assets."""
+
+    def __init__(
+        self,
+        *,
+        assets: collections.abc.Iterable[global___AssetStaleness] | None = ...,
+        next_page_token: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["assets", b"assets", "next_page_token", b"next_page_token"]) -> None: ...
+
+global___ListStalenessResponse = ListStalenessResponse
+
+@typing.final
+class GetStalenessRequest(google.protobuf.message.Message):
+    """GetStalenessRequest asks whether one asset is stale."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ASSET_KEY_FIELD_NUMBER: builtins.int
+    PARTITION_FIELD_NUMBER: builtins.int
+    partition: builtins.str
+    """The partition to look at, of it and of the partitioned assets that it depends on; empty means the newest materialization."""
+    @property
+    def asset_key(self) -> atoll.definitions.v1.values_pb2.AssetKey:
+        """The asset."""
+
+    def __init__(
+        self,
+        *,
+        asset_key: atoll.definitions.v1.values_pb2.AssetKey | None = ...,
+        partition: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["asset_key", b"asset_key"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["asset_key", b"asset_key", "partition", b"partition"]) -> None: ...
+
+global___GetStalenessRequest = GetStalenessRequest
+
+@typing.final
+class GetStalenessResponse(google.protobuf.message.Message):
+    """GetStalenessResponse tells whether one asset is stale."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ASSET_FIELD_NUMBER: builtins.int
+    @property
+    def asset(self) -> global___AssetStaleness:
+        """The asset."""
+
+    def __init__(
+        self,
+        *,
+        asset: global___AssetStaleness | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["asset", b"asset"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["asset", b"asset"]) -> None: ...
+
+global___GetStalenessResponse = GetStalenessResponse

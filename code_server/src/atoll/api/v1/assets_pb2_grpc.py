@@ -50,6 +50,31 @@ class AssetsServiceStub(object):
                 request_serializer=atoll_dot_api_dot_v1_dot_assets__pb2.ListMaterializationsRequest.SerializeToString,
                 response_deserializer=atoll_dot_api_dot_v1_dot_assets__pb2.ListMaterializationsResponse.FromString,
                 _registered_method=True)
+        self.ListObservations = channel.unary_unary(
+                '/atoll.api.v1.AssetsService/ListObservations',
+                request_serializer=atoll_dot_api_dot_v1_dot_assets__pb2.ListObservationsRequest.SerializeToString,
+                response_deserializer=atoll_dot_api_dot_v1_dot_assets__pb2.ListObservationsResponse.FromString,
+                _registered_method=True)
+        self.GetAssetPartitions = channel.unary_unary(
+                '/atoll.api.v1.AssetsService/GetAssetPartitions',
+                request_serializer=atoll_dot_api_dot_v1_dot_assets__pb2.GetAssetPartitionsRequest.SerializeToString,
+                response_deserializer=atoll_dot_api_dot_v1_dot_assets__pb2.GetAssetPartitionsResponse.FromString,
+                _registered_method=True)
+        self.ListAssetPartitions = channel.unary_unary(
+                '/atoll.api.v1.AssetsService/ListAssetPartitions',
+                request_serializer=atoll_dot_api_dot_v1_dot_assets__pb2.ListAssetPartitionsRequest.SerializeToString,
+                response_deserializer=atoll_dot_api_dot_v1_dot_assets__pb2.ListAssetPartitionsResponse.FromString,
+                _registered_method=True)
+        self.ListStaleness = channel.unary_unary(
+                '/atoll.api.v1.AssetsService/ListStaleness',
+                request_serializer=atoll_dot_api_dot_v1_dot_assets__pb2.ListStalenessRequest.SerializeToString,
+                response_deserializer=atoll_dot_api_dot_v1_dot_assets__pb2.ListStalenessResponse.FromString,
+                _registered_method=True)
+        self.GetStaleness = channel.unary_unary(
+                '/atoll.api.v1.AssetsService/GetStaleness',
+                request_serializer=atoll_dot_api_dot_v1_dot_assets__pb2.GetStalenessRequest.SerializeToString,
+                response_deserializer=atoll_dot_api_dot_v1_dot_assets__pb2.GetStalenessResponse.FromString,
+                _registered_method=True)
 
 
 class AssetsServiceServicer(object):
@@ -77,6 +102,41 @@ class AssetsServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListObservations(self, request, context):
+        """ListObservations returns the observations of one asset, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAssetPartitions(self, request, context):
+        """GetAssetPartitions returns how many partitions of an asset are in which state, and which those are, as ranges.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAssetPartitions(self, request, context):
+        """ListAssetPartitions returns the partitions of an asset with their states, in the order of their definition.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListStaleness(self, request, context):
+        """ListStaleness returns whether assets are what their code and their inputs would make of them, and why not, by key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStaleness(self, request, context):
+        """GetStaleness returns whether one asset is what its code and its inputs would make of it, and why not.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AssetsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -94,6 +154,31 @@ def add_AssetsServiceServicer_to_server(servicer, server):
                     servicer.ListMaterializations,
                     request_deserializer=atoll_dot_api_dot_v1_dot_assets__pb2.ListMaterializationsRequest.FromString,
                     response_serializer=atoll_dot_api_dot_v1_dot_assets__pb2.ListMaterializationsResponse.SerializeToString,
+            ),
+            'ListObservations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListObservations,
+                    request_deserializer=atoll_dot_api_dot_v1_dot_assets__pb2.ListObservationsRequest.FromString,
+                    response_serializer=atoll_dot_api_dot_v1_dot_assets__pb2.ListObservationsResponse.SerializeToString,
+            ),
+            'GetAssetPartitions': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAssetPartitions,
+                    request_deserializer=atoll_dot_api_dot_v1_dot_assets__pb2.GetAssetPartitionsRequest.FromString,
+                    response_serializer=atoll_dot_api_dot_v1_dot_assets__pb2.GetAssetPartitionsResponse.SerializeToString,
+            ),
+            'ListAssetPartitions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAssetPartitions,
+                    request_deserializer=atoll_dot_api_dot_v1_dot_assets__pb2.ListAssetPartitionsRequest.FromString,
+                    response_serializer=atoll_dot_api_dot_v1_dot_assets__pb2.ListAssetPartitionsResponse.SerializeToString,
+            ),
+            'ListStaleness': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListStaleness,
+                    request_deserializer=atoll_dot_api_dot_v1_dot_assets__pb2.ListStalenessRequest.FromString,
+                    response_serializer=atoll_dot_api_dot_v1_dot_assets__pb2.ListStalenessResponse.SerializeToString,
+            ),
+            'GetStaleness': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStaleness,
+                    request_deserializer=atoll_dot_api_dot_v1_dot_assets__pb2.GetStalenessRequest.FromString,
+                    response_serializer=atoll_dot_api_dot_v1_dot_assets__pb2.GetStalenessResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -178,6 +263,141 @@ class AssetsService(object):
             '/atoll.api.v1.AssetsService/ListMaterializations',
             atoll_dot_api_dot_v1_dot_assets__pb2.ListMaterializationsRequest.SerializeToString,
             atoll_dot_api_dot_v1_dot_assets__pb2.ListMaterializationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListObservations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.api.v1.AssetsService/ListObservations',
+            atoll_dot_api_dot_v1_dot_assets__pb2.ListObservationsRequest.SerializeToString,
+            atoll_dot_api_dot_v1_dot_assets__pb2.ListObservationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAssetPartitions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.api.v1.AssetsService/GetAssetPartitions',
+            atoll_dot_api_dot_v1_dot_assets__pb2.GetAssetPartitionsRequest.SerializeToString,
+            atoll_dot_api_dot_v1_dot_assets__pb2.GetAssetPartitionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAssetPartitions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.api.v1.AssetsService/ListAssetPartitions',
+            atoll_dot_api_dot_v1_dot_assets__pb2.ListAssetPartitionsRequest.SerializeToString,
+            atoll_dot_api_dot_v1_dot_assets__pb2.ListAssetPartitionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListStaleness(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.api.v1.AssetsService/ListStaleness',
+            atoll_dot_api_dot_v1_dot_assets__pb2.ListStalenessRequest.SerializeToString,
+            atoll_dot_api_dot_v1_dot_assets__pb2.ListStalenessResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStaleness(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.api.v1.AssetsService/GetStaleness',
+            atoll_dot_api_dot_v1_dot_assets__pb2.GetStalenessRequest.SerializeToString,
+            atoll_dot_api_dot_v1_dot_assets__pb2.GetStalenessResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,36 @@ class AssetsServiceStub:
     ]
     """ListMaterializations returns the materializations of one asset, newest first."""
 
+    ListObservations: grpc.UnaryUnaryMultiCallable[
+        atoll.api.v1.assets_pb2.ListObservationsRequest,
+        atoll.api.v1.assets_pb2.ListObservationsResponse,
+    ]
+    """ListObservations returns the observations of one asset, newest first."""
+
+    GetAssetPartitions: grpc.UnaryUnaryMultiCallable[
+        atoll.api.v1.assets_pb2.GetAssetPartitionsRequest,
+        atoll.api.v1.assets_pb2.GetAssetPartitionsResponse,
+    ]
+    """GetAssetPartitions returns how many partitions of an asset are in which state, and which those are, as ranges."""
+
+    ListAssetPartitions: grpc.UnaryUnaryMultiCallable[
+        atoll.api.v1.assets_pb2.ListAssetPartitionsRequest,
+        atoll.api.v1.assets_pb2.ListAssetPartitionsResponse,
+    ]
+    """ListAssetPartitions returns the partitions of an asset with their states, in the order of their definition."""
+
+    ListStaleness: grpc.UnaryUnaryMultiCallable[
+        atoll.api.v1.assets_pb2.ListStalenessRequest,
+        atoll.api.v1.assets_pb2.ListStalenessResponse,
+    ]
+    """ListStaleness returns whether assets are what their code and their inputs would make of them, and why not, by key."""
+
+    GetStaleness: grpc.UnaryUnaryMultiCallable[
+        atoll.api.v1.assets_pb2.GetStalenessRequest,
+        atoll.api.v1.assets_pb2.GetStalenessResponse,
+    ]
+    """GetStaleness returns whether one asset is what its code and its inputs would make of it, and why not."""
+
 class AssetsServiceAsyncStub:
     """AssetsService shows the asset graph."""
 
@@ -59,6 +89,36 @@ class AssetsServiceAsyncStub:
         atoll.api.v1.assets_pb2.ListMaterializationsResponse,
     ]
     """ListMaterializations returns the materializations of one asset, newest first."""
+
+    ListObservations: grpc.aio.UnaryUnaryMultiCallable[
+        atoll.api.v1.assets_pb2.ListObservationsRequest,
+        atoll.api.v1.assets_pb2.ListObservationsResponse,
+    ]
+    """ListObservations returns the observations of one asset, newest first."""
+
+    GetAssetPartitions: grpc.aio.UnaryUnaryMultiCallable[
+        atoll.api.v1.assets_pb2.GetAssetPartitionsRequest,
+        atoll.api.v1.assets_pb2.GetAssetPartitionsResponse,
+    ]
+    """GetAssetPartitions returns how many partitions of an asset are in which state, and which those are, as ranges."""
+
+    ListAssetPartitions: grpc.aio.UnaryUnaryMultiCallable[
+        atoll.api.v1.assets_pb2.ListAssetPartitionsRequest,
+        atoll.api.v1.assets_pb2.ListAssetPartitionsResponse,
+    ]
+    """ListAssetPartitions returns the partitions of an asset with their states, in the order of their definition."""
+
+    ListStaleness: grpc.aio.UnaryUnaryMultiCallable[
+        atoll.api.v1.assets_pb2.ListStalenessRequest,
+        atoll.api.v1.assets_pb2.ListStalenessResponse,
+    ]
+    """ListStaleness returns whether assets are what their code and their inputs would make of them, and why not, by key."""
+
+    GetStaleness: grpc.aio.UnaryUnaryMultiCallable[
+        atoll.api.v1.assets_pb2.GetStalenessRequest,
+        atoll.api.v1.assets_pb2.GetStalenessResponse,
+    ]
+    """GetStaleness returns whether one asset is what its code and its inputs would make of it, and why not."""
 
 class AssetsServiceServicer(metaclass=abc.ABCMeta):
     """AssetsService shows the asset graph."""
@@ -86,5 +146,45 @@ class AssetsServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[atoll.api.v1.assets_pb2.ListMaterializationsResponse, collections.abc.Awaitable[atoll.api.v1.assets_pb2.ListMaterializationsResponse]]:
         """ListMaterializations returns the materializations of one asset, newest first."""
+
+    @abc.abstractmethod
+    def ListObservations(
+        self,
+        request: atoll.api.v1.assets_pb2.ListObservationsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[atoll.api.v1.assets_pb2.ListObservationsResponse, collections.abc.Awaitable[atoll.api.v1.assets_pb2.ListObservationsResponse]]:
+        """ListObservations returns the observations of one asset, newest first."""
+
+    @abc.abstractmethod
+    def GetAssetPartitions(
+        self,
+        request: atoll.api.v1.assets_pb2.GetAssetPartitionsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[atoll.api.v1.assets_pb2.GetAssetPartitionsResponse, collections.abc.Awaitable[atoll.api.v1.assets_pb2.GetAssetPartitionsResponse]]:
+        """GetAssetPartitions returns how many partitions of an asset are in which state, and which those are, as ranges."""
+
+    @abc.abstractmethod
+    def ListAssetPartitions(
+        self,
+        request: atoll.api.v1.assets_pb2.ListAssetPartitionsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[atoll.api.v1.assets_pb2.ListAssetPartitionsResponse, collections.abc.Awaitable[atoll.api.v1.assets_pb2.ListAssetPartitionsResponse]]:
+        """ListAssetPartitions returns the partitions of an asset with their states, in the order of their definition."""
+
+    @abc.abstractmethod
+    def ListStaleness(
+        self,
+        request: atoll.api.v1.assets_pb2.ListStalenessRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[atoll.api.v1.assets_pb2.ListStalenessResponse, collections.abc.Awaitable[atoll.api.v1.assets_pb2.ListStalenessResponse]]:
+        """ListStaleness returns whether assets are what their code and their inputs would make of them, and why not, by key."""
+
+    @abc.abstractmethod
+    def GetStaleness(
+        self,
+        request: atoll.api.v1.assets_pb2.GetStalenessRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[atoll.api.v1.assets_pb2.GetStalenessResponse, collections.abc.Awaitable[atoll.api.v1.assets_pb2.GetStalenessResponse]]:
+        """GetStaleness returns whether one asset is what its code and its inputs would make of it, and why not."""
 
 def add_AssetsServiceServicer_to_server(servicer: AssetsServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

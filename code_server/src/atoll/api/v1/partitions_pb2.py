@@ -22,37 +22,57 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from atoll.definitions.v1 import partitions_pb2 as atoll_dot_definitions_dot_v1_dot_partitions__pb2
+from atoll.definitions.v1 import values_pb2 as atoll_dot_definitions_dot_v1_dot_values__pb2
 from atoll.rpc.v1 import access_pb2 as atoll_dot_rpc_dot_v1_dot_access__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61toll/api/v1/partitions.proto\x12\x0c\x61toll.api.v1\x1a\x19\x61toll/rpc/v1/access.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"Z\n\x10\x44ynamicPartition\x12\x15\n\rpartition_key\x18\x01 \x01(\t\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"b\n\x1cListDynamicPartitionsRequest\x12\x1b\n\x13partitions_def_name\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"l\n\x1dListDynamicPartitionsResponse\x12\x32\n\npartitions\x18\x01 \x03(\x0b\x32\x1e.atoll.api.v1.DynamicPartition\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"f\n\x1b\x41\x64\x64\x44ynamicPartitionsRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x1b\n\x13partitions_def_name\x18\x02 \x01(\t\x12\x16\n\x0epartition_keys\x18\x03 \x03(\t\"3\n\x1c\x41\x64\x64\x44ynamicPartitionsResponse\x12\x13\n\x0b\x61\x64\x64\x65\x64_count\x18\x01 \x01(\x03\"i\n\x1e\x44\x65leteDynamicPartitionsRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x1b\n\x13partitions_def_name\x18\x02 \x01(\t\x12\x16\n\x0epartition_keys\x18\x03 \x03(\t\"8\n\x1f\x44\x65leteDynamicPartitionsResponse\x12\x15\n\rdeleted_count\x18\x01 \x01(\x03\x32\x8f\x03\n\x11PartitionsService\x12z\n\x15ListDynamicPartitions\x12*.atoll.api.v1.ListDynamicPartitionsRequest\x1a+.atoll.api.v1.ListDynamicPartitionsResponse\"\x08\xb2\xd2\x18\x04\x08\x01\x38\x01\x12y\n\x14\x41\x64\x64\x44ynamicPartitions\x12).atoll.api.v1.AddDynamicPartitionsRequest\x1a*.atoll.api.v1.AddDynamicPartitionsResponse\"\n\xb2\xd2\x18\x06\x08\x03\x38\x01@\x01\x12\x82\x01\n\x17\x44\x65leteDynamicPartitions\x12,.atoll.api.v1.DeleteDynamicPartitionsRequest\x1a-.atoll.api.v1.DeleteDynamicPartitionsResponse\"\n\xb2\xd2\x18\x06\x08\x03\x38\x02@\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61toll/api/v1/partitions.proto\x12\x0c\x61toll.api.v1\x1a%atoll/definitions/v1/partitions.proto\x1a!atoll/definitions/v1/values.proto\x1a\x19\x61toll/rpc/v1/access.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"Z\n\x10\x44ynamicPartition\x12\x15\n\rpartition_key\x18\x01 \x01(\t\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"b\n\x1cListDynamicPartitionsRequest\x12\x1b\n\x13partitions_def_name\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"l\n\x1dListDynamicPartitionsResponse\x12\x32\n\npartitions\x18\x01 \x03(\x0b\x32\x1e.atoll.api.v1.DynamicPartition\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"f\n\x1b\x41\x64\x64\x44ynamicPartitionsRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x1b\n\x13partitions_def_name\x18\x02 \x01(\t\x12\x16\n\x0epartition_keys\x18\x03 \x03(\t\"3\n\x1c\x41\x64\x64\x44ynamicPartitionsResponse\x12\x13\n\x0b\x61\x64\x64\x65\x64_count\x18\x01 \x01(\x03\"i\n\x1e\x44\x65leteDynamicPartitionsRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x1b\n\x13partitions_def_name\x18\x02 \x01(\t\x12\x16\n\x0epartition_keys\x18\x03 \x03(\t\"8\n\x1f\x44\x65leteDynamicPartitionsResponse\x12\x15\n\rdeleted_count\x18\x01 \x01(\x03\"\xe1\x01\n\x10PartitionKeyInfo\x12\x15\n\rpartition_key\x18\x01 \x01(\t\x12\x35\n\x0btime_window\x18\x02 \x01(\x0b\x32 .atoll.definitions.v1.TimeWindow\x12I\n\x0e\x64imension_keys\x18\x03 \x03(\x0b\x32\x31.atoll.api.v1.PartitionKeyInfo.DimensionKeysEntry\x1a\x34\n\x12\x44imensionKeysEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd9\x01\n\x18ListPartitionKeysRequest\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x10\n\x08job_name\x18\x02 \x01(\t\x12\x15\n\rlocation_name\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\x12\x13\n\x0brange_start\x18\x06 \x01(\t\x12\x11\n\trange_end\x18\x07 \x01(\t\x12\x12\n\ndescending\x18\x08 \x01(\x08\"\x94\x01\n\x19ListPartitionKeysResponse\x12\x32\n\npartitions\x18\x01 \x03(\x0b\x32\x1e.atoll.api.v1.PartitionKeyInfo\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0btotal_count\x18\x03 \x01(\x03\x12\x15\n\rlocation_name\x18\x04 \x01(\t\"\x8b\x01\n\x16GetPartitionKeyRequest\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x10\n\x08job_name\x18\x02 \x01(\t\x12\x15\n\rlocation_name\x18\x03 \x01(\t\x12\x15\n\rpartition_key\x18\x04 \x01(\t\"c\n\x17GetPartitionKeyResponse\x12\x31\n\tpartition\x18\x01 \x01(\x0b\x32\x1e.atoll.api.v1.PartitionKeyInfo\x12\x15\n\rlocation_name\x18\x02 \x01(\t2\xb9\x05\n\x11PartitionsService\x12z\n\x15ListDynamicPartitions\x12*.atoll.api.v1.ListDynamicPartitionsRequest\x1a+.atoll.api.v1.ListDynamicPartitionsResponse\"\x08\xb2\xd2\x18\x04\x08\x01\x38\x01\x12y\n\x14\x41\x64\x64\x44ynamicPartitions\x12).atoll.api.v1.AddDynamicPartitionsRequest\x1a*.atoll.api.v1.AddDynamicPartitionsResponse\"\n\xb2\xd2\x18\x06\x08\x03\x38\x01@\x01\x12\x82\x01\n\x17\x44\x65leteDynamicPartitions\x12,.atoll.api.v1.DeleteDynamicPartitionsRequest\x1a-.atoll.api.v1.DeleteDynamicPartitionsResponse\"\n\xb2\xd2\x18\x06\x08\x03\x38\x02@\x01\x12\x95\x01\n\x11ListPartitionKeys\x12&.atoll.api.v1.ListPartitionKeysRequest\x1a\'.atoll.api.v1.ListPartitionKeysResponse\"/\xb2\xd2\x18+\x08\x01\x12\rlocation_name\x1a\tasset_key2\rlocation_name\x12\x8f\x01\n\x0fGetPartitionKey\x12$.atoll.api.v1.GetPartitionKeyRequest\x1a%.atoll.api.v1.GetPartitionKeyResponse\"/\xb2\xd2\x18+\x08\x01\x12\rlocation_name\x1a\tasset_key2\rlocation_nameb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'atoll.api.v1.partitions_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_PARTITIONKEYINFO_DIMENSIONKEYSENTRY']._loaded_options = None
+  _globals['_PARTITIONKEYINFO_DIMENSIONKEYSENTRY']._serialized_options = b'8\001'
   _globals['_PARTITIONSSERVICE'].methods_by_name['ListDynamicPartitions']._loaded_options = None
   _globals['_PARTITIONSSERVICE'].methods_by_name['ListDynamicPartitions']._serialized_options = b'\262\322\030\004\010\0018\001'
   _globals['_PARTITIONSSERVICE'].methods_by_name['AddDynamicPartitions']._loaded_options = None
   _globals['_PARTITIONSSERVICE'].methods_by_name['AddDynamicPartitions']._serialized_options = b'\262\322\030\006\010\0038\001@\001'
   _globals['_PARTITIONSSERVICE'].methods_by_name['DeleteDynamicPartitions']._loaded_options = None
   _globals['_PARTITIONSSERVICE'].methods_by_name['DeleteDynamicPartitions']._serialized_options = b'\262\322\030\006\010\0038\002@\001'
-  _globals['_DYNAMICPARTITION']._serialized_start=107
-  _globals['_DYNAMICPARTITION']._serialized_end=197
-  _globals['_LISTDYNAMICPARTITIONSREQUEST']._serialized_start=199
-  _globals['_LISTDYNAMICPARTITIONSREQUEST']._serialized_end=297
-  _globals['_LISTDYNAMICPARTITIONSRESPONSE']._serialized_start=299
-  _globals['_LISTDYNAMICPARTITIONSRESPONSE']._serialized_end=407
-  _globals['_ADDDYNAMICPARTITIONSREQUEST']._serialized_start=409
-  _globals['_ADDDYNAMICPARTITIONSREQUEST']._serialized_end=511
-  _globals['_ADDDYNAMICPARTITIONSRESPONSE']._serialized_start=513
-  _globals['_ADDDYNAMICPARTITIONSRESPONSE']._serialized_end=564
-  _globals['_DELETEDYNAMICPARTITIONSREQUEST']._serialized_start=566
-  _globals['_DELETEDYNAMICPARTITIONSREQUEST']._serialized_end=671
-  _globals['_DELETEDYNAMICPARTITIONSRESPONSE']._serialized_start=673
-  _globals['_DELETEDYNAMICPARTITIONSRESPONSE']._serialized_end=729
-  _globals['_PARTITIONSSERVICE']._serialized_start=732
-  _globals['_PARTITIONSSERVICE']._serialized_end=1131
+  _globals['_PARTITIONSSERVICE'].methods_by_name['ListPartitionKeys']._loaded_options = None
+  _globals['_PARTITIONSSERVICE'].methods_by_name['ListPartitionKeys']._serialized_options = b'\262\322\030+\010\001\022\rlocation_name\032\tasset_key2\rlocation_name'
+  _globals['_PARTITIONSSERVICE'].methods_by_name['GetPartitionKey']._loaded_options = None
+  _globals['_PARTITIONSSERVICE'].methods_by_name['GetPartitionKey']._serialized_options = b'\262\322\030+\010\001\022\rlocation_name\032\tasset_key2\rlocation_name'
+  _globals['_DYNAMICPARTITION']._serialized_start=181
+  _globals['_DYNAMICPARTITION']._serialized_end=271
+  _globals['_LISTDYNAMICPARTITIONSREQUEST']._serialized_start=273
+  _globals['_LISTDYNAMICPARTITIONSREQUEST']._serialized_end=371
+  _globals['_LISTDYNAMICPARTITIONSRESPONSE']._serialized_start=373
+  _globals['_LISTDYNAMICPARTITIONSRESPONSE']._serialized_end=481
+  _globals['_ADDDYNAMICPARTITIONSREQUEST']._serialized_start=483
+  _globals['_ADDDYNAMICPARTITIONSREQUEST']._serialized_end=585
+  _globals['_ADDDYNAMICPARTITIONSRESPONSE']._serialized_start=587
+  _globals['_ADDDYNAMICPARTITIONSRESPONSE']._serialized_end=638
+  _globals['_DELETEDYNAMICPARTITIONSREQUEST']._serialized_start=640
+  _globals['_DELETEDYNAMICPARTITIONSREQUEST']._serialized_end=745
+  _globals['_DELETEDYNAMICPARTITIONSRESPONSE']._serialized_start=747
+  _globals['_DELETEDYNAMICPARTITIONSRESPONSE']._serialized_end=803
+  _globals['_PARTITIONKEYINFO']._serialized_start=806
+  _globals['_PARTITIONKEYINFO']._serialized_end=1031
+  _globals['_PARTITIONKEYINFO_DIMENSIONKEYSENTRY']._serialized_start=979
+  _globals['_PARTITIONKEYINFO_DIMENSIONKEYSENTRY']._serialized_end=1031
+  _globals['_LISTPARTITIONKEYSREQUEST']._serialized_start=1034
+  _globals['_LISTPARTITIONKEYSREQUEST']._serialized_end=1251
+  _globals['_LISTPARTITIONKEYSRESPONSE']._serialized_start=1254
+  _globals['_LISTPARTITIONKEYSRESPONSE']._serialized_end=1402
+  _globals['_GETPARTITIONKEYREQUEST']._serialized_start=1405
+  _globals['_GETPARTITIONKEYREQUEST']._serialized_end=1544
+  _globals['_GETPARTITIONKEYRESPONSE']._serialized_start=1546
+  _globals['_GETPARTITIONKEYRESPONSE']._serialized_end=1645
+  _globals['_PARTITIONSSERVICE']._serialized_start=1648
+  _globals['_PARTITIONSSERVICE']._serialized_end=2345
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,8 @@
 isort:skip_file
 Partitions whose keys are data: looked at and changed by people and programs."""
 
+import atoll.definitions.v1.partitions_pb2
+import atoll.definitions.v1.values_pb2
 import builtins
 import collections.abc
 import google.protobuf.descriptor
@@ -179,3 +181,189 @@ class DeleteDynamicPartitionsResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["deleted_count", b"deleted_count"]) -> None: ...
 
 global___DeleteDynamicPartitionsResponse = DeleteDynamicPartitionsResponse
+
+@typing.final
+class PartitionKeyInfo(google.protobuf.message.Message):
+    """PartitionKeyInfo tells what a partition key means."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class DimensionKeysEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    PARTITION_KEY_FIELD_NUMBER: builtins.int
+    TIME_WINDOW_FIELD_NUMBER: builtins.int
+    DIMENSION_KEYS_FIELD_NUMBER: builtins.int
+    partition_key: builtins.str
+    """The key."""
+    @property
+    def time_window(self) -> atoll.definitions.v1.partitions_pb2.TimeWindow:
+        """The window of time that it stands for, or its dimension of time does; unset where it has none."""
+
+    @property
+    def dimension_keys(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """The key of each dimension, by its name; empty where there is one dimension only."""
+
+    def __init__(
+        self,
+        *,
+        partition_key: builtins.str = ...,
+        time_window: atoll.definitions.v1.partitions_pb2.TimeWindow | None = ...,
+        dimension_keys: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["time_window", b"time_window"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["dimension_keys", b"dimension_keys", "partition_key", b"partition_key", "time_window", b"time_window"]) -> None: ...
+
+global___PartitionKeyInfo = PartitionKeyInfo
+
+@typing.final
+class ListPartitionKeysRequest(google.protobuf.message.Message):
+    """ListPartitionKeysRequest asks for the partition keys of an asset or a job: give one of the two."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ASSET_KEY_FIELD_NUMBER: builtins.int
+    JOB_NAME_FIELD_NUMBER: builtins.int
+    LOCATION_NAME_FIELD_NUMBER: builtins.int
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    RANGE_START_FIELD_NUMBER: builtins.int
+    RANGE_END_FIELD_NUMBER: builtins.int
+    DESCENDING_FIELD_NUMBER: builtins.int
+    job_name: builtins.str
+    """The job."""
+    location_name: builtins.str
+    """The location of the job; may be empty where only one location has a job of that name."""
+    page_size: builtins.int
+    """How many at the most; zero means the default. 10000 is the most."""
+    page_token: builtins.str
+    """Where the page before ended."""
+    range_start: builtins.str
+    """Only this partition and those behind it; empty begins with the first."""
+    range_end: builtins.str
+    """Only this partition and those before it; empty ends with the last."""
+    descending: builtins.bool
+    """Whether the last partition comes first."""
+    @property
+    def asset_key(self) -> atoll.definitions.v1.values_pb2.AssetKey:
+        """The asset."""
+
+    def __init__(
+        self,
+        *,
+        asset_key: atoll.definitions.v1.values_pb2.AssetKey | None = ...,
+        job_name: builtins.str = ...,
+        location_name: builtins.str = ...,
+        page_size: builtins.int = ...,
+        page_token: builtins.str = ...,
+        range_start: builtins.str = ...,
+        range_end: builtins.str = ...,
+        descending: builtins.bool = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["asset_key", b"asset_key"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["asset_key", b"asset_key", "descending", b"descending", "job_name", b"job_name", "location_name", b"location_name", "page_size", b"page_size", "page_token", b"page_token", "range_end", b"range_end", "range_start", b"range_start"]) -> None: ...
+
+global___ListPartitionKeysRequest = ListPartitionKeysRequest
+
+@typing.final
+class ListPartitionKeysResponse(google.protobuf.message.Message):
+    """ListPartitionKeysResponse holds a page of partition keys."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PARTITIONS_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    TOTAL_COUNT_FIELD_NUMBER: builtins.int
+    LOCATION_NAME_FIELD_NUMBER: builtins.int
+    next_page_token: builtins.str
+    """Where the next page begins; empty on the last."""
+    total_count: builtins.int
+    """How many partitions there are now, within the range or not."""
+    location_name: builtins.str
+    """The location whose definition says which partitions there are."""
+    @property
+    def partitions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___PartitionKeyInfo]:
+        """The keys, with what they mean."""
+
+    def __init__(
+        self,
+        *,
+        partitions: collections.abc.Iterable[global___PartitionKeyInfo] | None = ...,
+        next_page_token: builtins.str = ...,
+        total_count: builtins.int = ...,
+        location_name: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["location_name", b"location_name", "next_page_token", b"next_page_token", "partitions", b"partitions", "total_count", b"total_count"]) -> None: ...
+
+global___ListPartitionKeysResponse = ListPartitionKeysResponse
+
+@typing.final
+class GetPartitionKeyRequest(google.protobuf.message.Message):
+    """GetPartitionKeyRequest asks what a partition key of an asset or a job means: give one of the two."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ASSET_KEY_FIELD_NUMBER: builtins.int
+    JOB_NAME_FIELD_NUMBER: builtins.int
+    LOCATION_NAME_FIELD_NUMBER: builtins.int
+    PARTITION_KEY_FIELD_NUMBER: builtins.int
+    job_name: builtins.str
+    """The job."""
+    location_name: builtins.str
+    """The location of the job; may be empty where only one location has a job of that name."""
+    partition_key: builtins.str
+    """The key."""
+    @property
+    def asset_key(self) -> atoll.definitions.v1.values_pb2.AssetKey:
+        """The asset."""
+
+    def __init__(
+        self,
+        *,
+        asset_key: atoll.definitions.v1.values_pb2.AssetKey | None = ...,
+        job_name: builtins.str = ...,
+        location_name: builtins.str = ...,
+        partition_key: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["asset_key", b"asset_key"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["asset_key", b"asset_key", "job_name", b"job_name", "location_name", b"location_name", "partition_key", b"partition_key"]) -> None: ...
+
+global___GetPartitionKeyRequest = GetPartitionKeyRequest
+
+@typing.final
+class GetPartitionKeyResponse(google.protobuf.message.Message):
+    """GetPartitionKeyResponse tells what a partition key means."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PARTITION_FIELD_NUMBER: builtins.int
+    LOCATION_NAME_FIELD_NUMBER: builtins.int
+    location_name: builtins.str
+    """The location whose definition says which partitions there are."""
+    @property
+    def partition(self) -> global___PartitionKeyInfo:
+        """What it means."""
+
+    def __init__(
+        self,
+        *,
+        partition: global___PartitionKeyInfo | None = ...,
+        location_name: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["partition", b"partition"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["location_name", b"location_name", "partition", b"partition"]) -> None: ...
+
+global___GetPartitionKeyResponse = GetPartitionKeyResponse

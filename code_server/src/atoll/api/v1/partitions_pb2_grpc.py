@@ -50,6 +50,16 @@ class PartitionsServiceStub(object):
                 request_serializer=atoll_dot_api_dot_v1_dot_partitions__pb2.DeleteDynamicPartitionsRequest.SerializeToString,
                 response_deserializer=atoll_dot_api_dot_v1_dot_partitions__pb2.DeleteDynamicPartitionsResponse.FromString,
                 _registered_method=True)
+        self.ListPartitionKeys = channel.unary_unary(
+                '/atoll.api.v1.PartitionsService/ListPartitionKeys',
+                request_serializer=atoll_dot_api_dot_v1_dot_partitions__pb2.ListPartitionKeysRequest.SerializeToString,
+                response_deserializer=atoll_dot_api_dot_v1_dot_partitions__pb2.ListPartitionKeysResponse.FromString,
+                _registered_method=True)
+        self.GetPartitionKey = channel.unary_unary(
+                '/atoll.api.v1.PartitionsService/GetPartitionKey',
+                request_serializer=atoll_dot_api_dot_v1_dot_partitions__pb2.GetPartitionKeyRequest.SerializeToString,
+                response_deserializer=atoll_dot_api_dot_v1_dot_partitions__pb2.GetPartitionKeyResponse.FromString,
+                _registered_method=True)
 
 
 class PartitionsServiceServicer(object):
@@ -77,6 +87,20 @@ class PartitionsServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPartitionKeys(self, request, context):
+        """ListPartitionKeys returns the partition keys of an asset or a job, in the order of their definition.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPartitionKey(self, request, context):
+        """GetPartitionKey returns what one partition key of an asset or a job means.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PartitionsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -94,6 +118,16 @@ def add_PartitionsServiceServicer_to_server(servicer, server):
                     servicer.DeleteDynamicPartitions,
                     request_deserializer=atoll_dot_api_dot_v1_dot_partitions__pb2.DeleteDynamicPartitionsRequest.FromString,
                     response_serializer=atoll_dot_api_dot_v1_dot_partitions__pb2.DeleteDynamicPartitionsResponse.SerializeToString,
+            ),
+            'ListPartitionKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPartitionKeys,
+                    request_deserializer=atoll_dot_api_dot_v1_dot_partitions__pb2.ListPartitionKeysRequest.FromString,
+                    response_serializer=atoll_dot_api_dot_v1_dot_partitions__pb2.ListPartitionKeysResponse.SerializeToString,
+            ),
+            'GetPartitionKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPartitionKey,
+                    request_deserializer=atoll_dot_api_dot_v1_dot_partitions__pb2.GetPartitionKeyRequest.FromString,
+                    response_serializer=atoll_dot_api_dot_v1_dot_partitions__pb2.GetPartitionKeyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -178,6 +212,60 @@ class PartitionsService(object):
             '/atoll.api.v1.PartitionsService/DeleteDynamicPartitions',
             atoll_dot_api_dot_v1_dot_partitions__pb2.DeleteDynamicPartitionsRequest.SerializeToString,
             atoll_dot_api_dot_v1_dot_partitions__pb2.DeleteDynamicPartitionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPartitionKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.api.v1.PartitionsService/ListPartitionKeys',
+            atoll_dot_api_dot_v1_dot_partitions__pb2.ListPartitionKeysRequest.SerializeToString,
+            atoll_dot_api_dot_v1_dot_partitions__pb2.ListPartitionKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPartitionKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.api.v1.PartitionsService/GetPartitionKey',
+            atoll_dot_api_dot_v1_dot_partitions__pb2.GetPartitionKeyRequest.SerializeToString,
+            atoll_dot_api_dot_v1_dot_partitions__pb2.GetPartitionKeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,18 @@ class PartitionsServiceStub:
     ]
     """DeleteDynamicPartitions takes keys out of a definition. Repeating it with the same request id returns the same answer."""
 
+    ListPartitionKeys: grpc.UnaryUnaryMultiCallable[
+        atoll.api.v1.partitions_pb2.ListPartitionKeysRequest,
+        atoll.api.v1.partitions_pb2.ListPartitionKeysResponse,
+    ]
+    """ListPartitionKeys returns the partition keys of an asset or a job, in the order of their definition."""
+
+    GetPartitionKey: grpc.UnaryUnaryMultiCallable[
+        atoll.api.v1.partitions_pb2.GetPartitionKeyRequest,
+        atoll.api.v1.partitions_pb2.GetPartitionKeyResponse,
+    ]
+    """GetPartitionKey returns what one partition key of an asset or a job means."""
+
 class PartitionsServiceAsyncStub:
     """PartitionsService shows and changes the keys of dynamic partitions definitions."""
 
@@ -59,6 +71,18 @@ class PartitionsServiceAsyncStub:
         atoll.api.v1.partitions_pb2.DeleteDynamicPartitionsResponse,
     ]
     """DeleteDynamicPartitions takes keys out of a definition. Repeating it with the same request id returns the same answer."""
+
+    ListPartitionKeys: grpc.aio.UnaryUnaryMultiCallable[
+        atoll.api.v1.partitions_pb2.ListPartitionKeysRequest,
+        atoll.api.v1.partitions_pb2.ListPartitionKeysResponse,
+    ]
+    """ListPartitionKeys returns the partition keys of an asset or a job, in the order of their definition."""
+
+    GetPartitionKey: grpc.aio.UnaryUnaryMultiCallable[
+        atoll.api.v1.partitions_pb2.GetPartitionKeyRequest,
+        atoll.api.v1.partitions_pb2.GetPartitionKeyResponse,
+    ]
+    """GetPartitionKey returns what one partition key of an asset or a job means."""
 
 class PartitionsServiceServicer(metaclass=abc.ABCMeta):
     """PartitionsService shows and changes the keys of dynamic partitions definitions."""
@@ -86,5 +110,21 @@ class PartitionsServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[atoll.api.v1.partitions_pb2.DeleteDynamicPartitionsResponse, collections.abc.Awaitable[atoll.api.v1.partitions_pb2.DeleteDynamicPartitionsResponse]]:
         """DeleteDynamicPartitions takes keys out of a definition. Repeating it with the same request id returns the same answer."""
+
+    @abc.abstractmethod
+    def ListPartitionKeys(
+        self,
+        request: atoll.api.v1.partitions_pb2.ListPartitionKeysRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[atoll.api.v1.partitions_pb2.ListPartitionKeysResponse, collections.abc.Awaitable[atoll.api.v1.partitions_pb2.ListPartitionKeysResponse]]:
+        """ListPartitionKeys returns the partition keys of an asset or a job, in the order of their definition."""
+
+    @abc.abstractmethod
+    def GetPartitionKey(
+        self,
+        request: atoll.api.v1.partitions_pb2.GetPartitionKeyRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[atoll.api.v1.partitions_pb2.GetPartitionKeyResponse, collections.abc.Awaitable[atoll.api.v1.partitions_pb2.GetPartitionKeyResponse]]:
+        """GetPartitionKey returns what one partition key of an asset or a job means."""
 
 def add_PartitionsServiceServicer_to_server(servicer: PartitionsServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -13,13 +13,18 @@ from atoll.client.sync import (
     assets,
     audit,
     backfills,
+    builds,
     checks,
     conditions,
     events,
     freshness,
+    graph,
+    jobs,
+    limits,
     locations,
     partitions,
     pools,
+    reports,
     retention,
     runs,
     schedules,
@@ -54,6 +59,11 @@ class Client:
         access: Tokens, and who the caller is.
         audit: Who changed what.
         subscriptions: Events that are sent to other services.
+        graph: Slices of the asset graph.
+        reports: Reports on assets that no run made.
+        jobs: Jobs.
+        builds: Builds of locations.
+        limits: The limits of the host.
     """
 
     address: str
@@ -75,6 +85,11 @@ class Client:
     access: access.Access
     audit: audit.Audit
     subscriptions: subscriptions.Subscriptions
+    graph: graph.Graph
+    reports: reports.Reports
+    jobs: jobs.Jobs
+    builds: builds.Builds
+    limits: limits.Limits
 
 
 @contextlib.contextmanager
@@ -127,6 +142,11 @@ def connect(
                 access=access.Access(portal, inner.access),
                 audit=audit.Audit(portal, inner.audit),
                 subscriptions=subscriptions.Subscriptions(portal, inner.subscriptions),
+                graph=graph.Graph(portal, inner.graph),
+                reports=reports.Reports(portal, inner.reports),
+                jobs=jobs.Jobs(portal, inner.jobs),
+                builds=builds.Builds(portal, inner.builds),
+                limits=limits.Limits(portal, inner.limits),
             )
         finally:
             portal.run(connecting.__aexit__(None, None, None))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from atoll.api.v1 import events_pb2 as api_pb2
 from atoll.client import events as original
 from atoll.client.sync import portal as portals
+from atoll.client.sync import watches
 from atoll.definitions.v1 import values_pb2
 from atoll.events.v1 import events_pb2
 
@@ -45,7 +46,7 @@ class Events:
         from_beginning: bool = False,
         after_event_id: int = 0,
         patience_s: float | None = 60.0,
-    ) -> original.Watch:
+    ) -> watches.Watch[events_pb2.StoredEvent]:
         """Return an iterator over matching events that goes on as new ones arrive.
 
         Args:
@@ -57,14 +58,17 @@ class Events:
             patience_s: How long the host may be away before the watch gives up; None means for
                 ever.
         """
-        return self._portal.call(
-            lambda: self._inner.watch(
-                query,
-                resume_token=resume_token,
-                from_beginning=from_beginning,
-                after_event_id=after_event_id,
-                patience_s=patience_s,
-            )
+        return watches.Watch(
+            self._portal,
+            self._portal.call(
+                lambda: self._inner.watch(
+                    query,
+                    resume_token=resume_token,
+                    from_beginning=from_beginning,
+                    after_event_id=after_event_id,
+                    patience_s=patience_s,
+                )
+            ),
         )
 
     def wait_for_materialization(

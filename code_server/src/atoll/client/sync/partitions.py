@@ -1,4 +1,4 @@
-"""Dynamic partitions, as a host keeps them.
+"""Partitions, as a host knows them: keys that are data, and those of definitions.
 
 For programs that do not await.
 """
@@ -35,3 +35,28 @@ class Partitions:
     def delete(self, partitions_def_name: str, partition_keys: Sequence[str]) -> int:
         """Take keys out; return how many were there. What was sent twice is done once."""
         return self._portal.run(self._inner.delete(partitions_def_name, partition_keys))
+
+    def keys(
+        self,
+        subject: original.Subject,
+        *,
+        span: original.Span = original.EVERYTHING,
+        limit: int | None = None,
+    ) -> Iterator[partitions_pb2.PartitionKeyInfo]:
+        """Yield the partition keys of an asset or a job, in the order of their definition.
+
+        Args:
+            subject: Whose.
+            span: Which of them.
+            limit: How many at the most; None means all.
+        """
+        return self._portal.iterate(lambda: self._inner.keys(subject, span=span, limit=limit))
+
+    def key(self, subject: original.Subject, partition_key: str) -> partitions_pb2.PartitionKeyInfo:
+        """Return what a partition key of an asset or a job means.
+
+        Args:
+            subject: Whose.
+            partition_key: The key.
+        """
+        return self._portal.run(self._inner.key(subject, partition_key))

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from atoll.api.v1 import runs_pb2
 from atoll.client import runs as original
-from atoll.client import watches
 from atoll.client.sync import portal as portals
+from atoll.client.sync import watches
 
 
 class Runs:
@@ -83,8 +83,11 @@ class Runs:
             patience_s: How long the host may be away before the watch gives up; None means for
                 ever.
         """
-        return self._portal.call(
-            lambda: self._inner.watch(run_id, resume_token=resume_token, patience_s=patience_s)
+        return watches.Watch(
+            self._portal,
+            self._portal.call(
+                lambda: self._inner.watch(run_id, resume_token=resume_token, patience_s=patience_s)
+            ),
         )
 
     def reexecute(
@@ -165,10 +168,13 @@ class Runs:
             patience_s: How long the host may be away before the watch gives up; None means for
                 ever.
         """
-        return self._portal.call(
-            lambda: self._inner.watch_output(
-                run_id, step_key=step_key, resume_token=resume_token, patience_s=patience_s
-            )
+        return watches.Watch(
+            self._portal,
+            self._portal.call(
+                lambda: self._inner.watch_output(
+                    run_id, step_key=step_key, resume_token=resume_token, patience_s=patience_s
+                )
+            ),
         )
 
     def output(self, run_id: str, *, step_key: str = "") -> Iterator[runs_pb2.GetRunOutputResponse]:

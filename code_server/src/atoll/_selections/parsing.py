@@ -18,9 +18,9 @@ all of them: `++key`, `*key`. With a field, a plus is all steps and a number bef
 from collections.abc import Callable
 from typing import NamedTuple, NoReturn, TypeVar
 
+from atoll import _keys as asset_keys
 from atoll import errors
-from atoll._definitions import keys as asset_keys
-from atoll._definitions.selections import expressions, lexing
+from atoll._selections import expressions, lexing
 
 WITH_SOURCES = "with_sources"
 ALL_CHECKS = "all_asset_checks"

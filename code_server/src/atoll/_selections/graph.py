@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, S
 from collections.abc import Set as AbstractSet
 from typing import Protocol, TypeVar
 
+from atoll import _keys as asset_keys
 from atoll import errors
-from atoll._definitions import keys as asset_keys
 
 DEFAULT_GROUP_NAME = "default"
 

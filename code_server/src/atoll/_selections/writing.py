@@ -6,7 +6,7 @@ Called by `AssetSelection.to_selection_str` and by whoever sends a selection els
 from collections.abc import Callable
 from typing import Any
 
-from atoll._definitions.selections import expressions, lexing, parsing
+from atoll._selections import expressions, lexing, parsing
 
 _NOTHING_TEXT = "group:<null>"
 

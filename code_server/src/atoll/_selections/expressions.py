@@ -8,8 +8,8 @@ is written and read again is equal to itself. Resolves nothing.
 import enum
 from collections.abc import Iterable
 
+from atoll import _keys as asset_keys
 from atoll import _records as records
-from atoll._definitions import keys as asset_keys
 
 
 class Expression(records.Record):
