@@ -31,6 +31,7 @@ BYTES_ALLOWED = {
     "atoll.mesh.v1.AppendOutputRequest.data",
     "atoll.api.v1.GetRunOutputResponse.data",
     "atoll.process.v1.Loaded.snapshot",
+    "atoll.api.v1.CheckImpactRequest.chunk",
     # The body of a request of somebody else; its content type is among the headers.
     "atoll.location.v1.WebhookDelivery.body",
 }
@@ -91,7 +92,7 @@ REPEATABLE = {
     "atoll.mesh.v1.MeshService.AppendOutput": "repeats are dropped",
     "atoll.mesh.v1.MeshService.Session": "a higher epoch",
 }
-READING = ("Get", "List", "Count", "Watch", "Describe", "StreamDefinitions", "WhoAmI")
+READING = ("Get", "List", "Count", "Watch", "Check", "Describe", "StreamDefinitions", "WhoAmI")
 
 
 def _files() -> list[descriptor.FileDescriptor]:

@@ -129,6 +129,7 @@ class CodeLocation(location_pb2_grpc.CodeLocationServiceServicer):
         # What sensors answer next; once there is nothing left they ask for a run of their event.
         self.answers: list[location_pb2.EvaluateSensorResponse] = []
         self.evaluations: list[location_pb2.EvaluateSensorRequest] = []
+        self.evaluated: asyncio.Queue[str] = asyncio.Queue()
         self.reloads_to: snapshot_pb2.LocationSnapshot | None = None
         self.epoch = 0
         self.token = ""
@@ -313,6 +314,7 @@ class CodeLocation(location_pb2_grpc.CodeLocationServiceServicer):
 
     async def EvaluateSensor(self, request, context):  # noqa: N802
         self.evaluations.append(request)
+        self.evaluated.put_nowait(request.sensor_name)
         if self.answers:
             answer = self.answers.pop(0)
             answer.build_id = self.build_id

@@ -197,6 +197,10 @@ from atoll._definitions.loading.whole import (
     load_definitions_from_package_module as load_definitions_from_package_module,
     load_definitions_from_package_name as load_definitions_from_package_name,
 )
+from atoll._definitions.location_policies import (
+    LocationPolicy as LocationPolicy,
+    PolicyRule as PolicyRule,
+)
 from atoll._definitions.loggers import (
     InitLoggerContext as InitLoggerContext,
     LoggerDefinition as LoggerDefinition,

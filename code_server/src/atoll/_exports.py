@@ -78,6 +78,7 @@ _NAMES = {
         "load_definitions_from_modules load_definitions_from_package_module "
         "load_definitions_from_package_name"
     ),
+    "atoll._definitions.location_policies": ("LocationPolicy PolicyRule"),
     "atoll._definitions.loggers": (
         "InitLoggerContext LoggerDefinition build_init_logger_context logger"
     ),

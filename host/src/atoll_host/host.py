@@ -36,6 +36,7 @@ from atoll_host.automation.conditions import leading as condition_terms
 from atoll_host.automation.freshness import leading as freshness_terms
 from atoll_host.automation.schedules import leading as schedule_terms
 from atoll_host.automation.sensors import leading as sensor_terms
+from atoll_host.impact import collecting
 from atoll_host.instance import asset_definitions, dynamic_partitions, queries, reporting
 from atoll_host.instance import backfills as instance_backfills
 from atoll_host.instance import freshness as instance_freshness
@@ -43,6 +44,7 @@ from atoll_host.instance import runs as instance_runs
 from atoll_host.intake import appending
 from atoll_host.locations import registry as registries
 from atoll_host.locations import sessions as location_sessions
+from atoll_host.policy import reading
 from atoll_host.retention import leading as retention_terms
 from atoll_host.retention import sweeping
 from atoll_host.runs import known_assets, launching, retrying
@@ -60,11 +62,13 @@ from atoll_host.servicers import (
     events,
     freshness,
     graph,
+    impact,
     instance,
     jobs,
     locations,
     mesh,
     partitions,
+    policy,
     pools,
     reports,
     retention,
@@ -209,6 +213,7 @@ class Parts:
             clock,
             lease_ttl_s=settings.lease_ttl_s,
             secured=known.tls.locations,
+            policy=settings.policy,
         )
         self.intake = appending.Intake(store.events)
         self.sessions = location_sessions.Sessions(
@@ -325,26 +330,14 @@ class Parts:
     ) -> serving.Servicers:
         store = self.store
         watches = watching.Watching(store.events, self.feed, clock)
-        dry = dry_runs.DryRuns(store, self.registry, clock, settings)
+        rules = dry_runs.Rules(settings.tick_timeout_s, settings.schedules, settings.policy)
+        dry = dry_runs.DryRuns(store, self.registry, clock, rules)
         dynamic = dynamic_partitions.DynamicPartitions(store.partitions)
         known = slices.Slices(self.registry)
-        asked = instance.Parts(
-            queries=queries.InstanceQueries(store),
-            runs=instance_runs.RunQueries(store.runs),
-            partitions=dynamic,
-            reporting=reporting.Reporting(
-                store,
-                lambda path: self.registry.graph().owner(path),
-                lambda key: self.registry.graph().check_owner(key),
-            ),
-            backfills=instance_backfills.BackfillQueries(store.backfills),
-            freshness=instance_freshness.FreshnessQueries(store.freshness),
-            definitions=asset_definitions.AssetDefinitions(self.registry.graph),
-            pools=self.pools,
-        )
+        may_read = reading.Reading(self.registry)
         return serving.Servicers(
             mesh=mesh.MeshServicer(self.sessions, self.intake, store.outputs, self.changes),
-            instance=instance.InstanceServicer(asked),
+            instance=self._instance_servicer(dynamic, may_read),
             locations=locations.LocationsServicer(self.registry),
             assets=assets.AssetsServicer(store, self.registry, known, clock),
             checks=checks.ChecksServicer(self.registry, store.checks),
@@ -393,6 +386,33 @@ class Parts:
             server=server_limits.ServerServicer(
                 server_limits.Facts(self.version, serving.FEATURES, settings.active_max)
             ),
+            policy=policy.PolicyServicer(self.registry, may_read),
+            impact=impact.ImpactServicer(
+                collecting.Impact(store, self.registry, settings.policy, settings.alerts)
+            ),
+        )
+
+    def _instance_servicer(
+        self, dynamic: dynamic_partitions.DynamicPartitions, may_read: reading.Reading
+    ) -> instance.InstanceServicer:
+        """Return what answers user code."""
+        store = self.store
+        return instance.InstanceServicer(
+            instance.Parts(
+                queries=queries.InstanceQueries(store),
+                runs=instance_runs.RunQueries(store.runs, may_read),
+                partitions=dynamic,
+                reporting=reporting.Reporting(
+                    store,
+                    lambda path: self.registry.graph().owner(path),
+                    lambda key: self.registry.graph().check_owner(key),
+                ),
+                backfills=instance_backfills.BackfillQueries(store.backfills),
+                freshness=instance_freshness.FreshnessQueries(store.freshness),
+                definitions=asset_definitions.AssetDefinitions(self.registry.graph),
+                pools=self.pools,
+                reading=may_read,
+            )
         )
 
 

@@ -17,8 +17,9 @@ from atoll_host.access import access_settings
 from atoll_host.alerts import rules
 from atoll_host.automation.backfills import settings as backfill_settings
 from atoll_host.automation.schedules import settings as schedule_settings
+from atoll_host.policy import policy_settings
 from atoll_host.retention import ages
-from atoll_host.runs import policy_settings, pool_settings, queue_settings, run_settings
+from atoll_host.runs import pool_settings, queue_settings, run_settings
 from atoll_host.subscriptions import subscription_settings
 from atoll_host.tls import tls_settings
 from atoll_host.webhooks import webhook_settings
@@ -58,7 +59,7 @@ class Settings:
         backfills: The bounds of backfills.
         retention: For how long each kind of thing is kept.
         alerts: What to tell people, and how.
-        policy: What locations may ask of each other.
+        policy: What locations may do with what others make.
         webhooks: Where and how webhooks are taken.
         subscriptions: Where events may be sent, and how hard to try.
         queue: Limits of the queue besides the two above.

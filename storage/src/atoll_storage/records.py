@@ -174,6 +174,21 @@ class RunOrder(enum.Enum):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class ReadableRuns:
+    """Which runs somebody may read.
+
+    Attributes:
+        locations: The locations whose runs may be read.
+        jobs: Further jobs, by location and name.
+        without: Jobs of these locations whose runs may not be read.
+    """
+
+    locations: tuple[str, ...]
+    jobs: tuple[tuple[str, str], ...] = ()
+    without: tuple[tuple[str, str], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class RunQuery:
     """Chooses runs; all given conditions must hold.
 
@@ -185,6 +200,7 @@ class RunQuery:
         created_from: Only runs that were queued then or later.
         updated_from: Only runs whose status last changed then or later.
         asset_key: The path of an asset that the log tells of in connection with the run.
+        readable: Only what whoever asks may read; None means anything.
     """
 
     location_name: str | None = None
@@ -200,6 +216,7 @@ class RunQuery:
     created_from: dt.datetime | None = None
     updated_from: dt.datetime | None = None
     asset_key: AssetPath | None = None
+    readable: ReadableRuns | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -383,43 +400,6 @@ class SensorReset:
     cursor: str | None = None
     position: int | None = None
     start: StartPosition | None = None
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class NewDelivery:
-    """An authenticated request to the address of a webhook sensor."""
-
-    key: SensorKey
-    delivery_id: str
-    headers: Mapping[str, str]
-    body: bytes
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Delivery:
-    """A delivery that waits; numbers of one sensor follow the order of commits."""
-
-    number: int
-    delivery_id: str
-    receive_time: dt.datetime
-    headers: Mapping[str, str]
-    body: bytes
-
-
-class DeliveryOutcome(enum.Enum):
-    """What became of a delivery."""
-
-    STORED = "stored"
-    REPEATED = "repeated"
-    REFUSED = "refused"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class WebhookState:
-    """What is known of a webhook sensor: the number of its newest delivery, and how many wait."""
-
-    newest: int
-    waiting: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

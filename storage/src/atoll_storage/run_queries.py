@@ -39,7 +39,17 @@ def conditions(query: records.RunQuery) -> list[sa.ColumnElement[bool]]:
     found += [compare(column, moment) for moment, compare, column in bounds if moment is not None]
     if query.asset_key is not None:
         found.append(_about(query.asset_key))
+    if query.readable is not None:
+        found.append(_readable(query.readable))
     return found
+
+
+def _readable(readable: records.ReadableRuns) -> sa.ColumnElement[bool]:
+    job = sa.tuple_(_RUNS.location_name, _RUNS.job_name)
+    whole: sa.ColumnElement[bool] = _RUNS.location_name.in_(readable.locations)
+    if readable.without:
+        whole = sa.and_(whole, job.not_in(readable.without))
+    return sa.or_(whole, job.in_(readable.jobs)) if readable.jobs else whole
 
 
 def _with_tags(tags: Mapping[str, Sequence[str]]) -> list[sa.ColumnElement[bool]]:

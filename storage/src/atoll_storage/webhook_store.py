@@ -13,7 +13,7 @@ from psycopg.types import json as psycopg_json
 from psycopg.types import numeric
 from sqlalchemy.ext import asyncio as sa_asyncio
 
-from atoll_storage import announcing, connections, notifications, records
+from atoll_storage import announcing, connections, notifications, records, webhook_records
 
 _IS = "location_name = %s AND sensor_name = %s"
 
@@ -74,14 +74,15 @@ class WebhookStore:
 
     async def states(
         self, keys: Sequence[records.SensorKey]
-    ) -> dict[records.SensorKey, records.WebhookState]:
+    ) -> dict[records.SensorKey, webhook_records.WebhookState]:
         """Return what is known of those of the sensors that have a secret."""
         if not keys:
             return {}
         named = [[key.location_name for key in keys], [key.sensor_name for key in keys]]
         rows = await connections.fetch(self._engine, "reading webhooks", _STATES, named)
         return {
-            records.SensorKey(row[0], row[1]): records.WebhookState(row[2], row[3]) for row in rows
+            records.SensorKey(row[0], row[1]): webhook_records.WebhookState(row[2], row[3])
+            for row in rows
         }
 
     async def newest(self) -> list[tuple[int, records.SensorKey]]:
@@ -90,8 +91,8 @@ class WebhookStore:
         return [(row[2], records.SensorKey(row[0], row[1])) for row in rows]
 
     async def store(
-        self, delivery: records.NewDelivery, *, waiting_max: int
-    ) -> records.DeliveryOutcome:
+        self, delivery: webhook_records.NewDelivery, *, waiting_max: int
+    ) -> webhook_records.DeliveryOutcome:
         """Store a delivery, once for each id.
 
         Args:
@@ -107,7 +108,7 @@ class WebhookStore:
             row = await (await raw.execute(_NUMBER, _named(key), prepare=True)).fetchone()
             if row is None:
                 await raw.rollback()
-                return records.DeliveryOutcome.REFUSED
+                return webhook_records.DeliveryOutcome.REFUSED
             number, waiting = row
             values = [
                 *_named(key),
@@ -120,7 +121,7 @@ class WebhookStore:
             if inserted is None or waiting > waiting_max:
                 await raw.rollback()
                 repeated = inserted is None
-                outcomes = records.DeliveryOutcome
+                outcomes = webhook_records.DeliveryOutcome
                 return outcomes.REPEATED if repeated else outcomes.REFUSED
             async with raw.pipeline():
                 await raw.execute(_FORGET, _named(key), prepare=True)
@@ -128,13 +129,13 @@ class WebhookStore:
                 notice = self._announcer.notice(notifications.WEBHOOKS, hint)
                 await raw.execute(*notice, prepare=True)
                 await raw.execute("COMMIT", prepare=False)
-        return records.DeliveryOutcome.STORED
+        return webhook_records.DeliveryOutcome.STORED
 
-    async def next(self, key: records.SensorKey, after: int) -> records.Delivery | None:
+    async def next(self, key: records.SensorKey, after: int) -> webhook_records.Delivery | None:
         """Return the oldest delivery that waits after a number."""
         values = [*_named(key), numeric.Int8(after)]
         rows = await connections.fetch(self._engine, "reading a delivery", _NEXT, values)
-        return records.Delivery(*rows[0]) if rows else None
+        return webhook_records.Delivery(*rows[0]) if rows else None
 
 
 def _named(key: records.SensorKey) -> list[object]:

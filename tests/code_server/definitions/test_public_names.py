@@ -72,6 +72,9 @@ PUBLIC = {
     "config_from_yaml_strings",
     "config_mapping",
     "configured",
+    # policy between locations
+    "LocationPolicy",
+    "PolicyRule",
     # loading
     "LazyDefinitions",
     "load_asset_checks_from_current_module", "load_asset_checks_from_modules",

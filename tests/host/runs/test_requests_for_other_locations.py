@@ -6,7 +6,8 @@ import pytest
 from atoll.definitions.v1 import partitions_pb2, snapshot_pb2
 from atoll_host import errors
 from atoll_host.locations import definitions
-from atoll_host.runs import other_locations, policy_settings, requests
+from atoll_host.policy import deciding, policy_settings
+from atoll_host.runs import other_locations, requests
 from atoll_storage import records
 
 DAYS = partitions_pb2.PartitionsDefinition(
@@ -48,7 +49,7 @@ def ask(
         requests.RequestedRun(job_name=job_name, **fields),
         origin,
         "run",
-        other_locations.Others(allowed, {"west": WEST}),
+        other_locations.Others(deciding.of(allowed, {}), {"west": WEST}),
     )
 
 
@@ -81,7 +82,7 @@ def test_the_only_target_need_not_be_named() -> None:
 def test_what_no_rule_allows_is_refused_and_told_how_to_allow(rule) -> None:
     with pytest.raises(errors.PolicyForbids) as raised:
         ask("west/nightly", allowed=policy(rule))
-    assert 'from = "east", to = "west", jobs = ["nightly"]' in str(raised.value)
+    assert 'from = "east", to = "west", what = ["launch"], jobs = ["nightly"]' in str(raised.value)
 
 
 def test_rules_may_hold_a_star() -> None:

@@ -1,7 +1,9 @@
 """`atoll check`: load the definitions of a location and say what is wrong with them.
 
-The code is loaded in a process of its own, as `atoll serve` does it. Exit code 0: it loads; 1: it
-does not; 2: the command line was wrong.
+The code is loaded in a process of its own, as `atoll serve` does it. With `--against` a host says
+as well what they would break, for whom. Exit code 0: it loads, and breaks nothing; 1: it does not
+load, or breaks something that was not allowed; 2: the command line was wrong; 3: the host does not
+answer.
 """
 
 from __future__ import annotations
@@ -13,10 +15,11 @@ from typing import Any
 
 import click
 
-from atoll._cli import targets
+from atoll._cli import connection, impact, targets
 from atoll._location import launch
 from atoll._server import checking, errors
 from atoll._server import settings as server_settings
+from atoll.client import connection as client_connection
 from atoll.definitions.v1 import values_pb2
 from atoll.location.v1 import location_pb2
 
@@ -29,19 +32,38 @@ _METHODS = {
 
 @click.command()
 @targets.options
+@click.option(
+    "--against",
+    metavar="HOST:PORT",
+    default=None,
+    help="Also ask this host what the definitions would break, for whom.",
+)
+@click.option(
+    "--allow",
+    "allowed",
+    multiple=True,
+    metavar="RULE",
+    help="Accept what breaks by this rule; may be repeated. With --against.",
+)
+@click.option("--markdown", is_flag=True, help="Print a summary for a pull request.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 def check(  # one parameter for each option
     *,
-    module: str | None,
-    file: pathlib.Path | None,
-    package: str | None,
-    name: str | None,
-    working_directory: pathlib.Path,
+    against: str | None,
+    allowed: tuple[str, ...],
+    markdown: bool,
     as_json: bool,
+    **given: Any,
 ) -> None:
     """Load the definitions of a code location and say what is wrong, all at once."""
+    if against is None and (allowed or markdown):
+        raise click.UsageError("--allow and --markdown are about what --against finds: give it.")
+    if markdown and as_json:
+        raise click.UsageError("Give --json or --markdown, not both.")
+    module, file, package = given["module"], given["file"], given["package"]
+    working_directory: pathlib.Path = given["working_directory"]
     target = targets.parse(module, file, package, working_directory)
-    location_name = targets.name_of(name, target)
+    location_name = targets.name_of(given["name"], target)
     chosen = server_settings.Settings(
         location_name=location_name, target=target, state_path=pathlib.Path()
     )
@@ -49,6 +71,23 @@ def check(  # one parameter for each option
         outcome = checking.check(chosen)
     except errors.CodeServerError as error:
         raise click.ClickException(str(error)) from error
+    snapshot = outcome.snapshot
+    if against is not None and snapshot is not None:
+
+        async def compare(client: client_connection.Client) -> int:
+            answer = await client.impact.check(location_name, snapshot)
+            if as_json:
+                told = impact.document(answer, against, allowed)
+                whole = {**_document(location_name, outcome), "against": told}
+                click.echo(json.dumps(whole, indent=2))
+            elif markdown:
+                click.echo(impact.markdown(answer, location_name, allowed))
+            else:
+                click.echo(_summary(location_name, target, outcome))
+                click.echo(impact.table(answer, against, allowed))
+            return connection.EXIT_FAILED if impact.breaks(answer, allowed) else 0
+
+        connection.run(against, compare)
     if as_json:
         click.echo(json.dumps(_document(location_name, outcome), indent=2))
     elif outcome.failure is not None:

@@ -1,11 +1,16 @@
 """``atoll locations``: the code locations that a host knows."""
 
+from collections.abc import Sequence
+
 import click
 
 from atoll._cli import builds, connection, rendering
 from atoll.api.v1 import locations_pb2
 from atoll.client import connection as client_connection
 from atoll.client import documents
+from atoll.definitions.v1 import policies_pb2
+
+_DENIALS_SHOWN = 20
 
 _COLUMNS = (
     rendering.Column("LOCATION", colour="bold"),
@@ -56,7 +61,11 @@ def show(name: str, host: str, *, as_json: bool) -> None:
 
     async def work(client: client_connection.Client) -> None:
         location = await client.locations.get(name)
-        click.echo(documents.single(location) if as_json else _details(location))
+        if as_json:
+            click.echo(documents.single(location))
+            return
+        denials = [one.denial async for one in client.policy.denials(name, limit=_DENIALS_SHOWN)]
+        click.echo(_details(location, denials))
 
     connection.run(host, work)
 
@@ -114,7 +123,11 @@ def _conflict(conflict: locations_pb2.Conflict) -> str:
     return f"{subject} belongs to {conflict.owner_location_name}"
 
 
-def _details(location: locations_pb2.Location) -> str:
+def _denied(denial: policies_pb2.PolicyDenial) -> str:
+    return f"{denial.definition_kind} {denial.definition_name}: {denial.explanation}"
+
+
+def _details(location: locations_pb2.Location, denials: Sequence[policies_pb2.PolicyDenial]) -> str:
     terminal = connection.terminal()
     build = location.build
     counts = location.counts
@@ -146,6 +159,7 @@ def _details(location: locations_pb2.Location) -> str:
         ("version", location.version),
         ("registered", rendering.moment_exact(documents.moment(location, "register_time"))),
         ("conflicts", conflicts),
+        ("denied", "\n".join(_denied(one) for one in denials)),
         ("load failure", documents.failure_text(failure) if failure else ""),
     ]
     if not location.HasField("build"):

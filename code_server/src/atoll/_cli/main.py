@@ -46,6 +46,7 @@ COMMANDS: Mapping[str, Lazy] = {
     "runs": Lazy("atoll._cli.runs", "runs", "Launch, show and cancel runs."),
     "backfills": Lazy("atoll._cli.backfills", "backfills", "Begin, show and steer backfills."),
     "pools": Lazy("atoll._cli.pools", "pools", "Show pools and set their limits."),
+    "policy": Lazy("atoll._cli.policy", "policy", "Show who may do what between locations."),
     "partitions": Lazy(
         "atoll._cli.partitions", "partitions", "Show, add and delete dynamic partitions."
     ),

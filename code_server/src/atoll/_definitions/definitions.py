@@ -16,6 +16,7 @@ from atoll._definitions import (
     in_process,
     keys,
     kinds,
+    location_policies,
     merging,
     problems,
     specs,
@@ -58,6 +59,7 @@ class Definitions:
         loggers: Loggers by name, for jobs that name none of their own.
         asset_checks: Checks that are defined apart from assets.
         metadata: What to attach to the definitions as a whole.
+        policy: What other locations may do with what this one makes; None leaves it to the host.
 
     Example:
         `defs = Definitions(assets=[orders], resources={"warehouse": Warehouse()})`
@@ -74,6 +76,7 @@ class Definitions:
         loggers: Mapping[str, Any] | None = None,
         asset_checks: Iterable[asset_definitions.AssetsDefinition] | None = None,
         metadata: metadata_values.RawMetadataMapping | None = None,
+        policy: location_policies.LocationPolicy | None = None,
     ) -> None:
         self._assets = _listed("assets", assets)
         self._schedules = _listed("schedules", schedules)
@@ -86,6 +89,10 @@ class Definitions:
         self._loggers = dict(loggers or {})
         self._asset_checks = _listed("asset_checks", asset_checks)
         self._metadata = metadata_values.normalize(metadata)
+        kinds.check(
+            policy, location_policies.LocationPolicy, "The policy", "a LocationPolicy object"
+        )
+        self._policy = policy
 
     @property
     def assets(self) -> Sequence[Any]:
@@ -146,6 +153,11 @@ class Definitions:
     def metadata(self) -> Mapping[str, metadata_values.MetadataValue[Any]]:
         """What the user attached to the definitions as a whole."""
         return self._metadata
+
+    @property
+    def policy(self) -> location_policies.LocationPolicy | None:
+        """What other locations may do with what this one makes."""
+        return self._policy
 
     @property
     def parts(self) -> merging.Parts:
@@ -423,6 +435,7 @@ class Definitions:
             "loggers": self._loggers,
             "asset_checks": self._asset_checks,
             "metadata": self._metadata,
+            "policy": self._policy,
         }
         return Definitions(**{**given, **changes})
 
@@ -484,4 +497,5 @@ _MERGED = (
     "loggers",
     "asset_checks",
     "metadata",
+    "policy",
 )

@@ -23,6 +23,7 @@ class Parts(records.Record):
     executor: Any = None
     metadata: Mapping[str, Any] = {}
     component_tree: Any = None
+    policy: Any = None
 
 
 def merged(part_sets: Sequence[Parts]) -> Parts:
@@ -59,6 +60,7 @@ def merged(part_sets: Sequence[Parts]) -> Parts:
         component_tree=_single(
             "component tree", [one.component_tree for one in part_sets], conflicts
         ),
+        policy=_single("policy", [one.policy for one in part_sets], conflicts),
     )
     if conflicts:
         told = " ".join(conflicts)

@@ -153,6 +153,15 @@ class Session(services.LoopService):
                     "owner_location_name": conflict.owner_location_name,
                 },
             )
+        for denial in response.registered.policy_denials:
+            _logger.warning(
+                "The policy between locations does not allow it, so the host leaves it out",
+                extra={
+                    "action": "register",
+                    "definition": f"{denial.definition_kind} {denial.definition_name}",
+                    "explanation": denial.explanation,
+                },
+            )
         return response.registered
 
     async def _keep(self, call: _Call, ttl_s: float) -> None:

@@ -28,7 +28,7 @@ from atoll._definitions import (
 from atoll._definitions.nodes import graph as graphs
 from atoll._partition_messages import definitions as partition_definitions
 from atoll._partition_messages import mappings as partition_mappings
-from atoll._wire import conditions, metadata, nodes, runs, schedules, texts
+from atoll._wire import conditions, location_policies, metadata, nodes, runs, schedules, texts
 from atoll._wire import freshness as freshness_messages
 from atoll._wire import keys as key_messages
 from atoll.definitions.v1 import snapshot_pb2, values_pb2
@@ -84,6 +84,8 @@ def to_message(defined: definitions.Definitions) -> snapshot_pb2.LocationSnapsho
         schedules=schedules.to_messages(defined),
     )
     metadata.fill(message.metadata, defined.metadata)
+    if defined.policy is not None:
+        message.policy.CopyFrom(location_policies.to_message(defined.policy))
     return message
 
 

@@ -21,10 +21,12 @@ from atoll.client import (
     events,
     freshness,
     graph,
+    impact,
     jobs,
     limits,
     locations,
     partitions,
+    policy,
     pools,
     reports,
     retention,
@@ -67,6 +69,8 @@ class Client:
         jobs: Jobs.
         builds: Builds of locations.
         limits: The limits of the host.
+        impact: What new definitions of a location would break.
+        policy: Who may do what with what other locations make.
     """
 
     address: str
@@ -93,6 +97,8 @@ class Client:
     jobs: jobs.Jobs
     builds: builds.Builds
     limits: limits.Limits
+    impact: impact.Impact
+    policy: policy.Policy
 
 
 @contextlib.asynccontextmanager
@@ -159,6 +165,8 @@ async def connect(
             jobs=jobs.Jobs(channel, caller),
             builds=builds.Builds(channel, caller),
             limits=limits.Limits(channel, caller),
+            impact=impact.Impact(channel, caller),
+            policy=policy.Policy(channel, caller),
         )
 
 

@@ -16,19 +16,20 @@ from atoll.events.v1 import events_pb2
 from atoll.location.v1 import location_pb2
 from atoll_host import clock as clocks
 from atoll_host import errors
-from atoll_host import settings as host_settings
 from atoll_host.api import moments, rendering
 from atoll_host.automation import evaluations
 from atoll_host.automation.schedules import asking as schedule_asking
 from atoll_host.automation.schedules import due as schedule_due
 from atoll_host.automation.schedules import leading as schedule_leading
 from atoll_host.automation.schedules import planning
+from atoll_host.automation.schedules import settings as schedule_settings
 from atoll_host.automation.sensors import asking as sensor_asking
 from atoll_host.automation.sensors import deciding as sensor_deciding
 from atoll_host.automation.sensors import defined
 from atoll_host.automation.sensors import due as sensor_due
 from atoll_host.locations import registry as registries
-from atoll_storage import database, records, run_changes
+from atoll_host.policy import policy_settings
+from atoll_storage import database, records, run_changes, webhook_records
 
 AT_ONCE_MAX = 8
 """So many dry runs of a host are under way at once; others wait."""
@@ -42,6 +43,21 @@ _NUMBERS = {
 _FAILURE = automation_pb2.TICK_STATUS_FAILURE
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rules:
+    """What the settings of the host say of evaluations.
+
+    Attributes:
+        tick_timeout_s: How long user code may take.
+        schedules: How schedules are evaluated.
+        policy: What locations may do with what others make.
+    """
+
+    tick_timeout_s: float
+    schedules: schedule_settings.ScheduleSettings
+    policy: policy_settings.PolicySettings
+
+
 class DryRuns:
     """Evaluates sensors and schedules, and commits nothing."""
 
@@ -50,7 +66,7 @@ class DryRuns:
         store: database.Database,
         registry: registries.Registry,
         clock: clocks.Clock,
-        settings: host_settings.Settings,
+        rules: Rules,
     ) -> None:
         """Make one.
 
@@ -58,16 +74,16 @@ class DryRuns:
             store: Where states, events and runs are read.
             registry: Where sensors and schedules are defined and evaluated.
             clock: Tells the time.
-            settings: How long user code may take, and what locations may ask of each other.
+            rules: What the settings say of evaluations.
         """
         self._store = store
         self._clock = clock
-        self._schedule_settings = settings.schedules
+        self._schedule_settings = rules.schedules
         self._sensors = sensor_asking.Asking(
-            store, registry, timeout_s=settings.tick_timeout_s, policy=settings.policy
+            store, registry, timeout_s=rules.tick_timeout_s, policy=rules.policy
         )
         self._schedules = schedule_asking.Asking(
-            store, registry, clock, timeout_s=settings.tick_timeout_s
+            store, registry, clock, timeout_s=rules.tick_timeout_s
         )
         self._turns = asyncio.Semaphore(AT_ONCE_MAX)
 
@@ -223,11 +239,11 @@ def _answer(
 
 def _delivery(
     sensor: sensor_due.Sensor, request: automation_pb2.DryRunSensorRequest, now: dt.datetime
-) -> records.Delivery | None:
+) -> webhook_records.Delivery | None:
     if sensor.kind is not sensor_due.Kind.WEBHOOK:
         return None
     given = request.webhook_delivery
-    return records.Delivery(
+    return webhook_records.Delivery(
         number=0,
         delivery_id=given.delivery_id or evaluations.new_id(),
         receive_time=moments.of(given, "receive_time", "webhook_delivery.") or now,

@@ -10,7 +10,7 @@ from atoll.events.v1 import events_pb2
 from atoll_host.automation.sensors import defined
 from atoll_host.locations import dialing, graph
 from atoll_host.locations import registry as registries
-from atoll_storage import records
+from atoll_storage import records, webhook_records
 
 _RUN_STATUSES = {
     status: runs_pb2.RunStatus.Value(f"RUN_STATUS_{status.value}") for status in records.RunStatus
@@ -176,7 +176,7 @@ def sensor(
     definition: snapshot_pb2.SensorDefinition,
     state: records.SensorState | None,
     latest_tick: automation_pb2.Tick | None,
-    webhook: records.WebhookState | None = None,
+    webhook: webhook_records.WebhookState | None = None,
 ) -> automation_pb2.Sensor:
     """Return a sensor; without a state, as it is by default."""
     status = sensor_status(definition, state)

@@ -5,7 +5,7 @@ is asked of runs stands in `runs`, of dynamic partitions in `dynamic_partitions`
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from google.protobuf import timestamp_pb2
@@ -22,6 +22,9 @@ KEYS_MAX = 10_000
 PARTITIONS_PAGE_SIZE_MAX = 10_000
 PAGE_BYTES_MAX = 4 * 1024 * 1024
 """Pages of events end early here, so that large metadata never makes a message too long to send."""
+
+Readable = Callable[[Sequence[events_pb2.StoredEvent]], list[events_pb2.StoredEvent]]
+"""Returns those of some events that whoever asks may read."""
 
 _KINDS: dict[int, Literal["materialization", "observation"]] = {
     mesh_pb2.ASSET_EVENT_KIND_MATERIALIZATION: "materialization",
@@ -84,9 +87,13 @@ class InstanceQueries:
         return mesh_pb2.ListAssetEventsResponse(events=events, has_more=has_more)
 
     async def events(
-        self, request: instance_pb2.ListEventsRequest
+        self, request: instance_pb2.ListEventsRequest, readable: Readable = list
     ) -> instance_pb2.ListEventsResponse:
         """Return events of the log.
+
+        Args:
+            request: Which.
+            readable: Returns those of some events that whoever asks may read.
 
         Raises:
             errors.InvalidRequest: A kind, the key, the size or the number of conditions is wrong.
@@ -105,26 +112,45 @@ class InstanceQueries:
             before_time=moment(request.before_time) if request.HasField("before_time") else None,
             event_ids=tuple(request.event_ids),
         )
-        events, has_more = await self._store.events.list_events(
-            query,
-            after_id=request.after_id,
-            before_id=request.before_id,
-            ascending=request.ascending,
-            limit=page_size(request.page_size),
-        )
+        after_id, before_id, has_more = request.after_id, request.before_id, True
+        events: list[events_pb2.StoredEvent] = []
+        # A page from which everything was left out would not say where to go on.
+        while has_more and not events:
+            found, has_more = await self._store.events.list_events(
+                query,
+                after_id=after_id,
+                before_id=before_id,
+                ascending=request.ascending,
+                limit=page_size(request.page_size),
+            )
+            events = readable(found)
+            if found and request.ascending:
+                after_id = found[-1].id
+            elif found:
+                before_id = found[-1].id
         shown = events[: count_within(events, PAGE_BYTES_MAX)]
         has_more = has_more or len(shown) < len(events)
         return instance_pb2.ListEventsResponse(events=shown, has_more=has_more)
 
     async def asset_keys(
-        self, request: instance_pb2.ListAssetKeysRequest
+        self,
+        request: instance_pb2.ListAssetKeysRequest,
+        readable: Callable[[Sequence[tuple[str, ...]]], list[tuple[str, ...]]] = list,
     ) -> instance_pb2.ListAssetKeysResponse:
-        """Return the keys of the assets that the log ever spoke of."""
-        paths, has_more = await self._store.assets.keys(
-            prefix=tuple(request.prefix),
-            after=_path(request.after_key) if request.HasField("after_key") else None,
-            limit=page_size(request.page_size),
-        )
+        """Return the keys of the assets that the log ever spoke of.
+
+        Args:
+            request: Which.
+            readable: Returns those of some assets that whoever asks may read.
+        """
+        after = _path(request.after_key) if request.HasField("after_key") else None
+        paths: list[tuple[str, ...]] = []
+        has_more = True
+        while has_more and not paths:
+            found, has_more = await self._store.assets.keys(
+                prefix=tuple(request.prefix), after=after, limit=page_size(request.page_size)
+            )
+            paths, after = readable(found), found[-1] if found else after
         keys = [values_pb2.AssetKey(path=path) for path in paths]
         return instance_pb2.ListAssetKeysResponse(asset_keys=keys, has_more=has_more)
 

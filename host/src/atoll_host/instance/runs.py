@@ -3,6 +3,7 @@
 Called by the instance servicer. Read-only.
 """
 
+import dataclasses
 import datetime as dt
 from typing import Literal
 
@@ -12,6 +13,7 @@ from atoll.definitions.v1 import values_pb2
 from atoll.mesh.v1 import instance_pb2, mesh_pb2
 from atoll_host import errors
 from atoll_host.instance import queries
+from atoll_host.policy import reading
 from atoll_storage import records, run_store
 
 _ORDERS = {
@@ -26,16 +28,31 @@ _Bound = Literal["created_after", "created_before", "updated_after", "updated_be
 class RunQueries:
     """Reads runs for user code."""
 
-    def __init__(self, store: run_store.RunStore) -> None:
-        self._store = store
+    def __init__(self, store: run_store.RunStore, reading: reading.Reading | None = None) -> None:
+        """Make queries.
 
-    async def run(self, run_id: str) -> mesh_pb2.GetRunResponse:
-        """Return what user code may know of a run; empty when there is none of that id."""
+        Args:
+            store: Where runs are.
+            reading: What locations may read of each other; None for anything.
+        """
+        self._store = store
+        self._reading = reading
+
+    async def run(self, run_id: str, reader: str = "") -> mesh_pb2.GetRunResponse:
+        """Return what user code may know of a run; empty when there is none of that id.
+
+        Raises:
+            errors.PolicyForbids: The location that asks may not read it.
+        """
         record = await self._store.get(run_id)
+        if record is not None and self._reading is not None:
+            self._reading.require_job(reader, record.location_name, record.job_name)
         return mesh_pb2.GetRunResponse(run=None if record is None else _run(record))
 
-    async def runs(self, request: mesh_pb2.ListRunsRequest) -> mesh_pb2.ListRunsResponse:
-        """Return runs.
+    async def runs(
+        self, request: mesh_pb2.ListRunsRequest, reader: str = ""
+    ) -> mesh_pb2.ListRunsResponse:
+        """Return runs that the location that asks may read.
 
         Raises:
             errors.InvalidRequest: The order, the size or a time is wrong.
@@ -46,7 +63,7 @@ class RunQueries:
                 f"{request.order} is no order of runs. Name one of atoll.mesh.v1.RunOrder.",
                 field="order",
             )
-        query = _query(request.selection)
+        query = self._query(request.selection, reader)
         if query is None:
             return mesh_pb2.ListRunsResponse()
         found, has_more = await self._store.page(
@@ -59,12 +76,18 @@ class RunQueries:
         return mesh_pb2.ListRunsResponse(runs=map(_run, found), has_more=has_more)
 
     async def count(
-        self, request: instance_pb2.GetRunCountRequest
+        self, request: instance_pb2.GetRunCountRequest, reader: str = ""
     ) -> instance_pb2.GetRunCountResponse:
         """Return how many runs there are."""
-        query = _query(request.selection)
+        query = self._query(request.selection, reader)
         count = 0 if query is None else await self._store.count(query)
         return instance_pb2.GetRunCountResponse(count=count)
+
+    def _query(self, selection: instance_pb2.RunSelection, reader: str) -> records.RunQuery | None:
+        query = _query(selection)
+        if query is None or self._reading is None:
+            return query
+        return dataclasses.replace(query, readable=self._reading.runs(reader))
 
 
 def _query(selection: instance_pb2.RunSelection) -> records.RunQuery | None:

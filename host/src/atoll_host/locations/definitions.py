@@ -33,6 +33,7 @@ class Definitions:
         resources: The resources by key.
         pools: The pools that ops mention.
         partitions: The partitions of assets, checks and jobs, read when they are asked for.
+        unwatched: The assets of other locations that its conditions must not hear of.
     """
 
     digest: str
@@ -52,6 +53,7 @@ class Definitions:
     resources: Mapping[str, nodes_pb2.ResourceDefinition]
     pools: frozenset[str]
     partitions: partitioned.Partitioned
+    unwatched: frozenset[tuple[str, ...]] = frozenset()
 
     def made_with(self, path: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
         """Return the assets that are always made together with one, itself included."""
@@ -71,7 +73,16 @@ def decode(digest: str, encoded: bytes) -> Definitions:
     Raises:
         google.protobuf.message.DecodeError: The bytes are no snapshot.
     """
-    message = snapshot_pb2.LocationSnapshot.FromString(encoded)
+    return of_message(digest, snapshot_pb2.LocationSnapshot.FromString(encoded))
+
+
+def of_message(digest: str, message: snapshot_pb2.LocationSnapshot) -> Definitions:
+    """Index a snapshot.
+
+    Args:
+        digest: What tells it from others.
+        message: The snapshot.
+    """
     assets: dict[tuple[str, ...], snapshot_pb2.AssetDefinition] = {}
     executable: set[tuple[str, ...]] = set()
     dependencies: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {}

@@ -18,13 +18,14 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from atoll._rpc import tls
-from atoll.definitions.v1 import snapshot_pb2, values_pb2
+from atoll.definitions.v1 import policies_pb2, snapshot_pb2, values_pb2
 from atoll.events.v1 import events_pb2
 from atoll.location.v1 import location_pb2
 from atoll_host import changes as host_changes
 from atoll_host import clock as clocks
 from atoll_host import errors, services, signals
-from atoll_host.locations import control, definitions, graph, snapshots
+from atoll_host.locations import control, cutting, definitions, graph, snapshots
+from atoll_host.policy import deciding, policy_settings
 from atoll_storage import errors as storage_errors
 from atoll_storage import location_store, records
 
@@ -32,6 +33,7 @@ _log = logging.getLogger(__name__)
 
 OnRegistered = Callable[[records.ServerRecord, Sequence[location_pb2.HeldRun]], Awaitable[None]]
 
+_Definitions = definitions.Definitions
 _FETCH_RETRY = services.Backoff(first_s=0.2, max_s=5.0)
 _OWNERS_READ_EVERY_S = 1.0
 _OWNERS_REFRESH_S = 60.0
@@ -48,9 +50,11 @@ class LocationView:
         build: The build that `definitions` describes; None when none ever loaded. It follows the
             server's own build as soon as the snapshot is here.
         load_failure: Why the newest load failed, or why its definitions could not be fetched.
-        definitions: What the build defines, with indexes.
+        definitions: What the build defines, with indexes, as far as the policy allows it.
         conflicts: The assets that it claims to execute although another location owns them, with
             their owners.
+        sent: What the build defines, whatever the policy says of it.
+        denials: What the policy leaves out of it.
     """
 
     name: str
@@ -60,10 +64,12 @@ class LocationView:
     load_failure: values_pb2.Failure | None
     definitions: definitions.Definitions | None
     conflicts: Mapping[tuple[str, ...], str]
+    sent: _Definitions | None = None
+    denials: Sequence[policies_pb2.PolicyDenial] = ()
 
     @property
     def snapshot(self) -> snapshot_pb2.LocationSnapshot | None:
-        """What the build defines, as the code server sent it."""
+        """What the build defines, as far as the policy allows it."""
         return None if self.definitions is None else self.definitions.message
 
     def job(self, name: str) -> snapshot_pb2.JobDefinition | None:
@@ -94,6 +100,7 @@ class Registry(services.Loop):
         *,
         lease_ttl_s: float,
         secured: tls.ClientTls | None = None,
+        policy: policy_settings.PolicySettings = policy_settings.DEFAULT,
     ) -> None:
         """Make an empty registry.
 
@@ -103,6 +110,7 @@ class Registry(services.Loop):
             clock: Tells which leases ran out.
             lease_ttl_s: How long leases last; a third of it is how often they are looked at.
             secured: What code servers that speak TLS are dialed with; None where they cannot be.
+            policy: What the host says of what locations may do with what others make.
         """
         super().__init__("registry", drain_s=2.0, expected=(storage_errors.StorageUnavailable,))
         self._store = store
@@ -128,6 +136,10 @@ class Registry(services.Loop):
         self._fetch_errors: dict[str, str] = {}
         self._fetch_failures: collections.Counter[str] = collections.Counter()
         self._refreshing = asyncio.Lock()
+        self._policy = policy
+        self._policies = deciding.of(policy, {})
+        self._cuts: dict[str, cutting.Cut] = {}
+        self._cut_for: tuple[object, ...] = ()
 
     # What everyone asks.
 
@@ -162,6 +174,18 @@ class Registry(services.Loop):
                 self._owners,
             )
         return self._graph
+
+    def policies(self) -> deciding.Policies:
+        """Return who may do what with what others make."""
+        return self._policies
+
+    def owners(self) -> Mapping[tuple[str, ...], str]:
+        """Return the location that is known to own each asset."""
+        return self._owners
+
+    def claimant(self, path: tuple[str, ...]) -> str:
+        """Return the location that is known to own an asset, even if it cannot make it now."""
+        return self._owners.get(path, "")
 
     def control(self, target: str | records.ServerRecord) -> control.ControlClient:
         """Return a client for a code server: the current one of a location, or a given one.
@@ -252,7 +276,7 @@ class Registry(services.Loop):
             servers = await self._store.servers()
             await self._load_stored(servers)
             await self._refresh_owners()
-            self._publish(servers)
+            self._publish(servers, await self._cut(servers))
 
     # The loop.
 
@@ -306,11 +330,35 @@ class Registry(services.Loop):
             self._owners = owners
             self._graph = None
 
-    def _publish(self, servers: Sequence[records.ServerRecord]) -> None:
+    def _views_of(self, servers: Sequence[records.ServerRecord]) -> dict[str, LocationView]:
         current: dict[str, records.ServerRecord] = {}
         for server in sorted(servers, key=lambda each: (each.current, each.register_time)):
             current[server.location_name] = server
-        views = {name: self._view(server) for name, server in sorted(current.items())}
+        return {name: self._view(server) for name, server in sorted(current.items())}
+
+    async def _cut(self, servers: Sequence[records.ServerRecord]) -> dict[str, LocationView]:
+        """Return the views, with what the policy leaves of their definitions."""
+        while True:
+            views = self._views_of(servers)
+            sent = {name: view.sent for name, view in views.items() if view.sent is not None}
+            made_for = (tuple((name, each.digest) for name, each in sent.items()), self._owners)
+            if made_for == self._cut_for:
+                break
+            policies, cuts = await asyncio.to_thread(_cut, self._policy, sent, self._owners)
+            self._policies, self._cut_for = policies, made_for
+            # The same object as long as nothing changed: others compare by identity.
+            self._cuts = {name: _kept(self._cuts.get(name), cut) for name, cut in cuts.items()}
+            # What became known meanwhile must not be seen before it was cut as well.
+        for name in sent:
+            cut = self._cuts[name]
+            views[name] = dataclasses.replace(
+                views[name], definitions=cut.definitions, denials=cut.denials
+            )
+        return views
+
+    def _publish(
+        self, servers: Sequence[records.ServerRecord], views: Mapping[str, LocationView]
+    ) -> None:
         before = {name: view.definitions for name, view in self._views.items()}
         if before != {name: view.definitions for name, view in views.items()}:
             self._graph = None
@@ -322,7 +370,7 @@ class Registry(services.Loop):
             if view.state == events_pb2.LOCATION_STATE_SERVING and not view.server.draining
         }
         self._snapshots.keep(
-            {view.definitions.digest for view in views.values() if view.definitions is not None}
+            {view.sent.digest for view in views.values() if view.sent is not None}
             | {server.build.definitions_digest for server in servers if server.build is not None}
         )
         # A server that is about to register has no lease yet, but its definitions are fetched.
@@ -341,8 +389,8 @@ class Registry(services.Loop):
             problem = self._fetch_errors.get(build.definitions_digest)
             if problem is not None and failure is None:
                 failure = values_pb2.Failure(type="DefinitionsUnavailable", message=problem)
-        if defined is None and before is not None and before.definitions is not None:
-            build, defined = before.build, before.definitions
+        if defined is None and before is not None and before.sent is not None:
+            build, defined = before.build, before.sent
         if not self._has_lease(server):
             state = events_pb2.LOCATION_STATE_UNREACHABLE
         elif server.build is not None:
@@ -358,6 +406,7 @@ class Registry(services.Loop):
             build=build,
             load_failure=failure,
             definitions=defined,
+            sent=defined,
             conflicts={} if defined is None else self.conflicts_of(server.location_name, defined),
         )
 
@@ -403,3 +452,25 @@ class Registry(services.Loop):
             self._fetch_errors.pop(digest, None)
             self._fetch_failures.pop(digest, None)
         self._changes.locations.set()
+
+
+def _cut(
+    settings: policy_settings.PolicySettings,
+    sent: Mapping[str, definitions.Definitions],
+    owners: Mapping[tuple[str, ...], str],
+) -> tuple[deciding.Policies, dict[str, cutting.Cut]]:
+    """Return all rules, and what they leave of the definitions of each location."""
+    declared = {
+        name: each.message.policy for name, each in sent.items() if each.message.HasField("policy")
+    }
+    policies = deciding.of(settings, declared)
+    mesh = cutting.Mesh(
+        policies,
+        lambda path: owners.get(path, ""),
+        {name: tuple(each.jobs) for name, each in sent.items()},
+    )
+    return policies, {name: cutting.cut(name, each, mesh) for name, each in sent.items()}
+
+
+def _kept(before: cutting.Cut | None, cut: cutting.Cut) -> cutting.Cut:
+    return before if before and before.definitions.digest == cut.definitions.digest else cut

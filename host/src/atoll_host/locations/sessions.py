@@ -38,6 +38,8 @@ FEATURES = ("events", "output", "instance")
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _ID_LENGTH_MAX = 200
+_DENIALS_MAX = 100
+"""A location is told so many when it registers; the API tells all."""
 _OUTGOING_MAX = 64
 
 
@@ -293,7 +295,7 @@ class Sessions(services.Loop):
     def _registered(self, location_name: str, epoch: int, version: int) -> mesh_pb2.Registered:
         lease_ttl = duration_pb2.Duration()
         lease_ttl.FromMilliseconds(int(self._lease_ttl_s * 1000))
-        conflicts = self._registry.location(location_name).conflicts
+        view = self._registry.location(location_name)
         checks = self._registry.graph().check_conflicts(location_name)
         return mesh_pb2.Registered(
             epoch=epoch,
@@ -303,7 +305,7 @@ class Sessions(services.Loop):
                 mesh_pb2.OwnershipConflict(
                     asset_key=values_pb2.AssetKey(path=path), owner_location_name=owner
                 )
-                for path, owner in sorted(conflicts.items())
+                for path, owner in sorted(view.conflicts.items())
             ]
             + [
                 mesh_pb2.OwnershipConflict(
@@ -314,6 +316,7 @@ class Sessions(services.Loop):
                 for (path, name), owner in sorted(checks.items())
             ],
             features=FEATURES,
+            policy_denials=view.denials[:_DENIALS_MAX],
         )
 
     def _begin(self, record: records.ServerRecord) -> Session:

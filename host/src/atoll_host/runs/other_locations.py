@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 from atoll.definitions.v1 import snapshot_pb2
 from atoll_host import errors
-from atoll_host.runs import policy_settings, requests
+from atoll_host.policy import deciding
+from atoll_host.runs import requests
 from atoll_storage import records
 
 
@@ -19,11 +20,11 @@ class Others:
     """The other locations, as far as a request may concern them.
 
     Attributes:
-        policy: What the locations may ask of each other.
+        policies: What the locations may do with what others make.
         places: Those that are known, by name.
     """
 
-    policy: policy_settings.PolicySettings = policy_settings.DEFAULT
+    policies: deciding.Policies = deciding.DEFAULT
     places: Mapping[str, requests.Place] = dataclasses.field(
         default_factory=dict[str, requests.Place]
     )
@@ -98,13 +99,11 @@ def for_sensor(
 
 
 def _allowed(source: str, target: str, job_name: str, others: Others) -> requests.Place:
-    if not others.policy.allows_run(source, target, job_name):
-        raise errors.PolicyForbids(
-            f"Job {job_name!r} is one of location {target!r}, and the host's policy does not let "
-            f"sensors of location {source!r} ask for it. To allow it, write into the host's "
-            f'settings: [policy] run_requests = [{{ from = "{source}", to = "{target}", '
-            f'jobs = ["{job_name}"] }}].'
-        )
+    decision = deciding.decide(
+        others.policies, source, target, deciding.Action.LAUNCH, deciding.Subject(job=job_name)
+    )
+    if not decision.allowed:
+        raise errors.PolicyForbids(decision.explanation)
     place = others.places.get(target)
     if place is None:
         raise errors.UnknownLocation(target)

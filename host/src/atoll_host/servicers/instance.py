@@ -1,9 +1,13 @@
 """InstanceService: what user code asks and tells the instance, relayed by code servers."""
 
 import dataclasses
+from collections.abc import Iterable, Sequence
 
+from atoll.definitions.v1 import values_pb2
+from atoll.events.v1 import events_pb2
 from atoll.mesh.v1 import instance_pb2, mesh_pb2, mesh_pb2_grpc, slots_pb2
 from atoll_host import errors
+from atoll_host.access import callers
 from atoll_host.instance import (
     asset_definitions,
     backfills,
@@ -13,6 +17,7 @@ from atoll_host.instance import (
     reporting,
     runs,
 )
+from atoll_host.policy import reading
 from atoll_host.runs import pools
 from atoll_host.servicers import contexts
 from atoll_storage import queue_records
@@ -30,6 +35,7 @@ class Parts:
     freshness: freshness.FreshnessQueries
     definitions: asset_definitions.AssetDefinitions
     pools: pools.Pools
+    reading: reading.Reading
 
 
 class InstanceServicer(mesh_pb2_grpc.InstanceServiceServicer):
@@ -44,59 +50,68 @@ class InstanceServicer(mesh_pb2_grpc.InstanceServiceServicer):
         self._freshness = parts.freshness
         self._definitions = parts.definitions
         self._pools = parts.pools
+        self._reading = parts.reading
 
     async def GetLatestMaterializations(
         self, request: mesh_pb2.GetLatestMaterializationsRequest, context: contexts.Context
     ) -> mesh_pb2.GetLatestMaterializationsResponse:
         """Return the newest materialization of each asset that has one."""
+        self._require(request.asset_keys)
         return await self._queries.latest_materializations(request)
 
     async def ListAssetEvents(
         self, request: mesh_pb2.ListAssetEventsRequest, context: contexts.Context
     ) -> mesh_pb2.ListAssetEventsResponse:
         """Return materializations or observations of one asset."""
+        self._require([request.asset_key])
         return await self._queries.asset_events(request)
 
     async def GetRun(
         self, request: mesh_pb2.GetRunRequest, context: contexts.Context
     ) -> mesh_pb2.GetRunResponse:
         """Return one run."""
-        return await self._runs.run(request.run_id)
+        return await self._runs.run(request.run_id, _reader())
 
     async def ListEvents(
         self, request: instance_pb2.ListEventsRequest, context: contexts.Context
     ) -> instance_pb2.ListEventsResponse:
         """Return events of the log."""
-        return await self._queries.events(request)
+        if request.HasField("asset_key"):
+            self._require([request.asset_key])
+        if request.run_id:
+            await self._runs.run(request.run_id, _reader())
+        return await self._queries.events(request, self._readable_events)
 
     async def ListRuns(
         self, request: mesh_pb2.ListRunsRequest, context: contexts.Context
     ) -> mesh_pb2.ListRunsResponse:
         """Return runs."""
-        return await self._runs.runs(request)
+        return await self._runs.runs(request, _reader())
 
     async def GetRunCount(
         self, request: instance_pb2.GetRunCountRequest, context: contexts.Context
     ) -> instance_pb2.GetRunCountResponse:
         """Return how many runs there are."""
-        return await self._runs.count(request)
+        return await self._runs.count(request, _reader())
 
     async def ListAssetKeys(
         self, request: instance_pb2.ListAssetKeysRequest, context: contexts.Context
     ) -> instance_pb2.ListAssetKeysResponse:
         """Return the keys of assets."""
-        return await self._queries.asset_keys(request)
+        return await self._queries.asset_keys(request, self._readable_assets)
 
     async def GetAssetRecords(
         self, request: instance_pb2.GetAssetRecordsRequest, context: contexts.Context
     ) -> instance_pb2.GetAssetRecordsResponse:
         """Return what is known of assets."""
+        self._require(request.asset_keys)
         return await self._queries.asset_records(request)
 
     async def ListAssetPartitions(
         self, request: instance_pb2.ListAssetPartitionsRequest, context: contexts.Context
     ) -> instance_pb2.ListAssetPartitionsResponse:
         """Return partitions of one asset."""
+        self._require([request.asset_key])
         return await self._queries.asset_partitions(request)
 
     async def GetLatestCheckEvaluations(
@@ -105,18 +120,21 @@ class InstanceServicer(mesh_pb2_grpc.InstanceServiceServicer):
         context: contexts.Context,
     ) -> instance_pb2.GetLatestCheckEvaluationsResponse:
         """Return the newest evaluation of each check that has one."""
+        self._require(key.asset_key for key in request.check_keys)
         return await self._queries.latest_check_evaluations(request)
 
     async def GetFreshnessStates(
         self, request: instance_pb2.GetFreshnessStatesRequest, context: contexts.Context
     ) -> instance_pb2.GetFreshnessStatesResponse:
         """Return the freshness state of each asset for which one was decided."""
+        self._require(request.asset_keys)
         return await self._freshness.states(request)
 
     async def GetAssetDefinitions(
         self, request: instance_pb2.GetAssetDefinitionsRequest, context: contexts.Context
     ) -> instance_pb2.GetAssetDefinitionsResponse:
         """Return what locations define of assets."""
+        self._require(request.asset_keys)
         return self._definitions.of_assets(request)
 
     async def ListDynamicPartitions(
@@ -184,3 +202,20 @@ class InstanceServicer(mesh_pb2_grpc.InstanceServiceServicer):
                 for step_key, limit in sorted(answer.waiting.items())
             ],
         )
+
+    def _require(self, asset_keys: Iterable[values_pb2.AssetKey]) -> None:
+        """Refuse to tell the calling location of assets that it may not read."""
+        self._reading.require_assets(_reader(), [tuple(key.path) for key in asset_keys])
+
+    def _readable_events(
+        self, events: Sequence[events_pb2.StoredEvent]
+    ) -> list[events_pb2.StoredEvent]:
+        return self._reading.events(_reader(), events)
+
+    def _readable_assets(self, paths: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+        return self._reading.assets(_reader(), paths)
+
+
+def _reader() -> str:
+    """Return the location that calls; empty for everybody else, who may read anything."""
+    return callers.current().location_name

@@ -20,9 +20,11 @@ from atoll.api.v1 import (
     events_pb2_grpc,
     freshness_pb2_grpc,
     graph_pb2_grpc,
+    impact_pb2_grpc,
     jobs_pb2_grpc,
     locations_pb2_grpc,
     partitions_pb2_grpc,
+    policy_pb2_grpc,
     pools_pb2_grpc,
     reports_pb2_grpc,
     retention_pb2_grpc,
@@ -48,11 +50,13 @@ from atoll_host.servicers import (
     freshness,
     graph,
     guarding,
+    impact,
     instance,
     jobs,
     locations,
     mesh,
     partitions,
+    policy,
     pools,
     reports,
     retention,
@@ -82,6 +86,8 @@ FEATURES = (
     "staleness",
     "asset_partitions",
     "limits",
+    "policy",
+    "impact",
     "freshness",
     "retention",
     "alerts",
@@ -163,6 +169,8 @@ class Servicers:
     jobs: jobs.JobsServicer
     builds: builds.BuildsServicer
     server: server_limits.ServerServicer
+    policy: policy.PolicyServicer
+    impact: impact.ImpactServicer
 
 
 def reason_of(error: Exception) -> str:
@@ -270,6 +278,16 @@ def _of_everyone(servicers: Servicers) -> tuple[rpc_serving.Service, ...]:
             "atoll.api.v1.PoolsService",
             pools_pb2_grpc.add_PoolsServiceServicer_to_server,
             servicers.pools,
+        ),
+        served(
+            "atoll.api.v1.PolicyService",
+            policy_pb2_grpc.add_PolicyServiceServicer_to_server,
+            servicers.policy,
+        ),
+        served(
+            "atoll.api.v1.ImpactService",
+            impact_pb2_grpc.add_ImpactServiceServicer_to_server,
+            servicers.impact,
         ),
     )
 

@@ -16,7 +16,7 @@ from atoll_host import clock as clocks
 from atoll_host.locations import registry as registries
 from atoll_host.webhooks import deliveries, signatures, webhook_settings
 from atoll_storage import errors as storage_errors
-from atoll_storage import records, webhook_store
+from atoll_storage import records, webhook_records, webhook_store
 
 NAME_CHARACTERS_MAX = 500
 RETRY_AFTER_S = 10
@@ -112,7 +112,7 @@ class Receiver:
         refusal = self._refusal(key)
         if refusal is not None:
             return refusal
-        delivery = records.NewDelivery(
+        delivery = webhook_records.NewDelivery(
             key,
             deliveries.id_of(request.headers, lambda: str(uuid.uuid4())),
             deliveries.kept(request.headers),
@@ -121,8 +121,10 @@ class Receiver:
         outcome = await self._store.store(delivery, waiting_max=self._settings.waiting_max)
         return self._told(delivery, outcome)
 
-    def _told(self, delivery: records.NewDelivery, outcome: records.DeliveryOutcome) -> Reply:
-        if outcome is records.DeliveryOutcome.REFUSED:
+    def _told(
+        self, delivery: webhook_records.NewDelivery, outcome: webhook_records.DeliveryOutcome
+    ) -> Reply:
+        if outcome is webhook_records.DeliveryOutcome.REFUSED:
             return problem(
                 http.HTTPStatus.SERVICE_UNAVAILABLE,
                 "TOO_MANY_WAIT",
@@ -130,7 +132,7 @@ class Receiver:
                 "again later, with the same id.",
                 retry_after_s=RETRY_AFTER_S,
             )
-        if outcome is records.DeliveryOutcome.REPEATED:
+        if outcome is webhook_records.DeliveryOutcome.REPEATED:
             content = {"status": "repeated", "delivery_id": delivery.delivery_id}
             return Reply(http.HTTPStatus.OK, content)
         self._changes.webhooks.set()

@@ -9,7 +9,7 @@ from atoll.definitions.v1 import partitions_pb2, snapshot_pb2
 from atoll.location.v1 import location_pb2
 from atoll_host.automation import dispatching
 from atoll_host.automation.sensors import leading
-from atoll_host.runs import policy_settings
+from atoll_host.policy import policy_settings
 from atoll_storage import database as databases
 from atoll_storage import records
 from tests.host.automation.sensors import test_dispatching as dispatchers

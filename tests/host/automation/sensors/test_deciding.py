@@ -142,8 +142,10 @@ def test_one_bad_run_request_fails_the_tick_and_is_named() -> None:
 def test_a_job_of_another_location_is_refused_by_policy() -> None:
     asked = [location_pb2.RunRequest(job_name="west/nightly")]
     text = failure_of(decide(case(), run_requests=asked))
-    assert "the host's policy does not let sensors of location 'east' ask for it" in text
-    assert '[policy] run_requests = [{ from = "east", to = "west", jobs = ["nightly"] }]' in text
+    assert (
+        "Location 'east' may not launch job 'nightly' of location 'west': the host's policy" in text
+    )
+    assert '[policy] rules = [{ from = "east", to = "west", what = ["launch"]' in text
 
 
 def test_reported_asset_events_are_part_of_the_tick() -> None:

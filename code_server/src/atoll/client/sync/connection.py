@@ -19,10 +19,12 @@ from atoll.client.sync import (
     events,
     freshness,
     graph,
+    impact,
     jobs,
     limits,
     locations,
     partitions,
+    policy,
     pools,
     reports,
     retention,
@@ -64,6 +66,8 @@ class Client:
         jobs: Jobs.
         builds: Builds of locations.
         limits: The limits of the host.
+        impact: What new definitions of a location would break.
+        policy: Who may do what with what other locations make.
     """
 
     address: str
@@ -90,6 +94,8 @@ class Client:
     jobs: jobs.Jobs
     builds: builds.Builds
     limits: limits.Limits
+    impact: impact.Impact
+    policy: policy.Policy
 
 
 @contextlib.contextmanager
@@ -147,6 +153,8 @@ def connect(
                 jobs=jobs.Jobs(portal, inner.jobs),
                 builds=builds.Builds(portal, inner.builds),
                 limits=limits.Limits(portal, inner.limits),
+                impact=impact.Impact(portal, inner.impact),
+                policy=policy.Policy(portal, inner.policy),
             )
         finally:
             portal.run(connecting.__aexit__(None, None, None))

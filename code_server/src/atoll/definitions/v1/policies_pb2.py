@@ -22,20 +22,29 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from atoll.definitions.v1 import values_pb2 as atoll_dot_definitions_dot_v1_dot_values__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#atoll/definitions/v1/policies.proto\x12\x14\x61toll.definitions.v1\x1a\x1egoogle/protobuf/duration.proto\"\x92\x01\n\x0f\x46reshnessPolicy\x12@\n\x0btime_window\x18\x01 \x01(\x0b\x32).atoll.definitions.v1.TimeWindowFreshnessH\x00\x12\x33\n\x04\x63ron\x18\x02 \x01(\x0b\x32#.atoll.definitions.v1.CronFreshnessH\x00\x42\x08\n\x06policy\"u\n\x13TimeWindowFreshness\x12.\n\x0b\x66\x61il_window\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0bwarn_window\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"n\n\rCronFreshness\x12\x15\n\rdeadline_cron\x18\x01 \x01(\t\x12\x10\n\x08timezone\x18\x02 \x01(\t\x12\x34\n\x11lower_bound_delta\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Durationb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#atoll/definitions/v1/policies.proto\x12\x14\x61toll.definitions.v1\x1a!atoll/definitions/v1/values.proto\x1a\x1egoogle/protobuf/duration.proto\"\x92\x01\n\x0f\x46reshnessPolicy\x12@\n\x0btime_window\x18\x01 \x01(\x0b\x32).atoll.definitions.v1.TimeWindowFreshnessH\x00\x12\x33\n\x04\x63ron\x18\x02 \x01(\x0b\x32#.atoll.definitions.v1.CronFreshnessH\x00\x42\x08\n\x06policy\"u\n\x13TimeWindowFreshness\x12.\n\x0b\x66\x61il_window\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0bwarn_window\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"n\n\rCronFreshness\x12\x15\n\rdeadline_cron\x18\x01 \x01(\t\x12\x10\n\x08timezone\x18\x02 \x01(\t\x12\x34\n\x11lower_bound_delta\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xac\x01\n\nPolicyRule\x12\x16\n\x0e\x66rom_locations\x18\x01 \x03(\t\x12\x14\n\x0cto_locations\x18\x02 \x03(\t\x12\x33\n\x07\x61\x63tions\x18\x03 \x03(\x0e\x32\".atoll.definitions.v1.PolicyAction\x12\x0e\n\x06\x61ssets\x18\x04 \x03(\t\x12\x0c\n\x04jobs\x18\x05 \x03(\t\x12\r\n\x05\x61llow\x18\x06 \x01(\x08\x12\x0e\n\x06reason\x18\x07 \x01(\t\"A\n\x0eLocationPolicy\x12/\n\x05rules\x18\x01 \x03(\x0b\x32 .atoll.definitions.v1.PolicyRule\"\xf8\x01\n\x0cPolicyDenial\x12\x17\n\x0f\x64\x65\x66inition_kind\x18\x01 \x01(\t\x12\x17\n\x0f\x64\x65\x66inition_name\x18\x02 \x01(\t\x12\x32\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32\".atoll.definitions.v1.PolicyAction\x12\x13\n\x0bto_location\x18\x04 \x01(\t\x12\x31\n\tasset_key\x18\x05 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x10\n\x08job_name\x18\x06 \x01(\t\x12\x13\n\x0b\x64\x65\x63lared_by\x18\x07 \x01(\t\x12\x13\n\x0b\x65xplanation\x18\x08 \x01(\t*\x92\x01\n\x0cPolicyAction\x12\x1d\n\x19POLICY_ACTION_UNSPECIFIED\x10\x00\x12\x17\n\x13POLICY_ACTION_WATCH\x10\x01\x12\x18\n\x14POLICY_ACTION_DEPEND\x10\x02\x12\x18\n\x14POLICY_ACTION_LAUNCH\x10\x03\x12\x16\n\x12POLICY_ACTION_READ\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'atoll.definitions.v1.policies_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FRESHNESSPOLICY']._serialized_start=94
-  _globals['_FRESHNESSPOLICY']._serialized_end=240
-  _globals['_TIMEWINDOWFRESHNESS']._serialized_start=242
-  _globals['_TIMEWINDOWFRESHNESS']._serialized_end=359
-  _globals['_CRONFRESHNESS']._serialized_start=361
-  _globals['_CRONFRESHNESS']._serialized_end=471
+  _globals['_POLICYACTION']._serialized_start=1002
+  _globals['_POLICYACTION']._serialized_end=1148
+  _globals['_FRESHNESSPOLICY']._serialized_start=129
+  _globals['_FRESHNESSPOLICY']._serialized_end=275
+  _globals['_TIMEWINDOWFRESHNESS']._serialized_start=277
+  _globals['_TIMEWINDOWFRESHNESS']._serialized_end=394
+  _globals['_CRONFRESHNESS']._serialized_start=396
+  _globals['_CRONFRESHNESS']._serialized_end=506
+  _globals['_POLICYRULE']._serialized_start=509
+  _globals['_POLICYRULE']._serialized_end=681
+  _globals['_LOCATIONPOLICY']._serialized_start=683
+  _globals['_LOCATIONPOLICY']._serialized_end=748
+  _globals['_POLICYDENIAL']._serialized_start=751
+  _globals['_POLICYDENIAL']._serialized_end=999
 # @@protoc_insertion_point(module_scope)

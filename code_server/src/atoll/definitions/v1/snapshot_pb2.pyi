@@ -200,6 +200,7 @@ class LocationSnapshot(google.protobuf.message.Message):
     RESOURCES_FIELD_NUMBER: builtins.int
     TYPES_FIELD_NUMBER: builtins.int
     SCHEDULES_FIELD_NUMBER: builtins.int
+    POLICY_FIELD_NUMBER: builtins.int
     @property
     def assets(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___AssetDefinition]:
         """The assets, executable and external, sorted by key."""
@@ -240,6 +241,10 @@ class LocationSnapshot(google.protobuf.message.Message):
     def schedules(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ScheduleDefinition]:
         """The schedules, sorted by name."""
 
+    @property
+    def policy(self) -> atoll.definitions.v1.policies_pb2.LocationPolicy:
+        """What other locations may do with what this one makes; unset for whatever the host allows."""
+
     def __init__(
         self,
         *,
@@ -253,8 +258,10 @@ class LocationSnapshot(google.protobuf.message.Message):
         resources: collections.abc.Iterable[atoll.definitions.v1.nodes_pb2.ResourceDefinition] | None = ...,
         types: collections.abc.Iterable[atoll.definitions.v1.nodes_pb2.TypeDefinition] | None = ...,
         schedules: collections.abc.Iterable[global___ScheduleDefinition] | None = ...,
+        policy: atoll.definitions.v1.policies_pb2.LocationPolicy | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["assets", b"assets", "checks", b"checks", "graphs", b"graphs", "jobs", b"jobs", "metadata", b"metadata", "ops", b"ops", "resources", b"resources", "schedules", b"schedules", "sensors", b"sensors", "types", b"types"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["policy", b"policy"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["assets", b"assets", "checks", b"checks", "graphs", b"graphs", "jobs", b"jobs", "metadata", b"metadata", "ops", b"ops", "policy", b"policy", "resources", b"resources", "schedules", b"schedules", "sensors", b"sensors", "types", b"types"]) -> None: ...
 
 global___LocationSnapshot = LocationSnapshot
 

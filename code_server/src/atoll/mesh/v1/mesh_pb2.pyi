@@ -3,6 +3,7 @@
 isort:skip_file
 What code servers ask of the host."""
 
+import atoll.definitions.v1.policies_pb2
 import atoll.definitions.v1.values_pb2
 import atoll.events.v1.events_pb2
 import atoll.location.v1.location_pb2
@@ -260,6 +261,7 @@ class Registered(google.protobuf.message.Message):
     PROTOCOL_VERSION_FIELD_NUMBER: builtins.int
     CONFLICTS_FIELD_NUMBER: builtins.int
     FEATURES_FIELD_NUMBER: builtins.int
+    POLICY_DENIALS_FIELD_NUMBER: builtins.int
     epoch: builtins.int
     """The fencing epoch of the session. Every later registration of the same server gets a higher one."""
     protocol_version: builtins.int
@@ -276,6 +278,10 @@ class Registered(google.protobuf.message.Message):
     def features(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Named abilities of the host."""
 
+    @property
+    def policy_denials(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[atoll.definitions.v1.policies_pb2.PolicyDenial]:
+        """What its definitions may not do with things of other locations. Everything else is served."""
+
     def __init__(
         self,
         *,
@@ -284,9 +290,10 @@ class Registered(google.protobuf.message.Message):
         protocol_version: builtins.int = ...,
         conflicts: collections.abc.Iterable[global___OwnershipConflict] | None = ...,
         features: collections.abc.Iterable[builtins.str] | None = ...,
+        policy_denials: collections.abc.Iterable[atoll.definitions.v1.policies_pb2.PolicyDenial] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["lease_ttl", b"lease_ttl"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["conflicts", b"conflicts", "epoch", b"epoch", "features", b"features", "lease_ttl", b"lease_ttl", "protocol_version", b"protocol_version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["conflicts", b"conflicts", "epoch", b"epoch", "features", b"features", "lease_ttl", b"lease_ttl", "policy_denials", b"policy_denials", "protocol_version", b"protocol_version"]) -> None: ...
 
 global___Registered = Registered
 

@@ -162,6 +162,7 @@ class _Builder:
                 for one in merged.upstream
                 if entities.asset(one) not in upstream
             )
+            self._blindfold(upstream, defined)
             made_with = () if defined is None else defined.made_with(path)
             partitions_def = None
             if defined is not None:
@@ -194,8 +195,9 @@ class _Builder:
                 entities.asset(key[0]): None,
                 **self._upstream(entity, check.additional_dependencies),
             }
-            own = self._locations[source].partitions
-            partitions_def = self._read(entity, functools.partial(own.of_check, key))
+            defined = self._locations[source]
+            self._blindfold(upstream, defined)
+            partitions_def = self._read(entity, functools.partial(defined.partitions.of_check, key))
             yield condition_graphs.Node(
                 entity=entity,
                 condition=self._condition(entity, check),
@@ -204,6 +206,16 @@ class _Builder:
                 location=source,
                 blocking=check.blocking,
             )
+
+    @staticmethod
+    def _blindfold(
+        upstream: dict[Entity, mappings.PartitionMapping | None],
+        defined: definitions.Definitions | None,
+    ) -> None:
+        """Leave out what the conditions of a location must not hear of."""
+        if defined is not None:
+            for path in defined.unwatched:
+                upstream.pop(entities.asset(path), None)
 
     def _jobs(self) -> Iterator[condition_graphs.Node]:
         for location_name, defined in sorted(self._locations.items()):

@@ -14,7 +14,9 @@ from atoll.location.v1 import location_pb2
 from atoll_host import errors
 from atoll_host.automation import answers, evaluations
 from atoll_host.automation.sensors import deciding, due
-from atoll_host.runs import other_locations, partitions, policy_settings, requests
+from atoll_host.policy import deciding as policy_deciding
+from atoll_host.policy import policy_settings
+from atoll_host.runs import other_locations, partitions, requests
 from atoll_storage import database, records
 
 _NOT_NOW = evaluations.NOT_NOW | {reasons.UNKNOWN_SENSOR}
@@ -136,5 +138,11 @@ class Asking:
                 )
                 places[name] = dataclasses.replace(place, dynamic=dynamic)
         own = places.pop(case.place.location_name)
-        others = other_locations.Others(self._policy, places)
+        declared = {
+            name: place.definitions.message.policy
+            for name, place in places.items()
+            if place.definitions.message.HasField("policy")
+        }
+        policies = policy_deciding.of(self._policy, declared) if names else policy_deciding.DEFAULT
+        others = other_locations.Others(policies, places)
         return dataclasses.replace(case, place=own, others=others)

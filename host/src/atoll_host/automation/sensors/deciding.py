@@ -18,7 +18,7 @@ from atoll_host.automation import answers
 from atoll_host.automation.sensors import due
 from atoll_host.instance import reporting
 from atoll_host.runs import other_locations, requests
-from atoll_storage import records
+from atoll_storage import records, webhook_records
 
 EMPTY_RESULT = "Sensor function returned an empty result"
 LOG_LINES_MAX = 1000
@@ -48,7 +48,7 @@ class Case:
     tick_id: str
     start_time: dt.datetime
     event: events_pb2.StoredEvent | None = None
-    delivery: records.Delivery | None = None
+    delivery: webhook_records.Delivery | None = None
     others: other_locations.Others = other_locations.NO_OTHERS
     retry_after_s: float = 0.0
 

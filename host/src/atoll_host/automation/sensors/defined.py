@@ -96,12 +96,14 @@ def _runs_of(
     named = tuple(
         (one.location_name or location_name, one.job_name) for one in definition.monitored_jobs
     )
-    monitored = None if definition.monitors_all_locations else named or ((location_name, ""),)
+    # All locations and jobs besides: of all there are, the policy leaves these.
+    everything = definition.monitors_all_locations
+    monitored = None if everything and not named else named or ((location_name, ""),)
     return records.RunChangeQuery(
         status=records.RunStatus(definition.run_status),
         monitored=monitored,
         # Whoever watches everything does not mean what is started because of it.
-        ignored_jobs=() if named else tuple(_jobs_of(location_name, definition)),
+        ignored_jobs=() if named and not everything else tuple(_jobs_of(location_name, definition)),
         asked_by=records.SensorKey(location_name, definition.name),
     )
 

@@ -13,7 +13,7 @@ from atoll_host import clock as clocks
 from atoll_host import errors, services
 from atoll_host.automation import evaluations
 from atoll_host.automation.sensors import asking, deciding, due
-from atoll_host.runs import policy_settings
+from atoll_host.policy import policy_settings
 from atoll_storage import database, records
 from atoll_storage import errors as storage_errors
 

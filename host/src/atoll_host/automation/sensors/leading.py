@@ -28,7 +28,7 @@ from atoll_host import signals, tails
 from atoll_host.automation import evaluations, terms
 from atoll_host.automation.sensors import asking, defined, due, evaluating
 from atoll_host.locations import registry as registries
-from atoll_host.runs import policy_settings
+from atoll_host.policy import policy_settings
 from atoll_storage import database, records
 from atoll_storage import errors as storage_errors
 

@@ -1,0 +1,1 @@
+"""What new definitions of a location would break."""

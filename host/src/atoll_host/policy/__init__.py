@@ -1,0 +1,1 @@
+"""Who may watch, depend on, launch and read what of whom."""
