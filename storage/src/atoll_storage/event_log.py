@@ -333,8 +333,8 @@ class EventLog:
         """
         async with connections.driver_connection(self._engine, "storing a report") as raw:
             async with raw.pipeline():
-                head = await log_writer.request_lock(raw)
                 earlier = await request_rows.find(raw, request_id)
+                head = await log_writer.request_lock(raw)
             result = await request_rows.result_of(earlier)
             if result is not None:
                 await raw.rollback()

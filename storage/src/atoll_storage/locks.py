@@ -16,6 +16,9 @@ PARTITIONS = 0x41746F6C
 """The first of two numbers, the second of which stands for a dynamic partitions definition. Held
 while its keys are changed, so that the order of positions is the order of commits. Whoever changes
 several takes the locks in the order of the names."""
+REQUESTS = 0x41746F6D
+"""The first of two numbers, the second of which stands for the id of a request. Held while it is
+looked for and remembered, so that two at once are one."""
 POOLS = 0x41746F6C00000005
 """Held while slots of pools are granted. Nobody who holds it takes one of the others."""
 APPEND = 0x41746F6C00000004

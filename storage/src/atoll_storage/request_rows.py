@@ -1,7 +1,7 @@
 """Requests that were granted already, so that repeating one changes nothing.
 
-Called by the stores whose changes carry a request id, in the transaction of the change. Whoever
-calls holds a lock that lets no two requests of one id through at once.
+Called by the stores whose changes carry a request id, in the transaction of the change. Asking for
+an id takes a lock that lets no two requests of one id through at once, whatever they change.
 """
 
 from collections.abc import Sequence
@@ -10,8 +10,9 @@ from typing import Any
 import psycopg
 from psycopg.types import numeric
 
-from atoll_storage import connections
+from atoll_storage import connections, locks
 
+_LOCK = "SELECT pg_advisory_xact_lock(%s, hashtext(%s))"
 _FIND = "SELECT result FROM requests WHERE request_id = %s"
 _REMEMBER = "INSERT INTO requests (request_id, result) VALUES (%s, %s)"
 # A few old ones with each new one: the table neither grows without end nor needs a service.
@@ -27,6 +28,8 @@ async def find(
     raw: connections.RawConnection, request_id: str
 ) -> psycopg.AsyncCursor[tuple[Any, ...]]:
     """Ask for the answer to an earlier request of that id; fit for a pipeline."""
+    if request_id:
+        await raw.execute(_LOCK, [locks.REQUESTS, request_id], prepare=True)
     return await raw.execute(_FIND, [request_id], prepare=True)
 
 

@@ -11,13 +11,14 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any, NoReturn
 
 import grpc
 import grpc.aio
+from google.protobuf import message
 
-from atoll._rpc import errors, options, peer_identities
+from atoll._rpc import errors, options, peer_identities, times
 
 _logger = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         if handler is None:
             return None  # gRPC answers UNIMPLEMENTED itself.
         method = handler_call_details.method
-        codecs = (handler.request_deserializer, handler.response_serializer)
+        codecs = (_reading(handler.request_deserializer), handler.response_serializer)
         bound_s = options.deadline_s(method, streams_response=handler.response_streaming)
         if not handler.response_streaming:
             inner = handler.stream_unary if handler.request_streaming else handler.unary_unary
@@ -72,9 +73,10 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         async def answer(request: Any, context: _Context) -> Any:
             try:
                 self._check_peer(context)
+                asked = _readable(request, method)
                 if _has_deadline(context):
-                    return await inner(request, context)
-                return await _bounded(inner(request, context), bound_s, method)
+                    return await inner(asked, context)
+                return await _bounded(inner(asked, context), bound_s, method)
             except grpc.aio.AbortError:
                 raise
             except Exception as error:  # noqa: BLE001  # the boundary of the server: recorded and answered
@@ -91,7 +93,8 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
                 ends_at = asyncio.get_running_loop().time() + bound_s
             try:
                 self._check_peer(context)
-                async with contextlib.aclosing(inner(request, context)) as parts:
+                asked = _readable(request, method)
+                async with contextlib.aclosing(inner(asked, context)) as parts:
                     while True:
                         try:
                             part = await _bounded(anext(parts), _remaining_s(ends_at), method)
@@ -120,6 +123,52 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
             )
             described = errors.internal(error_id)
         await context.abort(described.code, described.message, described.trailers())
+
+
+class _Unreadable:
+    """Stands for a request that is no message; gRPC itself would make UNKNOWN of it."""
+
+
+def _reading(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
+    """Return what reads a request, and leaves it to the servicer's side to refuse it."""
+    if deserialize is None:
+        return None
+    read = deserialize
+
+    def reading(data: bytes) -> Any:
+        try:
+            return read(data)
+        except message.DecodeError:
+            return _Unreadable()
+
+    return reading
+
+
+def _readable(request: Any, method: str) -> Any:
+    """Return a request, or the stream of them, unless it cannot be read.
+
+    Raises:
+        errors.InvalidArgumentError: It is no message of this rpc, or has a time that there is not.
+    """
+    if isinstance(request, _Unreadable):
+        raise _no_message(method)
+    if isinstance(request, message.Message):
+        times.check(request)
+        return request
+    return _each_readable(request, method)
+
+
+async def _each_readable(requests: AsyncIterator[Any], method: str) -> AsyncGenerator[Any, None]:
+    async for request in requests:
+        if isinstance(request, _Unreadable):
+            raise _no_message(method)
+        yield request
+
+
+def _no_message(method: str) -> errors.InvalidArgumentError:
+    return errors.InvalidArgumentError(
+        f"What was sent to {method} is no message of this call. Encode it anew from the protos."
+    )
 
 
 def _has_deadline(context: _Context) -> bool:

@@ -69,6 +69,14 @@ class Gate:
         self._engine = checks
         self._recorder = recorder
 
+    async def known(self, method: descriptor.MethodDescriptor, given: creds.Credentials) -> None:
+        """Refuse a call by its credentials alone, before its request is read.
+
+        Raises:
+            errors.Unauthenticated: Nobody knows who calls.
+        """
+        await self._caller(method, given)
+
     async def answer(
         self,
         method: descriptor.MethodDescriptor,

@@ -193,7 +193,8 @@ class InstanceServicer(mesh_pb2_grpc.InstanceServiceServicer):
             )
         answer = await self._pools.acquire(
             queue_records.SlotRequest(request.run_id, request.attempt, wanted, withdrawn),
-            request.wait.ToTimedelta().total_seconds(),
+            # Whatever was sent: a duration may be longer than a timedelta can be.
+            request.wait.seconds + request.wait.nanos / 1e9,
         )
         return slots_pb2.AcquireSlotsResponse(
             granted_step_keys=sorted(answer.granted),

@@ -179,6 +179,16 @@ def reason_of(error: Exception) -> str:
     return reasons.INTERNAL if described is None else described.reason
 
 
+def of_api(servicers: Servicers) -> tuple[rpc_serving.Service, ...]:
+    """Return what is served to everybody, over gRPC and over HTTP."""
+    return (
+        *_of_everyone(servicers),
+        *_of_definitions(servicers),
+        *_of_automation(servicers),
+        *_of_access(servicers),
+    )
+
+
 def server(
     listen: str,
     *,
@@ -210,13 +220,7 @@ def server(
             instance_id=instance_id,
             features=FEATURES,
         ),
-        services=(
-            *_of_locations(servicers),
-            *_of_everyone(servicers),
-            *_of_definitions(servicers),
-            *_of_automation(servicers),
-            *_of_access(servicers),
-        ),
+        services=(*_of_locations(servicers), *of_api(servicers)),
         table=ERROR_TABLE,
         interceptors=(guarding.AccessInterceptor(through),),
         security=security,

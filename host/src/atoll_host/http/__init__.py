@@ -1,0 +1,1 @@
+"""The API over HTTP and JSON: what other services, browsers and people with curl speak to."""
