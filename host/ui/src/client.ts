@@ -6,40 +6,59 @@
  */
 import { type Client, Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
-import type { DescService, MessageInitShape } from "@bufbuild/protobuf";
+import { type DescService, fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
 
+import { AccessService } from "./gen/atoll/api/v1/access_pb.js";
+import { AlertsService } from "./gen/atoll/api/v1/alerts_pb.js";
 import { AssetsService } from "./gen/atoll/api/v1/assets_pb.js";
+import { AuditService } from "./gen/atoll/api/v1/audit_pb.js";
 import { SensorsService } from "./gen/atoll/api/v1/automation_pb.js";
 import { BackfillsService } from "./gen/atoll/api/v1/backfills_pb.js";
+import { BuildsService } from "./gen/atoll/api/v1/builds_pb.js";
 import { ChecksService } from "./gen/atoll/api/v1/checks_pb.js";
 import { ConditionsService } from "./gen/atoll/api/v1/conditions_pb.js";
 import { type EventFilterSchema, EventsService } from "./gen/atoll/api/v1/events_pb.js";
 import { FreshnessService } from "./gen/atoll/api/v1/freshness_pb.js";
+import { GraphService } from "./gen/atoll/api/v1/graph_pb.js";
+import { JobsService } from "./gen/atoll/api/v1/jobs_pb.js";
 import { LocationsService } from "./gen/atoll/api/v1/locations_pb.js";
 import { PartitionsService } from "./gen/atoll/api/v1/partitions_pb.js";
+import { PolicyService } from "./gen/atoll/api/v1/policy_pb.js";
 import { PoolsService } from "./gen/atoll/api/v1/pools_pb.js";
+import { ReportsService } from "./gen/atoll/api/v1/reports_pb.js";
 import { RetentionService } from "./gen/atoll/api/v1/retention_pb.js";
 import { RunsService } from "./gen/atoll/api/v1/runs_pb.js";
 import { SchedulesService } from "./gen/atoll/api/v1/schedules_pb.js";
-import { AlertsService } from "./gen/atoll/api/v1/alerts_pb.js";
+import { ServerService } from "./gen/atoll/api/v1/server_pb.js";
+import { SubscriptionsService } from "./gen/atoll/api/v1/subscriptions_pb.js";
 import type { StoredEvent } from "./gen/atoll/events/v1/events_pb.js";
 import { ErrorInfoSchema } from "./gen/atoll/rpc/v1/status_pb.js";
 
+// Without ImpactService: clients send it streams, which browsers cannot.
 const services = {
+  access: AccessService,
   alerts: AlertsService,
   assets: AssetsService,
+  audit: AuditService,
   backfills: BackfillsService,
+  builds: BuildsService,
   checks: ChecksService,
   conditions: ConditionsService,
   events: EventsService,
   freshness: FreshnessService,
+  graph: GraphService,
+  jobs: JobsService,
   locations: LocationsService,
   partitions: PartitionsService,
+  policy: PolicyService,
   pools: PoolsService,
+  reports: ReportsService,
   retention: RetentionService,
   runs: RunsService,
   schedules: SchedulesService,
   sensors: SensorsService,
+  server: ServerService,
+  subscriptions: SubscriptionsService,
 } satisfies Record<string, DescService>;
 
 /** The services of a host, by noun. */
@@ -77,8 +96,14 @@ export function connect(connection: Connection): Host {
 export function errorInfo(
   error: unknown,
 ): { readonly reason: string; readonly metadata: Readonly<Record<string, string>> } | undefined {
-  const [info] = ConnectError.from(error).findDetails(ErrorInfoSchema);
-  return info && { reason: info.reason, metadata: info.metadata };
+  for (const detail of ConnectError.from(error).details) {
+    // The same message as google.rpc.ErrorInfo, under the name that every client of gRPC knows.
+    if ("type" in detail && detail.type === "google.rpc.ErrorInfo") {
+      const { reason, metadata } = fromBinary(ErrorInfoSchema, detail.value);
+      return { reason, metadata };
+    }
+  }
+  return undefined;
 }
 
 /** How a watch of events begins and ends. */
