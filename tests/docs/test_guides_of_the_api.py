@@ -21,6 +21,7 @@ from atoll._partition_messages import definitions as partition_messages
 from atoll.events.v1 import events_pb2 as log_pb2
 from atoll_host import host as hosts
 from atoll_host import settings as host_settings
+from atoll_host.access import access_settings
 from tests.docs import blocks
 from tests.integration import code_location
 
@@ -55,6 +56,7 @@ class Location(code_location.CodeLocation):
 async def address(database_url: str):
     """A host with the location of the guides, which ran one day already."""
     settings = {"listen": "127.0.0.1:0", "database_url": database_url, "lease_ttl_s": 30.0}
+    settings["access"] = access_settings.OPEN
     host = hosts.Host(host_settings.Settings(**settings))
     await host.start()
     days = partition_messages.to_message(DAYS)

@@ -182,7 +182,8 @@ MEANINGLESS = [
     ({"kind": 9}, "9 is no kind"),
     ({"kind": access_pb2.TOKEN_KIND_LOCATION}, "location_name is ''"),
     ({"lifetime": {"seconds": 0}}, "from 1 s"),
-    ({"lifetime": {"seconds": 10**12}}, "365 days"),
+    ({"lifetime": {"seconds": 400 * 86_400}}, "365 days"),
+    ({"lifetime": {"seconds": 10**12}}, "which is no duration"),
 ]
 
 

@@ -43,8 +43,11 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):
         handler: _Handler = found
         method = self._method(name)
         codecs = (handler.request_deserializer, handler.response_serializer)
-        if method is None or (handler.request_streaming and not handler.response_streaming):
+        if method is None:
             return _refusing(name, handler)
+        if handler.request_streaming and not handler.response_streaming:
+            gathered: Any = self._gathered(method, handler.stream_unary)
+            return grpc.stream_unary_rpc_method_handler(gathered, *codecs)
         if handler.request_streaming:
             both: Any = self._both(method, handler.stream_stream)
             return grpc.stream_stream_rpc_method_handler(both, *codecs)
@@ -77,6 +80,15 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):
             return self._gate.stream(method, request, given, lambda: inner(request, context))
 
         return stream
+
+    def _gathered(self, method: descriptor.MethodDescriptor, inner: Callable[..., Any]) -> Any:
+        async def gathered(requests: AsyncIterator[Any], context: Any) -> Any:
+            given = _credentials(context)
+            return await self._gate.gathered(
+                method, requests, given, lambda checked: inner(checked, context)
+            )
+
+        return gathered
 
     def _both(self, method: descriptor.MethodDescriptor, inner: Callable[..., Any]) -> Any:
         def both(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
