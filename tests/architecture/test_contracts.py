@@ -90,6 +90,7 @@ REPEATABLE = {
     "atoll.mesh.v1.InstanceService.ReportAssetEvent": "request id",
     "atoll.mesh.v1.MeshService.AppendEvents": "repeats are dropped",
     "atoll.mesh.v1.MeshService.AppendOutput": "repeats are dropped",
+    "atoll.mesh.v1.MeshService.RenewRunCredentials": "another credential",
     "atoll.mesh.v1.MeshService.Session": "a higher epoch",
 }
 READING = ("Get", "List", "Count", "Watch", "Check", "Describe", "StreamDefinitions", "WhoAmI")

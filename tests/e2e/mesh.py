@@ -22,6 +22,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Self, TypeVar
 
@@ -55,10 +56,16 @@ class LocationSetup:
     python: str = sys.executable
     options: tuple[str, ...] = ()
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    token_in_environment: bool = False
 
 
 class Mesh:
-    """Starts, kills, stops and watches the processes of a mesh."""
+    """Starts, kills, stops and watches the processes of a mesh.
+
+    Attributes:
+        credentials: Whether everybody is asked for credentials; locations then get tokens. Set it
+            before anything starts.
+    """
 
     def __init__(
         self,
@@ -80,6 +87,7 @@ class Mesh:
             tls: What clients trust and show; None speaks no TLS.
             releases: The interpreters of the host and, where they name none, of the locations.
         """
+        self.credentials = False
         self.folder = folder
         self.address = f"127.0.0.1:{free_port()}"
         self.locations: dict[str, LocationSetup] = {}
@@ -116,7 +124,8 @@ class Mesh:
         if self.postgres is not None:
             environment["ATOLL_DATABASE_URL"] = self.postgres.url
         options = ["--listen", self.address, "--data-dir", str(self.folder / "host")]
-        options += [option for option in NEWER_HOST_OPTIONS if option in _host_help(python)]
+        wanted = () if self.credentials else NEWER_HOST_OPTIONS
+        options += [option for option in wanted if option in _host_help(python)]
         command = [python, *CLI, "host", *options, *self._host_options]
         self._start("host", command, environment, self.folder)
 
@@ -136,8 +145,34 @@ class Mesh:
         }
         options = ["--file", str(setup.code), "--name", name]
         options += ["--state-dir", str(self.state_dir(name)), *setup.options]
+        if self.credentials and setup.token_in_environment:
+            environment["ATOLL_LOCATION_TOKEN"] = self.location_token(name).read_text().strip()
+        elif self.credentials:
+            options += ["--token-file", str(self.location_token(name))]
         command = [setup.python, *CLI, "serve", *options]
         self._start(name, command, environment, setup.code.parent)
+
+    @property
+    def admin_token(self) -> pathlib.Path:
+        """The file of the first admin's token, which the host makes when it starts."""
+        return self.folder / "host" / "admin.token"
+
+    @property
+    def token(self) -> str:
+        """The token that clients call with; empty while there is none."""
+        return self.admin_token.read_text().strip() if self.admin_token.is_file() else ""
+
+    def location_token(self, name: str) -> pathlib.Path:
+        """The file of a location's token, which an admin makes once the host answers."""
+        file = self.folder / "tokens" / name
+        file.parent.mkdir(exist_ok=True)
+        until_s = time.monotonic() + WITHIN_S
+        while not file.exists():
+            arguments = ("create", f"code of {name}", "--code-server", name, "--output", str(file))
+            done = self.cli("tokens", *arguments)
+            assert done.returncode in {0, 3, 4}, done.stderr
+            assert done.returncode == 0 or time.monotonic() < until_s, done.stderr
+        return file
 
     def state_dir(self, name: str) -> pathlib.Path:
         return self.folder / "locations" / name
@@ -210,10 +245,10 @@ class Mesh:
                 stack = contextlib.AsyncExitStack()
                 try:
                     client = await stack.enter_async_context(
-                        connection.connect(self.address, tls=self.tls)
+                        connection.connect(self.address, tls=self.tls, token=self.token)
                     )
                     break
-                except errors.ConnectError:
+                except (errors.ConnectError, errors.UnauthenticatedError):
                     self._assert_alive("host")
                     await asyncio.sleep(0.02)  # The port opens without telling anybody.
         async with stack:
@@ -264,7 +299,10 @@ class Mesh:
 
     def cli(self, *arguments: str, timeout_s: float = WITHIN_S) -> subprocess.CompletedProcess:
         """Run `atoll` against the host."""
-        return run_cli(*arguments, environment={"ATOLL_HOST": self.address}, timeout_s=timeout_s)
+        environment = {"ATOLL_HOST": self.address, "ATOLL_TOKEN": self.token}
+        if self.tls is not None:
+            environment["ATOLL_CA_FILE"] = str(self.tls.ca)
+        return run_cli(*arguments, environment=environment, timeout_s=timeout_s)
 
     def _names(self) -> list[str]:
         return ["host", *self.locations]

@@ -133,6 +133,10 @@ class CodeLocation(location_pb2_grpc.CodeLocationServiceServicer):
         self.reloads_to: snapshot_pb2.LocationSnapshot | None = None
         self.epoch = 0
         self.token = ""
+        # What it tells the host, and what calls of the host come with.
+        self.control_token = uuid.uuid4().hex
+        self.shown: list[str] = []
+        self.run_credentials: dict[str, location_pb2.RunCredential] = {}
         self.said: asyncio.Queue[mesh_pb2.SessionResponse | grpc.aio.AioRpcError | None] = (
             asyncio.Queue()
         )
@@ -211,6 +215,7 @@ class CodeLocation(location_pb2_grpc.CodeLocationServiceServicer):
             "version": "0.0-test",
             "state": self.state(),
             "held_runs": list(self.held.values()),
+            "control_token": self.control_token,
         }
         return mesh_pb2.Registration(**{**values, **changes})
 
@@ -339,6 +344,9 @@ class CodeLocation(location_pb2_grpc.CodeLocationServiceServicer):
 
     async def StartRun(self, request, context):  # noqa: N802
         plan = request.plan
+        sent = context.invocation_metadata()
+        self.shown += [value for key, value in sent if key == authorization.HEADER]
+        self.run_credentials[plan.run_id] = request.run_credential
         if plan.run_id not in self.held:
             self.held[plan.run_id] = location_pb2.HeldRun(
                 run_id=plan.run_id, attempt=plan.attempt, build_id=self.build_id, alive=True

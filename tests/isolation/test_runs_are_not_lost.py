@@ -11,10 +11,11 @@ import signal
 from collections.abc import AsyncGenerator, Iterator
 
 import grpc.aio
+import psycopg
 import pytest
 from google.protobuf import duration_pb2
 
-from atoll._rpc import options
+from atoll._rpc import authorization, options
 from atoll.api.v1 import runs_pb2
 from atoll.events.v1 import events_pb2
 from atoll.location.v1 import location_pb2, location_pb2_grpc
@@ -283,8 +284,13 @@ async def test_a_running_run_is_canceled(location: served.Location) -> None:
 async def cancel_within(location: served.Location, run_id: str, grace_s: float) -> None:
     """Ask the code server to cancel with less patience than the host has."""
     address = (await location.shown()).address
+    query = "SELECT control_token FROM servers WHERE location_name = %s"
+    assert location.mesh.postgres is not None
+    with psycopg.connect(location.mesh.postgres.url) as database:
+        [token] = database.execute(query, [location.name]).fetchone()
     async with grpc.aio.insecure_channel(address, options=options.CHANNEL) as channel:
-        stub = location_pb2_grpc.CodeLocationServiceStub(channel)
+        host = authorization.authorized(channel, token)
+        stub = location_pb2_grpc.CodeLocationServiceStub(host)
         grace_period = duration_pb2.Duration(nanos=int(grace_s * 1e9))
         request = location_pb2.CancelRunRequest(run_id=run_id, grace_period=grace_period)
         await stub.CancelRun(request, timeout=options.DEFAULT_DEADLINE_S)

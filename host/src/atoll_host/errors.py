@@ -22,7 +22,8 @@ The tree; `servicers.serving` holds the one table that turns it into gRPC status
     ├── PolicyForbids            the host's policy does not allow it
     ├── Unauthenticated          nobody knows who calls
     │   ├── CredentialsMissing   the call came without credentials
-    │   └── CredentialsInvalid   those that came with it are not valid
+    │   ├── CredentialsInvalid   those that came with it are not valid
+    │   └── RunCredentialInvalid that of the run on whose behalf it is made does not count
     ├── NotAllowed               the caller does not hold the role that the call needs
     ├── Stopping                 the host is stopping
     └── LocationError            a code location did not do what the host asked
@@ -344,6 +345,17 @@ class CredentialsInvalid(Unauthenticated):
         super().__init__(
             "The credentials of the call are not valid: the token is malformed or unknown, it "
             "expired, or it was revoked. Ask an admin of the host for another one."
+        )
+
+
+class RunCredentialInvalid(Unauthenticated):
+    """The credential of a run does not count: for this call, or any more."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The credential of the run is not valid: it expired, the run is not live any more or "
+            "has been handed over again, or the call is about another run. A run that has ended "
+            "asks nothing; for one that goes on, the code server renews the credential."
         )
 
 

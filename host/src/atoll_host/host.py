@@ -13,6 +13,7 @@ import contextlib
 import dataclasses
 import importlib.metadata
 import logging
+import secrets
 import socket
 import uuid
 from collections.abc import Callable
@@ -24,7 +25,16 @@ from atoll_host import changes as host_changes
 from atoll_host import clock as clocks
 from atoll_host import postgres, services
 from atoll_host import settings as host_settings
-from atoll_host.access import engine, first_token, gate, granting, subjects, verifying
+from atoll_host.access import (
+    engine,
+    first_token,
+    gate,
+    granting,
+    run_credentials,
+    runs_at_work,
+    subjects,
+    verifying,
+)
 from atoll_host.alerts import leading as alert_terms
 from atoll_host.alerts import secret_values
 from atoll_host.api import backfilling, dry_runs, feeds, run_streams, slices, watching
@@ -143,7 +153,10 @@ class Host:
             store = await self._open_store()
             if self._settings.access.required and self._settings.access.first_token:
                 await first_token.ensure(store.access, self._settings.data_dir)
-            known = Identity(self.host_id, self.version, tls)
+            run_key = await store.access.signing_key(
+                run_credentials.KEY_NAME, secrets.token_bytes(run_credentials.KEY_BYTES)
+            )
+            known = Identity(self.host_id, self.version, run_key, tls)
             parts = Parts(self._settings, store, self._clock, known)
             group = services.ServiceGroup("host", parts.services)
             await group.start()
@@ -182,11 +195,13 @@ class Identity:
     Attributes:
         host_id: Identifies its process.
         version: The version of the distribution.
+        run_key: What it signs credentials of runs with, as all hosts of the mesh do.
         tls: Its certificates.
     """
 
     host_id: str
     version: str
+    run_key: bytes = dataclasses.field(repr=False)
     tls: securing.Tls = securing.NO_TLS
 
 
@@ -228,13 +243,16 @@ class Parts:
             host_id=known.host_id,
             lease_ttl_s=settings.lease_ttl_s,
         )
+        self._at_work = runs_at_work.RunsAtWork(known.run_key, store.runs, store.locations, clock)
         self.launcher = launching.Launcher(
             store.runs,
             self.registry,
             self.changes,
             clock,
             launching.Limits(settings.claim_limits()),
-            known_assets.KnownAssets(self.registry, store.events),
+            launching.Baggage(
+                known_assets.KnownAssets(self.registry, store.events), self._at_work.credential
+            ),
         )
         self.run_watcher = run_watching.Watcher(
             store,
@@ -325,6 +343,7 @@ class Parts:
             settings.access,
             verifying.Verifier(store.access, self.changes, clock),
             subjects.Subjects(self.registry.graph, store.runs, store.backfills),
+            self._at_work,
         )
         return gate.Gate(checks, recording.Recorder(store.audit, clock, serving.reason_of))
 
@@ -367,7 +386,9 @@ class Parts:
         known = slices.Slices(self.registry)
         may_read = reading.Reading(self.registry)
         return serving.Servicers(
-            mesh=mesh.MeshServicer(self.sessions, self.intake, store.outputs, self.changes),
+            mesh=mesh.MeshServicer(
+                self.sessions, self.intake, store.outputs, self._at_work, self.changes
+            ),
             instance=self._instance_servicer(dynamic, may_read),
             locations=locations.LocationsServicer(self.registry),
             assets=assets.AssetsServicer(store, self.registry, known, clock),

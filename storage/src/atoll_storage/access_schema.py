@@ -52,4 +52,13 @@ audit_entries = sa.Table(
 )
 sa.Index("audit_entries_oldest", audit_entries.c.begin_time)
 
-TABLES = (tokens, audit_entries)
+signing_keys = sa.Table(
+    "signing_keys",
+    columns.metadata,
+    sa.Column("name", columns.Name, primary_key=True, comment="What for."),
+    sa.Column("secret", sa.LargeBinary, nullable=False),
+    sa.Column("create_time", columns.TIME, nullable=False, server_default=sa.func.now()),
+    comment="What all hosts of a mesh sign with.",
+)
+
+TABLES = (tokens, audit_entries, signing_keys)

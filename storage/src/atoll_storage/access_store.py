@@ -48,6 +48,10 @@ AND (%(location)s = '' OR location_name = %(location)s
 AND (%(time)s::timestamptz IS NULL OR (create_time, token_id) < (%(time)s, %(id)s))
 ORDER BY create_time DESC, token_id DESC LIMIT %(limit)s
 """.encode()
+_KEEP_KEY = b"""
+INSERT INTO signing_keys (name, secret) VALUES (%s, %b) ON CONFLICT (name) DO NOTHING
+"""
+_KEY = b"SELECT secret FROM signing_keys WHERE name = %s"
 _LOCK = b"LOCK TABLE tokens IN SHARE ROW EXCLUSIVE MODE"
 _ANY = b"SELECT EXISTS (SELECT FROM tokens)"
 
@@ -67,6 +71,20 @@ class AccessStore:
             await raw.commit()
         assert row is not None  # noqa: S101 - an insert returns its row
         return _record(row)
+
+    async def signing_key(self, name: str, new: bytes) -> bytes:
+        """Return the key that all hosts sign with, for one purpose.
+
+        Args:
+            name: What it is for.
+            new: What becomes the key where there is none yet.
+        """
+        async with connections.driver_connection(self._engine, "reading a signing key") as raw:
+            await raw.execute(_KEEP_KEY, [name, new])
+            row = await (await raw.execute(_KEY, [name])).fetchone()
+            await raw.commit()
+        assert row is not None  # noqa: S101 - it was stored if it was not there
+        return bytes(row[0])
 
     async def create_first(
         self, token: access_records.NewToken, about_to: Callable[[], None]

@@ -258,6 +258,7 @@ def _registration_values(registration: records.ServerRegistration) -> dict[str, 
         "draining": registration.draining,
         "register_time": sa.func.now(),
         "lease_expire_time": _after(registration.lease_ttl_s),
+        "control_token": registration.control_token,
     }
 
 

@@ -306,13 +306,15 @@ class ServerRegistration:
     load_failure: values_pb2.Failure | None
     draining: bool
     lease_ttl_s: float
+    control_token: str = dataclasses.field(default="", repr=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ServerRecord:
     """A code server as stored.
 
-    The current server of a location is its newest incarnation that does not drain.
+    The current server of a location is its newest incarnation that does not drain. `control_token`
+    is secret: what hosts send with each call of it.
     """
 
     location_name: str
@@ -329,6 +331,7 @@ class ServerRecord:
     register_time: dt.datetime
     lease_expire_time: dt.datetime
     current: bool
+    control_token: str = dataclasses.field(default="", repr=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

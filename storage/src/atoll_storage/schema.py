@@ -512,6 +512,7 @@ servers = sa.Table(
     sa.Column("draining", sa.Boolean, nullable=False),
     sa.Column("register_time", _TIME, nullable=False),
     sa.Column("lease_expire_time", _TIME, nullable=False),
+    sa.Column("control_token", sa.Text, nullable=False, server_default="", comment="Secret."),
     comment="Code servers and their leases.",
     postgresql_with={"fillfactor": "50"},
 )

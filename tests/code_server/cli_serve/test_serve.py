@@ -8,8 +8,9 @@ import socket
 import pytest
 
 from atoll._location import run_directory
-from atoll._rpc import serving
+from atoll._rpc import authorization, serving
 from atoll.location.v1 import location_pb2, location_pb2_grpc
+from atoll.mesh.v1 import mesh_pb2
 from tests.code_server.server import fake_host, locations
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -25,9 +26,12 @@ def address_in(line: str) -> str:
     return line.split(" at ")[1].split(" ", maxsplit=1)[0]
 
 
-async def start_run(address: str, plan: location_pb2.RunPlan) -> location_pb2.StartRunResponse:
-    async with serving.channel(address) as channel:
-        stub = location_pb2_grpc.CodeLocationServiceStub(channel)
+async def start_run(
+    known: mesh_pb2.Registration, plan: location_pb2.RunPlan
+) -> location_pb2.StartRunResponse:
+    async with serving.channel(known.address) as channel:
+        authorized = authorization.authorized(channel, known.control_token)
+        stub = location_pb2_grpc.CodeLocationServiceStub(authorized)
         return await stub.StartRun(location_pb2.StartRunRequest(plan=plan), timeout=20)
 
 
@@ -134,7 +138,7 @@ async def test_runs_go_on_over_a_stop_and_the_next_start_takes_over(tmp_path):
     async with fake_host.running() as host:
         plan = locations.new_plan("patient_job")
         async with locations.serve_command(tmp_path, "--host", host.address) as command:
-            await start_run(address_in(await command.line("Serving")), plan)
+            await start_run(await host.registered(), plan)
             await locations.file_content(tmp_path / "patient_began")
             command.process.terminate()
             assert await command.ended() == 0
@@ -157,7 +161,7 @@ async def test_a_killed_code_server_loses_nothing(tmp_path, worker):
     async with fake_host.running() as host:
         plan = locations.new_plan("patient_job")
         async with locations.serve_command(tmp_path, "--host", host.address) as command:
-            await start_run(address_in(await command.line("Serving")), plan)
+            await start_run(await host.registered(), plan)
             pid = int(await locations.file_content(tmp_path / "patient_began"))
             command.process.kill()
             await command.ended()

@@ -11,13 +11,18 @@ import contextlib
 import dataclasses
 from collections.abc import AsyncIterator, Callable
 
+from google.protobuf import duration_pb2
+
 from atoll._rpc import errors, info, reasons, serving
 from atoll.events.v1 import events_pb2
-from atoll.mesh.v1 import instance_pb2, mesh_pb2, mesh_pb2_grpc
+from atoll.location.v1 import location_pb2
+from atoll.mesh.v1 import credentials_pb2, instance_pb2, mesh_pb2, mesh_pb2_grpc
 from atoll.rpc.v1 import server_info_pb2
 
 FACTS = info.ServerFacts(
-    kind=server_info_pb2.SERVER_KIND_HOST, version="0.0.0", instance_id="fake host"
+    kind=server_info_pb2.SERVER_KIND_HOST,
+    version="0.0.0",
+    instance_id="fake host",
 )
 WITHIN_S = 20
 
@@ -36,13 +41,24 @@ class Memory:
     batches: int = 0
     fenced: dict[str, str] = dataclasses.field(default_factory=dict)
     stale_epochs_seen: int = 0
+    tokens: list[str] = dataclasses.field(default_factory=list)
+    run_credentials: list[str] = dataclasses.field(default_factory=list)
+    renewals: list[list[str]] = dataclasses.field(default_factory=list)
 
 
 class FakeHost:
     """One life of the host."""
 
-    def __init__(self, memory: Memory | None = None, *, lease_ttl_s: float = 6.0) -> None:
+    def __init__(
+        self,
+        memory: Memory | None = None,
+        *,
+        lease_ttl_s: float = 6.0,
+        features: tuple[str, ...] = ("control_tokens", "run_credentials"),
+    ) -> None:
         self.memory = memory or Memory()
+        self.features = features
+        self.takes_run_credential: Callable[[str], bool] = bool
         self.lease_ttl_s = lease_ttl_s
         self.changed = asyncio.Condition()
         self.refuse_registration: errors.RpcError | None = None
@@ -69,7 +85,8 @@ class FakeHost:
                 _InstanceServicer(self),
             ),
         ]
-        self._server = serving.GrpcServer(listen, facts=FACTS, services=services)
+        facts = dataclasses.replace(FACTS, features=self.features)
+        self._server = serving.GrpcServer(listen, facts=facts, services=services)
         await self._server.start()
         return self._server.address
 
@@ -134,6 +151,16 @@ def is_exact(events: list[events_pb2.Event]) -> bool:
     return [event.seq for event in events] == list(range(1, len(events) + 1))
 
 
+def credential(run_id: str, text: str, lifetime_s: int = 600) -> location_pb2.RunCredential:
+    """Return what the host gives for a run."""
+    lifetime = duration_pb2.Duration(seconds=lifetime_s)
+    return location_pb2.RunCredential(run_id=run_id, credential=text, lifetime=lifetime)
+
+
+def _sent(context, header: str) -> list[str]:
+    return [value for key, value in context.invocation_metadata() if key == header]
+
+
 class _MeshServicer(mesh_pb2_grpc.MeshServiceServicer):
     def __init__(self, host: FakeHost) -> None:
         self._host = host
@@ -142,12 +169,16 @@ class _MeshServicer(mesh_pb2_grpc.MeshServiceServicer):
         host, memory = self._host, self._host.memory
         first = await anext(request)
         registration = first.registration
+        memory.tokens += _sent(context, "authorization")
+        await host.notify()
         if host.refuse_registration is not None:
             raise host.refuse_registration
         server_id = registration.server_id
         memory.epochs[server_id] = memory.epochs.get(server_id, 0) + 1
         memory.registrations.append(registration)
-        registered = mesh_pb2.Registered(epoch=memory.epochs[server_id], protocol_version=1)
+        registered = mesh_pb2.Registered(
+            epoch=memory.epochs[server_id], protocol_version=1, features=host.features
+        )
         registered.lease_ttl.FromMilliseconds(int(host.lease_ttl_s * 1000))
         queue: asyncio.Queue[mesh_pb2.SessionResponse | None] = asyncio.Queue()
         host._sessions[registration.location_name] = queue
@@ -207,6 +238,16 @@ class _MeshServicer(mesh_pb2_grpc.MeshServiceServicer):
                 break
         return mesh_pb2.RunAcknowledgement(run_id=run_id, acknowledged_seq=len(stored))
 
+    async def RenewRunCredentials(self, request, context):  # noqa: N802
+        memory = self._host.memory
+        memory.renewals.append(list(request.run_ids))
+        await self._host.notify()
+        return credentials_pb2.RenewRunCredentialsResponse(
+            credentials=[
+                credential(run_id, f"renewed {len(memory.renewals)}") for run_id in request.run_ids
+            ]
+        )
+
     async def AppendOutput(self, request, context):  # noqa: N802
         host, memory = self._host, self._host.memory
         key = (request.run_id, request.step_key, request.stream)
@@ -239,6 +280,10 @@ class _InstanceServicer(mesh_pb2_grpc.InstanceServiceServicer):
         return mesh_pb2.GetRunResponse()
 
     async def ListEvents(self, request, context):  # noqa: N802
+        shown = _sent(context, "atoll-run-credential")
+        self._host.memory.run_credentials += shown or [""]
+        if shown and not self._host.takes_run_credential(shown[0]):
+            raise errors.UnauthenticatedError("It is over.", reason=reasons.RUN_CREDENTIAL_INVALID)
         response = instance_pb2.ListEventsResponse()
         for event in self._host.memory.events.get(request.run_id, []):
             if event.WhichOneof("body") in request.kinds:

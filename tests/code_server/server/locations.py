@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator
 from typing import cast
 
 from atoll._location import launch, run_directory
-from atoll._rpc import serving
+from atoll._rpc import authorization, serving
 from atoll._server import launching, server, state_directory
 from atoll._server import settings as server_settings
 from atoll.location.v1 import location_pb2, location_pb2_grpc
@@ -142,8 +142,11 @@ class Location:
         request.timeout.FromMilliseconds(int(timeout_s * 1000))
         return await self.stub.EvaluateSchedule(request, timeout=60)
 
-    async def start_run(self, plan: location_pb2.RunPlan) -> location_pb2.StartRunResponse:
-        return await self.stub.StartRun(location_pb2.StartRunRequest(plan=plan), timeout=20)
+    async def start_run(
+        self, plan: location_pb2.RunPlan, credential: location_pb2.RunCredential | None = None
+    ) -> location_pb2.StartRunResponse:
+        request = location_pb2.StartRunRequest(plan=plan, run_credential=credential)
+        return await self.stub.StartRun(request, timeout=20)
 
     async def reload(self, build_id: str = "") -> location_pb2.ReloadResponse:
         return await self.stub.Reload(location_pb2.ReloadRequest(build_id=build_id), timeout=30)
@@ -209,7 +212,9 @@ async def serving_location(
         async with serving.channel(code_server.address) as channel:
             stub = cast(
                 "location_pb2_grpc.CodeLocationServiceAsyncStub",
-                location_pb2_grpc.CodeLocationServiceStub(channel),
+                location_pb2_grpc.CodeLocationServiceStub(
+                    authorization.authorized(channel, code_server.control.token)
+                ),
             )
             yield Location(folder, code_server, stub)
     finally:

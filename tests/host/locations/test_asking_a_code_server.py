@@ -61,6 +61,10 @@ async def silent() -> AsyncIterator[tuple[_Silent, str]]:
         yield servicer, address
 
 
+def secured(address: str) -> dialing.Target:
+    return dialing.Target(dialing.marked(address, secured=True))
+
+
 def evaluation() -> location_pb2.EvaluateSensorRequest:
     request = location_pb2.EvaluateSensorRequest(sensor_name="slow", tick_id="t")
     request.timeout.FromSeconds(60)
@@ -72,7 +76,7 @@ async def test_a_call_whose_connection_is_given_up_has_an_unknown_outcome(
 ) -> None:
     servicer, address = silent
     channels = control.Channels()
-    client = channels.client("east", address)
+    client = channels.client("east", dialing.Target(address))
     call = asyncio.create_task(client.evaluate_sensor(evaluation()))
     await asyncio.wait_for(servicer.asked.wait(), 5)
     # The code server lost its lease, or another one took its name.
@@ -85,7 +89,9 @@ async def test_a_call_whose_connection_is_given_up_has_an_unknown_outcome(
 async def test_a_caller_that_is_canceled_stays_canceled(silent: tuple[_Silent, str]) -> None:
     servicer, address = silent
     channels = control.Channels()
-    call = asyncio.create_task(channels.client("east", address).evaluate_sensor(evaluation()))
+    call = asyncio.create_task(
+        channels.client("east", dialing.Target(address)).evaluate_sensor(evaluation())
+    )
     await asyncio.wait_for(servicer.asked.wait(), 5)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -101,7 +107,7 @@ async def test_a_code_server_is_dialed_anew_once_the_certificates_have_changed(
     security = certificates.security(ca.pair("east", "atoll:location:east"), ca)
     channels = control.Channels(tls.ClientTls(tls.ClientFiles(ca.path, own)))
     async with served(_Quick(), security) as address:
-        client = channels.client("east", dialing.marked(address, secured=True))
+        client = channels.client("east", secured(address))
         before = [(await client.describe()).server_id for _ in range(2)]
         certificates.write(own, ca.issue("atoll:host"))
         after = [(await client.describe()).server_id for _ in range(2)]
@@ -117,7 +123,7 @@ async def test_a_code_server_with_another_authority_is_unavailable_with_the_reas
     security = certificates.security(other.pair("east", "atoll:location:east"))
     channels = control.Channels(tls.ClientTls(tls.ClientFiles(ca.path)))
     async with served(_Quick(), security) as address:
-        client = channels.client("east", dialing.marked(address, secured=True))
+        client = channels.client("east", secured(address))
         with pytest.raises(errors.LocationUnavailable, match="authority that is not trusted"):
             await client.describe()
         await channels.close()
@@ -125,6 +131,6 @@ async def test_a_code_server_with_another_authority_is_unavailable_with_the_reas
 
 async def test_a_code_server_that_cannot_be_verified_is_not_dialed_at_all() -> None:
     channels = control.Channels()
-    client = channels.client("east", dialing.marked("127.0.0.1:1", secured=True))
+    client = channels.client("east", secured("127.0.0.1:1"))
     with pytest.raises(errors.LocationRefused, match="locations_ca"):
         await client.describe()

@@ -136,7 +136,9 @@ class CodeServer:
         response.build_id = "build"
         return response
 
-    async def start_run(self, plan: location_pb2.RunPlan) -> location_pb2.StartRunResponse:
+    async def start_run(
+        self, plan: location_pb2.RunPlan, credential: location_pb2.RunCredential | None = None
+    ) -> location_pb2.StartRunResponse:
         self.plans.append(plan)
         await self._note()
         await self.on_start()

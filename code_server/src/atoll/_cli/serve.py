@@ -68,6 +68,13 @@ def _path_option(name: str, variable: str, text: str) -> Callable[[_Command], _C
     "ATOLL_HOST_CA",
     "The authority of the host's certificate: speaks TLS to it, and shows its own certificate.",
 )
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=pathlib.Path),
+    metavar="FILE",
+    help="A file that holds the token of the location, instead of "
+    f"{server_settings.LOCATION_TOKEN_VARIABLE}; read anew for each session.",
+)
 @click.option("--build-id", default="", help="The id of the build; generated when left out.")
 @click.option(
     "--state-dir",
@@ -96,6 +103,7 @@ def serve(  # noqa: PLR0913  # one parameter for each option
     tls_key: pathlib.Path | None,
     tls_client_ca: pathlib.Path | None,
     host_ca: pathlib.Path | None,
+    token_file: pathlib.Path | None,
     build_id: str,
     state_dir: pathlib.Path | None,
     start_method: str,
@@ -123,6 +131,10 @@ def serve(  # noqa: PLR0913  # one parameter for each option
         listen=listen,
         advertise=advertise or "",
         certificates=server_settings.Certificates(tls_certificate, tls_key, tls_client_ca, host_ca),
+        token=server_settings.LocationToken(
+            "" if token_file else os.environ.get(server_settings.LOCATION_TOKEN_VARIABLE, ""),
+            token_file,
+        ),
         build_id=build_id,
         start_method=launch.StartMethodOption(start_method),
         watch=watch,

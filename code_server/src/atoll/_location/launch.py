@@ -21,7 +21,7 @@ from atoll._location import errors
 ENVIRONMENT_VARIABLE = "ATOLL_LAUNCH"
 """Holds the encoded parameters; the process removes it before any user code runs."""
 
-HIDDEN_VARIABLES = ("ATOLL_DATABASE_URL",)
+HIDDEN_VARIABLES = ("ATOLL_DATABASE_URL", "ATOLL_LOCATION_TOKEN")
 """Never handed to a process that holds user code."""
 
 ENTRY_POINT = "atoll._location.definitions_process"

@@ -9,9 +9,11 @@ asyncio (a test holds that).
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import os
 import signal
+import sys
 import types
 from typing import NoReturn
 
@@ -19,6 +21,8 @@ from atoll._location import launch
 from atoll._server import launching, settings, state_directory
 
 MAIN_MODULE = "atoll._server.main"
+
+_SET_DUMPABLE = 4
 
 
 def serve(chosen: settings.Settings) -> int:
@@ -32,6 +36,8 @@ def serve(chosen: settings.Settings) -> int:
     """
     for name in launch.HIDDEN_VARIABLES:
         os.environ.pop(name, None)
+    if chosen.token.is_given:
+        _keep_from_user_code()
     state = state_directory.StateDirectory(chosen.state_path)
     listener = state.open()
     try:
@@ -49,6 +55,16 @@ def serve(chosen: settings.Settings) -> int:
         # Closing the socket ends a definitions process that nobody took over.
         listener.close()
         state.close()
+
+
+def _keep_from_user_code() -> None:
+    """Have the kernel show the memory of this process, and what it was started with, to nobody.
+
+    User code runs as the same user, and could read both in /proc otherwise. Processes that this one
+    starts are not affected. Off Linux, and for root, nothing changes.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _stop(_signal: int, _frame: types.FrameType | None) -> NoReturn:

@@ -7,9 +7,11 @@ refused epoch is reported back here, so that the session registers anew.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import cast
 
-from atoll._rpc import serving, tls
+from atoll._rpc import authorization, serving, tls
+from atoll._server import location_credential
 from atoll.mesh.v1 import mesh_pb2_grpc
 
 
@@ -21,6 +23,10 @@ class HostLink:
         location_name: The location.
         server_id: This code server.
         secured: The TLS to speak to it; None speaks none.
+        credential: The token to call it with; None calls without.
+
+    Raises:
+        errors.FailedPreconditionError: It is on another machine, and nothing protects what is sent.
     """
 
     def __init__(
@@ -29,19 +35,26 @@ class HostLink:
         location_name: str,
         server_id: str,
         secured: tls.ClientTls | None = None,
+        credential: location_credential.LocationCredential | None = None,
     ) -> None:
+        # Whether or not there is a token of the location: secrets of runs and calls are sent too.
+        authorization.check_protected(address, secured=secured is not None)
+        self._credential = credential
         self.address = address
         self.secured = secured
         self.location_name = location_name
         self.server_id = server_id
         self.epoch = 0
+        self.features: frozenset[str] = frozenset()
         self.stale = asyncio.Event()
         self._connect()
         self._registered = asyncio.Event()
 
     def _connect(self) -> None:
         self._generation = 0 if self.secured is None else self.secured.generation
-        self.channel = serving.channel(self.address, self.secured)
+        self._bare = serving.channel(self.address, self.secured)
+        token = "" if self._credential is None else self._credential.token
+        self.channel = authorization.authorized(self._bare, token)
         self.mesh = cast(
             "mesh_pb2_grpc.MeshServiceAsyncStub", mesh_pb2_grpc.MeshServiceStub(self.channel)
         )
@@ -51,9 +64,17 @@ class HostLink:
         )
 
     async def renew(self) -> None:
-        """Connect anew where the certificates have changed since; called between sessions."""
+        """Read the token anew, and connect anew where the certificates have changed since.
+
+        Called between sessions.
+
+        Raises:
+            errors.FailedPreconditionError: The file of the token cannot be used.
+        """
+        if self._credential is not None:
+            self._credential.read()
         if self.secured is not None and self.secured.generation != self._generation:
-            before = self.channel
+            before = self._bare
             self._connect()
             await before.close(0)
 
@@ -62,8 +83,9 @@ class HostLink:
         """Whether a session is open."""
         return self._registered.is_set()
 
-    def set_registered(self, epoch: int) -> None:
-        """Note that the host accepted a registration."""
+    def set_registered(self, epoch: int, features: Iterable[str] = ()) -> None:
+        """Note that the host accepted a registration, and what it can do."""
+        self.features = frozenset(features)
         self.epoch = epoch
         self.stale.clear()
         self._registered.set()
@@ -84,4 +106,4 @@ class HostLink:
 
     async def close(self) -> None:
         """Close the connection."""
-        await self.channel.close(0)
+        await self._bare.close(0)

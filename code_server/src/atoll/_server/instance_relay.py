@@ -16,7 +16,7 @@ import grpc.aio
 
 from atoll._rpc import errors as rpc_errors
 from atoll._rpc import options, reasons
-from atoll._server import feeds, host_link, hub, services
+from atoll._server import feeds, host_link, hub, run_credentials, services
 from atoll.mesh.v1 import instance_pb2
 from atoll.process.v1 import process_pb2
 
@@ -30,10 +30,14 @@ class InstanceRelay(services.Service):
 
     Args:
         link: The connection to the host.
+        credentials: What shows on behalf of which run is asked; None where nothing does.
     """
 
-    def __init__(self, link: host_link.HostLink) -> None:
+    def __init__(
+        self, link: host_link.HostLink, credentials: run_credentials.RunCredentials | None = None
+    ) -> None:
         self._link = link
+        self._credentials = credentials
         self._places = asyncio.Semaphore(_AT_ONCE_MAX)
         self._tasks = services.TaskSet("instance relay")
 
@@ -66,13 +70,14 @@ class InstanceRelay(services.Service):
         feed: feeds.Feed | None,
     ) -> None:
         # Before it takes a place: a run with much to send delays nobody else's questions.
+        run_id = "" if feed is None else feed.run_id
         answer = None if feed is None else await self._await_events(query.written_seq, feed)
         if answer is None and query.HasField("acquire_slots"):
             # It waits for long, and there are as many as runs with a step that needs a slot.
-            answer = await self.answer(query)
+            answer = await self.answer(query, run_id)
         elif answer is None:
             async with self._places:
-                answer = await self.answer(query)
+                answer = await self.answer(query, run_id)
         answer.query_id = query.query_id
         try:
             await connection.send(process_pb2.ServerMessage(instance_answer=answer))
@@ -92,14 +97,25 @@ class InstanceRelay(services.Service):
             "server? Try again later.",
         )
 
-    async def answer(self, query: process_pb2.InstanceQuery) -> process_pb2.InstanceAnswer:
-        """Return what the host answers, or why it does not."""
+    async def answer(
+        self, query: process_pb2.InstanceQuery, run_id: str = ""
+    ) -> process_pb2.InstanceAnswer:
+        """Return what the host answers, or why it does not.
+
+        Args:
+            query: The question.
+            run_id: The run that asks; empty where none does.
+        """
         give_up_s = time.monotonic() + _AWAY_MAX_S
+        renewed = False
         backoff = services.Backoff()
         while True:
             try:
-                return await self._ask_host(query)
+                return await self._ask_host(query, run_id)
             except grpc.aio.AioRpcError as error:
+                if not renewed and await self._renew(error, run_id):
+                    renewed = True
+                    continue
                 if query.HasField("report_asset_event"):
                     self._note_refusal(error, query.report_asset_event.epoch)
                 away = error.code() == grpc.StatusCode.UNAVAILABLE
@@ -109,7 +125,20 @@ class InstanceRelay(services.Service):
                     return _refusal(reason, problem.message)
             await backoff.wait()
 
-    async def _ask_host(self, query: process_pb2.InstanceQuery) -> process_pb2.InstanceAnswer:
+    async def _renew(self, error: grpc.aio.AioRpcError, run_id: str) -> bool:
+        """Get another credential for a run whose own one was refused; say whether to ask again."""
+        problem = rpc_errors.from_call(error, peer=self._link.address)
+        if self._credentials is None or problem.reason != reasons.RUN_CREDENTIAL_INVALID:
+            return False
+        try:
+            await self._credentials.renew([run_id])
+        except grpc.aio.AioRpcError:
+            return False
+        return bool(self._credentials.metadata(run_id))
+
+    async def _ask_host(
+        self, query: process_pb2.InstanceQuery, run_id: str
+    ) -> process_pb2.InstanceAnswer:
         name = query.WhichOneof("query")
         if name is None:
             return _refusal(reasons.UNSUPPORTED, "This code server does not know the question.")
@@ -118,7 +147,8 @@ class InstanceRelay(services.Service):
             self._sign(request)
         # The rpc of a question is called as the question; so is the field of its answer.
         method = getattr(self._link.instance, _RPC_NAMES[name])
-        answer = await method(request, timeout=options.DEFAULT_DEADLINE_S)
+        shown = () if self._credentials is None else self._credentials.metadata(run_id)
+        answer = await method(request, timeout=options.DEFAULT_DEADLINE_S, metadata=shown)
         return process_pb2.InstanceAnswer(**{name: answer})
 
     def _note_refusal(self, error: grpc.aio.AioRpcError, epoch: int) -> None:

@@ -20,7 +20,9 @@ from atoll.location.v1 import location_pb2
 
 _STOP_WITHIN_S = 15
 _USAGE_REASONS = frozenset({reasons.INVALID_ADDRESS, reasons.ADDRESS_NOT_LOOPBACK})
-_OWN_MESSAGE_REASONS = frozenset({reasons.TLS_FILE_UNUSABLE})
+_OWN_MESSAGE_REASONS = frozenset(
+    {reasons.TLS_FILE_UNUSABLE, reasons.TOKEN_FILE_UNUSABLE, reasons.TOKEN_UNPROTECTED}
+)
 _METHODS = {
     location_pb2.START_METHOD_FORK: "fork",
     location_pb2.START_METHOD_SPAWN: "spawn",

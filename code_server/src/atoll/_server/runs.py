@@ -115,6 +115,10 @@ class Runs(services.Service):
         """How many runs have not ended."""
         return sum(not run.sealed for run in self._held.values())
 
+    def live_run_ids(self) -> list[str]:
+        """Return the ids of the runs that have not ended."""
+        return [run.run_id for run in self._held.values() if not run.sealed]
+
     @property
     def empty(self) -> bool:
         """Whether nothing of any run is left to do."""

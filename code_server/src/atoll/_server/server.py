@@ -14,13 +14,16 @@ from atoll import _version
 from atoll._rpc import info, serving
 from atoll._server import (
     builds,
+    control_token,
     drain,
     error_table,
     host_link,
     hub,
     instance_relay,
     launching,
+    location_credential,
     reloading,
+    run_credentials,
     runs,
     securing,
     services,
@@ -75,8 +78,11 @@ class CodeServer:
             self.settings.location_name,
             prepared.state.server_id,
             securing.dialing_of(self.settings.certificates),
+            location_credential.LocationCredential(self.settings.token),
         )
-        relay = instance_relay.InstanceRelay(self._link)
+        self.control = control_token.ControlToken()
+        self.run_credentials = run_credentials.RunCredentials(self._link, self._live_run_ids)
+        relay = instance_relay.InstanceRelay(self._link, self.run_credentials)
         self.builds = builds.Builds(
             self.settings, self._hub, prepared.state.socket_path, prepared.first, relay.ask
         )
@@ -90,12 +96,21 @@ class CodeServer:
         )
         self.runs = runs.Runs(around)
         self.drain = drain.Drain(self.runs, self._state_changed)
-        self._session = session.Session(self._link, self._registration, self.drain.begin)
+        self._session = session.Session(
+            self._link, self._registration, self.drain.begin, self.control.host_says
+        )
         self.builds.on_change(self._state_changed)
         self.reloader = reloading.Reloader(self.builds)
         self._grpc = self._make_grpc_server()
         self._services = services.Group(
-            (self._hub, relay, self.builds, self.runs, *self._watchers())
+            (
+                self._hub,
+                relay,
+                self.builds,
+                self.runs,
+                self.run_credentials,
+                *self._watchers(),
+            )
         )
         self._advertised = ""
         self._registering: asyncio.Task[None] | None = None
@@ -108,7 +123,12 @@ class CodeServer:
 
     def _make_grpc_server(self) -> serving.GrpcServer:
         servicer = code_location.CodeLocationServicer(
-            self.settings, self._state, self.builds, self.runs, self.drain
+            self.settings,
+            self._state,
+            self.builds,
+            self.runs,
+            self.drain,
+            self.run_credentials.keep,
         )
         service = serving.Service(
             name=_SERVICE_NAME,
@@ -126,6 +146,7 @@ class CodeServer:
             facts=facts,
             services=(service,),
             table=error_table.TABLE,
+            interceptors=(control_token.Guard(self.control),),
             security=self._security,
         )
 
@@ -158,6 +179,9 @@ class CodeServer:
         await self._services.stop()
         await self._link.close()
 
+    def _live_run_ids(self) -> list[str]:
+        return self.runs.live_run_ids()
+
     def _state_changed(self) -> None:
         self._session.state_changed()
 
@@ -176,4 +200,5 @@ class CodeServer:
                 draining=self.runs.draining,
             ),
             held_runs=self.runs.held(),
+            control_token=self.control.token,
         )

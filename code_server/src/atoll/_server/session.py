@@ -14,7 +14,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import grpc.aio
@@ -33,6 +33,12 @@ _LEASE_TTL_DEFAULT_S = 10.0
 
 # A ping that is due this soon after the one before is left out.
 _TOO_SOON = 0.1
+_REFUSALS = (rpc_errors.UnauthenticatedError, rpc_errors.PermissionDeniedError)
+_WHAT_TO_DO = (
+    "An admin makes the token of a location with 'atoll tokens create NAME --code-server "
+    "LOCATION'. Give it to 'atoll serve' in ATOLL_LOCATION_TOKEN or with --token-file; a file is "
+    "read anew each time. A certificate names the location as 'atoll:location:LOCATION'."
+)
 
 _Call = grpc.aio.StreamStreamCall[mesh_pb2.SessionRequest, mesh_pb2.SessionResponse]
 
@@ -48,6 +54,7 @@ class Session(services.LoopService):
         link: The connection to the host.
         describe: Returns what to register with, but for what the session itself knows.
         on_superseded: Called once when another server took the name.
+        on_host: Called with what the host can do, before each registration.
     """
 
     def __init__(
@@ -55,6 +62,7 @@ class Session(services.LoopService):
         link: host_link.HostLink,
         describe: Callable[[], mesh_pb2.Registration],
         on_superseded: Callable[[], None],
+        on_host: Callable[[Iterable[str]], None] = lambda _: None,
     ) -> None:
         super().__init__("session")
         self.incarnation_id = uuid.uuid4().hex
@@ -62,8 +70,9 @@ class Session(services.LoopService):
         self._link = link
         self._describe = describe
         self._on_superseded = on_superseded
+        self._on_host = on_host
         self._changed = asyncio.Event()
-        self._told = False
+        self._told: set[str] = set()
 
     def state_changed(self) -> None:
         """Tell the host soon how the location is doing now."""
@@ -83,14 +92,27 @@ class Session(services.LoopService):
             await backoff.wait()
 
     def _tell(self, error: Exception) -> None:
-        """Log the first of a row of failures."""
-        if self._told:
-            return
-        self._told = True
+        """Log the first failure of a kind in a row of failures."""
         if isinstance(error, grpc.aio.AioRpcError):
             error = rpc_errors.from_call(
                 error, peer=self._link.address, secured=self._link.secured is not None
             )
+        reason = error.reason if isinstance(error, rpc_errors.RpcError) else ""
+        if reason in self._told:
+            return
+        self._told.add(reason)
+        if isinstance(error, _REFUSALS):
+            _logger.error(
+                "The host does not accept this location; asking again until it does",
+                extra={
+                    "action": "register",
+                    "host": self._link.address,
+                    "location": self._link.location_name,
+                    "reason": reason,
+                    "problem": f"{error} {_WHAT_TO_DO}",
+                },
+            )
+            return
         _logger.warning(
             "There is no session with the host; trying until there is one",
             extra={"action": "register", "host": self._link.address, "problem": str(error)},
@@ -99,7 +121,7 @@ class Session(services.LoopService):
     def _tell_end(self) -> None:
         """Log the end of what was logged, just as loud: whoever read that waits for it."""
         if self._told:
-            self._told = False
+            self._told.clear()
             _logger.warning(
                 "Registered with the host",
                 extra={"action": "register", "host": self._link.address},
@@ -108,18 +130,19 @@ class Session(services.LoopService):
     async def _hold(self, backoff: services.Backoff) -> None:
         """Register and stay registered for as long as it goes."""
         await self._link.renew()
-        await info.check_server(
+        facts = await info.check_server(
             self._link.channel,
             kind=server_info_pb2.SERVER_KIND_HOST,
             peer=self._link.address,
             secured=self._link.secured is not None,
         )
+        self._on_host(facts.features)
         call = self._link.mesh.Session()
         try:
             registered = await self._register(call)
             backoff.reset()
             self._tell_end()
-            self._link.set_registered(registered.epoch)
+            self._link.set_registered(registered.epoch, registered.features)
             ttl_s = registered.lease_ttl.ToTimedelta().total_seconds() or _LEASE_TTL_DEFAULT_S
             await self._keep(call, ttl_s)
         finally:

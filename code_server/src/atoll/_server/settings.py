@@ -14,6 +14,7 @@ from atoll._location import launch
 
 DEFAULT_HOST_ADDRESS = "127.0.0.1:4700"
 DEFAULT_LISTEN = "127.0.0.1:0"
+LOCATION_TOKEN_VARIABLE = "ATOLL_LOCATION_TOKEN"  # noqa: S105  # the name of it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +36,24 @@ class Certificates:
     host_ca: pathlib.Path | None = None
 
 
+@dataclasses.dataclass(frozen=True)
+class LocationToken:
+    """What says to the host which location calls.
+
+    Attributes:
+        token: The token; empty where a file, or the certificate, says so.
+        file: The file that holds it.
+    """
+
+    token: str = dataclasses.field(default="", repr=False)
+    file: pathlib.Path | None = None
+
+    @property
+    def is_given(self) -> bool:
+        """Whether there is one."""
+        return bool(self.token) or self.file is not None
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
     """The settings of one code server.
@@ -47,6 +66,7 @@ class Settings:
         listen: Where to listen.
         advertise: Where the host reaches it; empty means where it listens.
         certificates: The files for TLS.
+        token: What says to the host which location calls.
         build_id: The id of the first build; empty generates one.
         start_method: How processes are to be made.
         watch: Whether to reload when files change.
@@ -65,6 +85,7 @@ class Settings:
     listen: str = DEFAULT_LISTEN
     advertise: str = ""
     certificates: Certificates = Certificates()
+    token: LocationToken = LocationToken()
     build_id: str = ""
     start_method: launch.StartMethodOption = launch.StartMethodOption.AUTO
     watch: bool = False

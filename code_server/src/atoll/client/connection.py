@@ -121,11 +121,14 @@ async def connect(
 
     Raises:
         errors.InvalidArgumentError: If the address is none.
-        errors.FailedPreconditionError: If a file for TLS cannot be used.
+        errors.FailedPreconditionError: If a file for TLS cannot be used, or if the token would go
+            to another machine without TLS.
         errors.ConnectError: If nothing there is a host that this client can talk to.
     """
     target = str(addresses.parse(address))
     secured = None if tls is None else rpc_tls.ClientTls(tls)
+    if token:
+        authorization.check_protected(target, secured=secured is not None)
     bare = serving.channel(target, secured)
     async with authorization.authorized(bare, token) as channel:
         try:

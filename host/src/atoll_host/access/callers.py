@@ -58,6 +58,7 @@ class Caller:
         grants: What they are allowed to.
         credential_id: Which credential it was; empty where there was none.
         location_name: The location whose code server calls; empty for everybody else.
+        run_id: The run on whose behalf it calls; empty where it is not on behalf of one.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Caller:
     grants: tuple[Grant, ...] = ()
     credential_id: str = ""
     location_name: str = ""
+    run_id: str = ""
 
     def holds(self, role: Role, location_name: str) -> bool:
         """Return whether the role is held for a location."""

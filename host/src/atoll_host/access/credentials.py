@@ -1,19 +1,19 @@
 """What comes with a call to say who makes it. Pure.
 
 Made by what receives calls, over gRPC or HTTP: the values of the header `authorization`, and the
-URIs of the certificate of whoever is at the other end, where that was verified. Read by `engine`.
+URIs of the certificate of whoever is at the other end, where that was verified. Which identity
+these are, `atoll._rpc.peer_identities` says. Read by `engine`.
 """
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
+from atoll._rpc import peer_identities
 from atoll_host import errors
-from atoll_host.access import tokens
+from atoll_host.access import run_credentials, tokens
 
 HEADER = "authorization"
 _SCHEME = "bearer "
-_LOCATION_URI = "atoll:location:"
-_USER_URI = "atoll:user:"
 _LONGEST = 512
 _SECURE = "ssl"
 
@@ -25,10 +25,12 @@ class Credentials:
     Attributes:
         authorizations: Each value of the header `authorization`.
         peer_uris: The URIs of a verified client certificate.
+        runs: Each credential of a run, by which a code server shows on whose behalf it calls.
     """
 
     authorizations: tuple[str, ...] = dataclasses.field(default=(), repr=False)
     peer_uris: tuple[str, ...] = ()
+    runs: tuple[str, ...] = dataclasses.field(default=(), repr=False)
 
     def token(self) -> tokens.Token | None:
         """Return the token that was sent, None where nothing was.
@@ -51,16 +53,16 @@ class Credentials:
     @property
     def location_name(self) -> str:
         """The location that the certificate names; empty where it names none."""
-        return self._named(_LOCATION_URI)
+        return self._named(peer_identities.PeerKind.LOCATION)
 
     @property
     def user_name(self) -> str:
         """The person or service that the certificate names; empty where it names none."""
-        return self._named(_USER_URI)
+        return self._named(peer_identities.PeerKind.USER)
 
-    def _named(self, prefix: str) -> str:
-        names = [uri.removeprefix(prefix) for uri in self.peer_uris if uri.startswith(prefix)]
-        return names[0] if len(names) == 1 else ""
+    def _named(self, kind: peer_identities.PeerKind) -> str:
+        peer = peer_identities.of_uris(self.peer_uris)
+        return peer.name if peer is not None and peer.kind is kind else ""
 
 
 NONE = Credentials()
@@ -77,13 +79,13 @@ def of_metadata(
         metadata: The metadata of the call.
         auth_context: What gRPC knows of the other end.
     """
-    sent = tuple(
-        value if isinstance(value, str) else value.decode("utf-8", "replace")
-        for key, value in metadata
-        if key == HEADER
-    )
+    sent: dict[str, list[str]] = {HEADER: [], run_credentials.HEADER: []}
+    for key, value in metadata:
+        if key in sent:
+            text = value if isinstance(value, str) else value.decode("utf-8", "replace")
+            sent[key].append(text)
     uris: tuple[str, ...] = ()
     if auth_context and _SECURE.encode() in auth_context.get("transport_security_type", ()):
         found = auth_context.get("peer_uri", ())
         uris = tuple(uri.decode("utf-8", "replace") for uri in found)
-    return Credentials(sent, uris) if sent or uris else NONE
+    return Credentials(tuple(sent[HEADER]), uris, tuple(sent[run_credentials.HEADER]))

@@ -14,7 +14,8 @@ its contract (`atoll.rpc.v1.access`). For people and services:
   `REACH_SERVICER` need the role for some location, anything else for all.
 
 A code server (a caller with a `location_name`) makes the calls of ROLE_LOCATION, and only with its
-own location in their fields and runs. Nobody else but `callers.LOCAL` does.
+own location in their fields and runs. Nobody else but `callers.LOCAL` does. Where it shows the
+credential of a run, it names no other run.
 """
 
 import functools
@@ -24,7 +25,7 @@ from google.protobuf import descriptor, message
 
 from atoll.rpc.v1 import access_pb2
 from atoll_host import errors
-from atoll_host.access import access_settings, callers, rules, subjects, verifying
+from atoll_host.access import access_settings, callers, rules, runs_at_work, subjects, verifying
 from atoll_host.access import credentials as creds
 
 _VIEWER = callers.Role.VIEWER
@@ -39,10 +40,12 @@ class Engine:
         settings: access_settings.AccessSettings,
         verifier: verifying.Verifier,
         found: subjects.Subjects,
+        at_work: runs_at_work.RunsAtWork,
     ) -> None:
         self._settings = settings
         self._verifier = verifier
         self._subjects = found
+        self._at_work = at_work
         self._rules: dict[str, rules.Rule] = {}
         self._certificates = {each.name: _of_certificate(each) for each in settings.certificates}
 
@@ -63,12 +66,25 @@ class Engine:
         Raises:
             errors.CredentialsMissing: Nothing says who it is.
             errors.CredentialsInvalid: What says so is not valid.
+            errors.RunCredentialInvalid: What says on behalf of which run is not valid.
         """
+        caller = await self._who(given)
+        for shown in given.runs[:1]:
+            if len(given.runs) > 1:
+                raise errors.RunCredentialInvalid
+            caller = await self._at_work.on_behalf(caller, shown)
+        return caller
+
+    async def _who(self, given: creds.Credentials) -> callers.Caller:
         if not self._settings.required:
             return callers.LOCAL
         token = given.token()
         if token is not None:
-            return await self._verifier.caller(token)
+            bearer = await self._verifier.caller(token)
+            # The token of one location on the connection of another was taken from it.
+            if given.location_name and bearer.location_name not in {"", given.location_name}:
+                raise errors.CredentialsInvalid
+            return bearer
         if given.location_name:
             name = given.location_name
             return callers.Caller(name, callers.Kind.LOCATION, location_name=name)
@@ -150,6 +166,9 @@ class Engine:
     async def _authorize_location(
         self, rule: rules.Rule, request: message.Message, caller: callers.Caller
     ) -> None:
+        named = rules.names(request, rule.runs)
+        if caller.run_id and named - {caller.run_id}:
+            raise errors.RunCredentialInvalid
         if caller.kind is callers.Kind.LOCAL:
             return
         own = caller.location_name
@@ -158,7 +177,7 @@ class Engine:
         for name in sorted(rules.names(request, rule.locations)):
             if name != own:
                 raise errors.NotAllowed(caller.name, _LOCATION_ROLE, name)
-        for run_id in sorted(rules.names(request, rule.runs)):
+        for run_id in sorted(named):
             subject = await self._subjects.of_run(run_id)
             if own not in subject.owners:
                 raise subject.unknown

@@ -125,7 +125,7 @@ class Recorder:
         reason: str,
     ) -> access_records.NewEntry:
         return access_records.NewEntry(
-            caller=caller.name,
+            caller=f"{caller.name} for run {caller.run_id}" if caller.run_id else caller.name,
             caller_kind=caller.kind.value,
             credential_id=caller.credential_id,
             rpc=rpc,

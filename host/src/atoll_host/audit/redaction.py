@@ -20,7 +20,10 @@ DEPTH_MAX = 6
 LOCATIONS_MAX = 100
 
 _LEFT_OUT_TYPES = frozenset({values_pb2.UserData.DESCRIPTOR.full_name})
-_LEFT_OUT_WORDS = ("secret", "password", "bearer", "cursor", "page_token", "resume_token", "config")
+_LEFT_OUT_WORDS = (
+    *("secret", "password", "bearer", "credential", "control_token"),
+    *("cursor", "page_token", "resume_token", "config"),
+)
 _WELL_KNOWN = "google.protobuf."
 _KIND = descriptor.FieldDescriptor
 

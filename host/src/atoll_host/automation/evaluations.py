@@ -32,6 +32,7 @@ NOT_NOW = frozenset(
         reasons.BUSY,
         reasons.DRAINING,
         reasons.HOST_UNAVAILABLE,
+        reasons.HOST_UNPROVEN,
         reasons.NO_BUILD,
         reasons.RELOAD_IN_PROGRESS,
         reasons.WRONG_SERVER,

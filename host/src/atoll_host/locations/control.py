@@ -13,8 +13,8 @@ from typing import cast
 import grpc
 import grpc.aio
 
+from atoll._rpc import authorization, options, reasons, serving, tls
 from atoll._rpc import errors as rpc_errors
-from atoll._rpc import options, reasons, serving, tls
 from atoll.location.v1 import location_pb2, location_pb2_grpc
 from atoll_host import errors
 from atoll_host.locations import dialing
@@ -40,14 +40,15 @@ _UNKNOWN_OUTCOMES = (
 class ControlClient:
     """Asks one code server. Cheap to make and to keep; connections are looked up for each call."""
 
-    def __init__(self, channels: "Channels", *, location_name: str, address: str) -> None:
+    def __init__(self, channels: "Channels", *, location_name: str, target: dialing.Target) -> None:
         self._channels = channels
         self._location_name = location_name
-        self._address = address
+        self._target = target
+        self._address = target.address
 
     @property
     def _stub(self) -> "location_pb2_grpc.CodeLocationServiceAsyncStub":
-        return self._channels.stub(self._address)
+        return self._channels.stub(self._target)
 
     async def describe(
         self, *, timeout_s: float = options.DEFAULT_DEADLINE_S
@@ -114,18 +115,26 @@ class ControlClient:
             return await self._stub.EvaluateSchedule(request, timeout=timeout_s)
 
     async def start_run(
-        self, plan: location_pb2.RunPlan, *, timeout_s: float = options.DEFAULT_DEADLINE_S
+        self,
+        plan: location_pb2.RunPlan,
+        credential: location_pb2.RunCredential | None = None,
+        *,
+        timeout_s: float = options.DEFAULT_DEADLINE_S,
     ) -> location_pb2.StartRunResponse:
         """Hand a run over; repeating it for the same run and attempt changes nothing.
+
+        Args:
+            plan: The run.
+            credential: By what the code server shows that it asks on behalf of the run.
+            timeout_s: How long the answer may take.
 
         Raises:
             errors.LocationUnavailable: Nobody knows whether the run was accepted.
             errors.LocationRefused: It was not; `reason` tells why.
         """
         with self._mapped():
-            return await self._stub.StartRun(
-                location_pb2.StartRunRequest(plan=plan), timeout=timeout_s
-            )
+            request = location_pb2.StartRunRequest(plan=plan, run_credential=credential)
+            return await self._stub.StartRun(request, timeout=timeout_s)
 
     async def cancel_run(
         self, run_id: str, *, timeout_s: float = options.DEFAULT_DEADLINE_S
@@ -218,30 +227,32 @@ class Channels:
         self._secured = secured
         self._generations: dict[str, int] = {}
         self._channels: dict[str, grpc.aio.Channel] = {}
-        self._stubs: dict[str, location_pb2_grpc.CodeLocationServiceAsyncStub] = {}
+        self._stubs: dict[str, tuple[str, location_pb2_grpc.CodeLocationServiceAsyncStub]] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
-    def client(self, location_name: str, address: str) -> ControlClient:
-        """Return a client for the code server at `address`."""
-        return ControlClient(self, location_name=location_name, address=address)
+    def client(self, location_name: str, target: dialing.Target) -> ControlClient:
+        """Return a client for a code server."""
+        return ControlClient(self, location_name=location_name, target=target)
 
-    def stub(self, address: str) -> "location_pb2_grpc.CodeLocationServiceAsyncStub":
-        """Return the stub on the connection to an address, which is made when there is none."""
+    def stub(self, target: dialing.Target) -> "location_pb2_grpc.CodeLocationServiceAsyncStub":
+        """Return a stub on the connection to an address, which is made when there is none."""
+        address = target.address
         generation = self._generation(address)
-        stub = self._stubs.get(address)
-        if stub is not None and self._generations[address] != generation:
+        if address in self._channels and self._generations[address] != generation:
             self._retire(address, _REPLACED_GRACE_S)
-            stub = None
-        if stub is None:
+        if address not in self._channels:
             secured = self._secured if dialing.is_secured(address) else None
-            channel = serving.channel(dialing.plain(address), secured)
-            self._channels[address] = channel
+            self._channels[address] = serving.channel(dialing.plain(address), secured)
             self._generations[address] = generation
+        control_token, stub = self._stubs.get(address, ("", None))
+        # One that starts anew at the same address has another token.
+        if stub is None or control_token != target.control_token:
+            channel = authorization.authorized(self._channels[address], target.control_token)
             stub = cast(
                 "location_pb2_grpc.CodeLocationServiceAsyncStub",
                 location_pb2_grpc.CodeLocationServiceStub(channel),
             )
-            self._stubs[address] = stub
+            self._stubs[address] = target.control_token, stub
         return stub
 
     def keep(self, addresses: Collection[str], *, grace_s: float = 30.0) -> None:
@@ -261,7 +272,7 @@ class Channels:
         return self._secured.generation
 
     def _retire(self, address: str, grace_s: float) -> None:
-        del self._stubs[address]
+        self._stubs.pop(address, None)
         task = asyncio.create_task(self._channels.pop(address).close(grace_s))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)

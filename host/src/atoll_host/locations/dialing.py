@@ -4,7 +4,22 @@ A code server registers `host:port`, and whether it speaks TLS there; all hosts 
 out of one field. Pure.
 """
 
+import dataclasses
+
 _MARK = "tls://"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Target:
+    """A code server to call.
+
+    Attributes:
+        address: Where it listens, with the mark.
+        control_token: By what it knows that a host calls; empty where it asks for nothing.
+    """
+
+    address: str
+    control_token: str = dataclasses.field(default="", repr=False)
 
 
 def marked(address: str, *, secured: bool) -> str:

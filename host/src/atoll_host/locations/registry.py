@@ -24,7 +24,7 @@ from atoll.location.v1 import location_pb2
 from atoll_host import changes as host_changes
 from atoll_host import clock as clocks
 from atoll_host import errors, services, signals
-from atoll_host.locations import control, cutting, definitions, graph, snapshots
+from atoll_host.locations import control, cutting, definitions, dialing, graph, snapshots
 from atoll_host.policy import deciding, policy_settings
 from atoll_storage import errors as storage_errors
 from atoll_storage import location_store, records
@@ -194,7 +194,7 @@ class Registry(services.Loop):
             errors.UnknownLocation: There is no location of that name.
         """
         server = self.location(target).server if isinstance(target, str) else target
-        return self._channels.client(server.location_name, server.address)
+        return self._channels.client(server.location_name, target_of(server))
 
     def subscribe(self, poke: signals.Poke | None = None) -> signals.Poke:
         """Return a poke, or the given one, that is set whenever anything here changed."""
@@ -230,7 +230,7 @@ class Registry(services.Loop):
             self._changes.locations.set()
 
     async def definitions_of(
-        self, build: location_pb2.Build, location_name: str, address: str
+        self, build: location_pb2.Build, location_name: str, target: dialing.Target
     ) -> definitions.Definitions:
         """Return the definitions of a build, from its code server when need be.
 
@@ -238,7 +238,8 @@ class Registry(services.Loop):
             errors.LocationError: They cannot be had.
             atoll_storage.errors.StorageError: Storage did not give or take them.
         """
-        client = self._channels.client(location_name, address)
+        client = self._channels.client(location_name, target)
+        address = target.address
         self._fetching_from[address] += 1
         try:
             return await self._snapshots.get(build, client, location_name=location_name)
@@ -431,7 +432,7 @@ class Registry(services.Loop):
     async def _fetch(self, server: records.ServerRecord, build: location_pb2.Build) -> None:
         digest = build.definitions_digest
         try:
-            defined = await self.definitions_of(build, server.location_name, server.address)
+            defined = await self.definitions_of(build, server.location_name, target_of(server))
             if server.current and self._is_here(server):
                 await self.claim(server.location_name, defined)
         except (errors.LocationError, storage_errors.StorageError) as error:
@@ -452,6 +453,11 @@ class Registry(services.Loop):
             self._fetch_errors.pop(digest, None)
             self._fetch_failures.pop(digest, None)
         self._changes.locations.set()
+
+
+def target_of(server: records.ServerRecord) -> dialing.Target:
+    """Return where a code server is called, and by what it knows that a host calls."""
+    return dialing.Target(server.address, server.control_token)
 
 
 def _cut(

@@ -33,7 +33,7 @@ from atoll_storage import errors as storage_errors
 
 _log = logging.getLogger(__name__)
 
-FEATURES = ("events", "output", "instance")
+FEATURES = ("events", "output", "instance", "control_tokens", "run_credentials")
 """What the host can do, for code servers that must know."""
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
@@ -59,6 +59,7 @@ class Session:
     epoch: int
     pinged_at: float
     outgoing: asyncio.Queue[mesh_pb2.SessionResponse | Exception | None]
+    control_token: str = dataclasses.field(default="", repr=False)
     superseded: bool = False
     closed: bool = False
 
@@ -118,7 +119,9 @@ class Sessions(services.Loop):
         version = _check(registration, dials_tls=self._registry.dials_tls)
         address = dialing.marked(registration.address, secured=registration.tls)
         defined = await self._definitions_of(
-            registration.location_name, registration.state, address
+            registration.location_name,
+            registration.state,
+            dialing.Target(address, registration.control_token),
         )
         name, server_id = registration.location_name, registration.server_id
         claims_first = defined is not None and not self._held_by_another(name, server_id)
@@ -154,7 +157,11 @@ class Sessions(services.Loop):
 
     async def update(self, session: Session, update: mesh_pb2.LocationUpdate) -> None:
         """Take note of a new state; the view changes in one step, with the definitions."""
-        defined = await self._definitions_of(session.location_name, update, session.address)
+        defined = await self._definitions_of(
+            session.location_name,
+            update,
+            dialing.Target(session.address, session.control_token),
+        )
         replaced = self._held_by_another(session.location_name, session.server_id)
         if defined is not None and not replaced and not update.draining:
             await self._registry.claim(session.location_name, defined)
@@ -229,7 +236,7 @@ class Sessions(services.Loop):
         await asyncio.gather(*self._closing, return_exceptions=True)
 
     async def _definitions_of(
-        self, location_name: str, state: mesh_pb2.LocationUpdate, address: str
+        self, location_name: str, state: mesh_pb2.LocationUpdate, target: dialing.Target
     ) -> definitions.Definitions | None:
         """Have the definitions here before the build shows up anywhere; None when there are none.
 
@@ -240,7 +247,7 @@ class Sessions(services.Loop):
         if build is None:
             return None
         try:
-            return await self._registry.definitions_of(build, location_name, address)
+            return await self._registry.definitions_of(build, location_name, target)
         except errors.LocationError as error:
             _log.warning(
                 "definitions could not be fetched",
@@ -290,6 +297,7 @@ class Sessions(services.Loop):
             load_failure=failure,
             draining=registration.state.draining,
             lease_ttl_s=self._lease_ttl_s,
+            control_token=registration.control_token,
         )
 
     def _registered(self, location_name: str, epoch: int, version: int) -> mesh_pb2.Registered:
@@ -331,6 +339,7 @@ class Sessions(services.Loop):
             epoch=record.epoch,
             pinged_at=self._clock.monotonic(),
             outgoing=asyncio.Queue(_OUTGOING_MAX),
+            control_token=record.control_token,
         )
         self._sessions[key] = session
         self._connected_here.add(record.location_name)

@@ -36,6 +36,7 @@ _NOT_NOW = frozenset(
         reasons.BUSY,
         reasons.DRAINING,
         reasons.HOST_UNAVAILABLE,
+        reasons.HOST_UNPROVEN,
         reasons.NO_BUILD,
         reasons.STATE_DIRECTORY_UNUSABLE,
         reasons.WRONG_SERVER,

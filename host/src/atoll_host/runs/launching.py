@@ -20,6 +20,7 @@ import dataclasses
 import logging
 from collections.abc import Awaitable, Callable
 
+from atoll.location.v1 import location_pb2
 from atoll_host import changes as host_changes
 from atoll_host import clock as clocks
 from atoll_host import errors, services
@@ -84,6 +85,19 @@ class Limits:
     handovers_per_location: int = 10
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Baggage:
+    """What goes with runs to their locations.
+
+    Attributes:
+        known: Completes plans with what is known of the assets of their runs.
+        credential: Makes what the code server shows when it asks on behalf of a run.
+    """
+
+    known: known_assets.KnownAssets | None = None
+    credential: Callable[[records.RunRecord], location_pb2.RunCredential] | None = None
+
+
 class Launcher(services.Loop):
     """Hands runs over. See the module."""
 
@@ -94,7 +108,7 @@ class Launcher(services.Loop):
         changes: host_changes.Changes,
         clock: clocks.Clock,
         limits: Limits,
-        known: known_assets.KnownAssets | None = None,
+        baggage: Baggage = Baggage(),
     ) -> None:
         """Make a launcher.
 
@@ -104,14 +118,14 @@ class Launcher(services.Loop):
             changes: Tells that runs were queued or ended.
             clock: Tells the time.
             limits: The bounds.
-            known: Completes plans with what is known of the assets of their runs.
+            baggage: What goes with runs.
         """
         super().__init__("launcher", expected=(storage_errors.StorageUnavailable,))
         self._runs = runs
         self._servers = servers
         self._clock = clock
         self._limits = limits
-        self._known = known
+        self._baggage = baggage
         self._lanes: dict[str, _Lane] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._poke = servers.subscribe(changes.runs.subscribe())
@@ -215,11 +229,14 @@ class Launcher(services.Loop):
     async def _try_repeatedly(self, run: records.RunRecord, server: records.ServerRecord) -> None:
         lane = self._lane(run.location_name)
         plan = handover.plan(run)
-        if self._known is not None:
-            await self._known.complete(plan, run)
+        if self._baggage.known is not None:
+            await self._baggage.known.complete(plan, run)
+        make = self._baggage.credential
         for tries in range(1, TRIES_MAX + 1):
             try:
-                await self._servers.control(server).start_run(plan)
+                await self._servers.control(server).start_run(
+                    plan, None if make is None else make(run)
+                )
             except errors.LocationError as error:
                 verdict = handover.judge(error)
                 if verdict is not handover.Verdict.ASK_AGAIN:

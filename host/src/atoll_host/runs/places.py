@@ -18,7 +18,9 @@ class RunControl(Protocol):
         """Return who the code server is and how it is doing."""
         ...
 
-    async def start_run(self, plan: location_pb2.RunPlan) -> location_pb2.StartRunResponse:
+    async def start_run(
+        self, plan: location_pb2.RunPlan, credential: location_pb2.RunCredential | None = None
+    ) -> location_pb2.StartRunResponse:
         """Hand a run over."""
         ...
 

@@ -8,9 +8,10 @@ which reaches the code server.
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
-from atoll.mesh.v1 import mesh_pb2, mesh_pb2_grpc
+from atoll.mesh.v1 import credentials_pb2, mesh_pb2, mesh_pb2_grpc
 from atoll_host import changes as host_changes
 from atoll_host import errors
+from atoll_host.access import runs_at_work
 from atoll_host.intake import appending
 from atoll_host.locations import sessions as location_sessions
 from atoll_host.servicers import contexts
@@ -32,8 +33,10 @@ class MeshServicer(mesh_pb2_grpc.MeshServiceServicer):
         sessions: location_sessions.Sessions,
         intake: appending.Intake,
         outputs: output_store.OutputStore,
+        at_work: runs_at_work.RunsAtWork,
         changes: host_changes.Changes,
     ) -> None:
+        self._at_work = at_work
         self._sessions = sessions
         self._intake = intake
         self._outputs = outputs
@@ -102,6 +105,13 @@ class MeshServicer(mesh_pb2_grpc.MeshServiceServicer):
         )
         self._changes.outputs.set()
         return mesh_pb2.AppendOutputResponse(next_offset=next_offset)
+
+    async def RenewRunCredentials(
+        self, request: credentials_pb2.RenewRunCredentialsRequest, context: contexts.Context
+    ) -> credentials_pb2.RenewRunCredentialsResponse:
+        """Give credentials for runs that are live and bound to the code server that asks."""
+        renewed = await self._at_work.renewed(request)
+        return credentials_pb2.RenewRunCredentialsResponse(credentials=renewed)
 
     async def _read_session(
         self,

@@ -94,6 +94,8 @@ FEATURES = (
     "access",
     "audit",
     "subscriptions",
+    "control_tokens",
+    "run_credentials",
 )
 
 _Code = grpc.StatusCode
@@ -120,6 +122,7 @@ ERROR_TABLE = rpc_errors.ErrorTable(
         errors.UnknownToken: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_TOKEN),
         errors.CredentialsMissing: _Mapped(_Code.UNAUTHENTICATED, reasons.CREDENTIALS_MISSING),
         errors.CredentialsInvalid: _Mapped(_Code.UNAUTHENTICATED, reasons.CREDENTIALS_INVALID),
+        errors.RunCredentialInvalid: _Mapped(_Code.UNAUTHENTICATED, reasons.RUN_CREDENTIAL_INVALID),
         errors.UnknownSubscription: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_SUBSCRIPTION),
         errors.UnknownDelivery: _Mapped(_Code.NOT_FOUND, reasons.UNKNOWN_DELIVERY),
         errors.SubscriptionExists: _Mapped(_Code.ALREADY_EXISTS, reasons.SUBSCRIPTION_EXISTS),

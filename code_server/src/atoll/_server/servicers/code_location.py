@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import grpc.aio
@@ -29,6 +29,7 @@ class CodeLocationServicer(location_pb2_grpc.CodeLocationServiceServicer):
         held_builds: The builds.
         held_runs: The runs.
         drain: How to drain.
+        keep_credential: Takes what shows that the code server asks on behalf of a run.
     """
 
     def __init__(
@@ -38,7 +39,9 @@ class CodeLocationServicer(location_pb2_grpc.CodeLocationServiceServicer):
         held_builds: builds.Builds,
         held_runs: runs.Runs,
         drain: drain_module.Drain,
+        keep_credential: Callable[[location_pb2.RunCredential], None],
     ) -> None:
+        self._keep_credential = keep_credential
         self._settings = settings
         self._state = state
         self._builds = held_builds
@@ -114,6 +117,8 @@ class CodeLocationServicer(location_pb2_grpc.CodeLocationServiceServicer):
     ) -> location_pb2.StartRunResponse:
         """Accept a run and start its worker."""
         del context
+        # Before its worker can ask anything.
+        self._keep_credential(request.run_credential)
         build_id = self._runs.accept(request.plan)
         return location_pb2.StartRunResponse(build_id=build_id)
 

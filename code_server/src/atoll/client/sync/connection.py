@@ -118,7 +118,8 @@ def connect(
 
     Raises:
         errors.InvalidArgumentError: If the address is none.
-        errors.FailedPreconditionError: If a file for TLS cannot be used.
+        errors.FailedPreconditionError: If a file for TLS cannot be used, or if the token would go
+            to another machine without TLS.
         errors.ConnectError: If nothing there is a host that this client can talk to.
     """
     portal = portals.Portal()

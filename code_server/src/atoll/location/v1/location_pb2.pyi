@@ -972,19 +972,56 @@ class StartRunRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PLAN_FIELD_NUMBER: builtins.int
+    RUN_CREDENTIAL_FIELD_NUMBER: builtins.int
     @property
     def plan(self) -> global___RunPlan:
         """The run."""
+
+    @property
+    def run_credential(self) -> global___RunCredential:
+        """By what the code server shows that it asks on behalf of the run; unset where the host is of an older release. It stays in
+        the memory of the code server.
+        """
 
     def __init__(
         self,
         *,
         plan: global___RunPlan | None = ...,
+        run_credential: global___RunCredential | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["plan", b"plan"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["plan", b"plan"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["plan", b"plan", "run_credential", b"run_credential"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["plan", b"plan", "run_credential", b"run_credential"]) -> None: ...
 
 global___StartRunRequest = StartRunRequest
+
+@typing.final
+class RunCredential(google.protobuf.message.Message):
+    """RunCredential is by what a code server shows on behalf of which run it calls the host. It is short-lived, and secret."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: builtins.int
+    CREDENTIAL_FIELD_NUMBER: builtins.int
+    LIFETIME_FIELD_NUMBER: builtins.int
+    run_id: builtins.str
+    """The run."""
+    credential: builtins.str
+    """What is sent with a call; only hosts can read it."""
+    @property
+    def lifetime(self) -> google.protobuf.duration_pb2.Duration:
+        """For how long it counts, from when it was given."""
+
+    def __init__(
+        self,
+        *,
+        run_id: builtins.str = ...,
+        credential: builtins.str = ...,
+        lifetime: google.protobuf.duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["lifetime", b"lifetime"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["credential", b"credential", "lifetime", b"lifetime", "run_id", b"run_id"]) -> None: ...
+
+global___RunCredential = RunCredential
 
 @typing.final
 class StartRunResponse(google.protobuf.message.Message):

@@ -26,6 +26,7 @@ from atoll.definitions.v1 import policies_pb2 as atoll_dot_definitions_dot_v1_do
 from atoll.definitions.v1 import values_pb2 as atoll_dot_definitions_dot_v1_dot_values__pb2
 from atoll.events.v1 import events_pb2 as atoll_dot_events_dot_v1_dot_events__pb2
 from atoll.location.v1 import location_pb2 as atoll_dot_location_dot_v1_dot_location__pb2
+from atoll.mesh.v1 import credentials_pb2 as atoll_dot_mesh_dot_v1_dot_credentials__pb2
 from atoll.mesh.v1 import instance_pb2 as atoll_dot_mesh_dot_v1_dot_instance__pb2
 from atoll.mesh.v1 import slots_pb2 as atoll_dot_mesh_dot_v1_dot_slots__pb2
 from atoll.rpc.v1 import access_pb2 as atoll_dot_rpc_dot_v1_dot_access__pb2
@@ -33,7 +34,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x61toll/mesh/v1/mesh.proto\x12\ratoll.mesh.v1\x1a#atoll/definitions/v1/policies.proto\x1a!atoll/definitions/v1/values.proto\x1a\x1c\x61toll/events/v1/events.proto\x1a atoll/location/v1/location.proto\x1a\x1c\x61toll/mesh/v1/instance.proto\x1a\x19\x61toll/mesh/v1/slots.proto\x1a\x19\x61toll/rpc/v1/access.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa6\x01\n\x0eSessionRequest\x12\x33\n\x0cregistration\x18\x01 \x01(\x0b\x32\x1b.atoll.mesh.v1.RegistrationH\x00\x12#\n\x04ping\x18\x02 \x01(\x0b\x32\x13.atoll.mesh.v1.PingH\x00\x12/\n\x06update\x18\x03 \x01(\x0b\x32\x1d.atoll.mesh.v1.LocationUpdateH\x00\x42\t\n\x07message\"\xa9\x02\n\x0cRegistration\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x11\n\tserver_id\x18\x02 \x01(\t\x12\x16\n\x0eincarnation_id\x18\x03 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x04 \x01(\t\x12\x18\n\x10protocol_version\x18\x05 \x01(\r\x12\x1f\n\x17oldest_protocol_version\x18\x06 \x01(\r\x12\x10\n\x08\x66\x65\x61tures\x18\x07 \x03(\t\x12\x0f\n\x07version\x18\x08 \x01(\t\x12,\n\x05state\x18\t \x01(\x0b\x32\x1d.atoll.mesh.v1.LocationUpdate\x12-\n\theld_runs\x18\n \x03(\x0b\x32\x1a.atoll.location.v1.HeldRun\x12\x0b\n\x03tls\x18\x0e \x01(\x08\"\x88\x01\n\x0eLocationUpdate\x12/\n\rcurrent_build\x18\x01 \x01(\x0b\x32\x18.atoll.location.v1.Build\x12\x33\n\x0cload_failure\x18\x02 \x01(\x0b\x32\x1d.atoll.definitions.v1.Failure\x12\x10\n\x08\x64raining\x18\x03 \x01(\x08\"\x06\n\x04Ping\"\xa3\x01\n\x0fSessionResponse\x12/\n\nregistered\x18\x01 \x01(\x0b\x32\x19.atoll.mesh.v1.RegisteredH\x00\x12#\n\x04pong\x18\x02 \x01(\x0b\x32\x13.atoll.mesh.v1.PongH\x00\x12/\n\nsuperseded\x18\x03 \x01(\x0b\x32\x19.atoll.mesh.v1.SupersededH\x00\x42\t\n\x07message\"\xec\x01\n\nRegistered\x12\r\n\x05\x65poch\x18\x01 \x01(\x03\x12,\n\tlease_ttl\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x18\n\x10protocol_version\x18\x03 \x01(\r\x12\x33\n\tconflicts\x18\x04 \x03(\x0b\x32 .atoll.mesh.v1.OwnershipConflict\x12\x10\n\x08\x66\x65\x61tures\x18\x05 \x03(\t\x12:\n\x0epolicy_denials\x18\x08 \x03(\x0b\x32\".atoll.definitions.v1.PolicyDenialJ\x04\x08\x06\x10\x08\"w\n\x11OwnershipConflict\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x1b\n\x13owner_location_name\x18\x02 \x01(\t\x12\x12\n\ncheck_name\x18\x03 \x01(\t\"\x06\n\x04Pong\"\x1f\n\nSuperseded\x12\x11\n\tserver_id\x18\x01 \x01(\t\"v\n\x13\x41ppendEventsRequest\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x11\n\tserver_id\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x03\x12&\n\x06\x65vents\x18\x04 \x03(\x0b\x32\x16.atoll.events.v1.Event\"S\n\x14\x41ppendEventsResponse\x12;\n\x10\x61\x63knowledgements\x18\x01 \x03(\x0b\x32!.atoll.mesh.v1.RunAcknowledgement\"U\n\x12RunAcknowledgement\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x18\n\x10\x61\x63knowledged_seq\x18\x02 \x01(\x03\x12\x15\n\rfenced_reason\x18\x03 \x01(\t\"\xbb\x01\n\x13\x41ppendOutputRequest\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x11\n\tserver_id\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x03\x12\x0e\n\x06run_id\x18\x04 \x01(\t\x12\x10\n\x08step_key\x18\x05 \x01(\t\x12+\n\x06stream\x18\x06 \x01(\x0e\x32\x1b.atoll.mesh.v1.OutputStream\x12\x0e\n\x06offset\x18\x07 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x08 \x01(\x0c\"+\n\x14\x41ppendOutputResponse\x12\x13\n\x0bnext_offset\x18\x01 \x01(\x03\"j\n GetLatestMaterializationsRequest\x12\x32\n\nasset_keys\x18\x01 \x03(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x12\n\npartitions\x18\x02 \x03(\t\"Q\n!GetLatestMaterializationsResponse\x12,\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1c.atoll.events.v1.StoredEvent\"\xd7\x01\n\x16ListAssetEventsRequest\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12+\n\x04kind\x18\x02 \x01(\x0e\x32\x1d.atoll.mesh.v1.AssetEventKind\x12\x10\n\x08\x61\x66ter_id\x18\x03 \x01(\x03\x12\x11\n\tbefore_id\x18\x04 \x01(\x03\x12\x11\n\tascending\x18\x05 \x01(\x08\x12\x11\n\tpage_size\x18\x06 \x01(\x05\x12\x12\n\npartitions\x18\x07 \x03(\t\"Y\n\x17ListAssetEventsResponse\x12,\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1c.atoll.events.v1.StoredEvent\x12\x10\n\x08has_more\x18\x02 \x01(\x08\"\x1f\n\rGetRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"9\n\x0eGetRunResponse\x12\'\n\x03run\x18\x01 \x01(\x0b\x32\x1a.atoll.mesh.v1.InstanceRun\"\xe3\x05\n\x0bInstanceRun\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x10\n\x08job_name\x18\x02 \x01(\t\x12\x15\n\rlocation_name\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\t\x12\x32\n\x04tags\x18\x05 \x03(\x0b\x32$.atoll.mesh.v1.InstanceRun.TagsEntry\x12\x32\n\nrun_config\x18\x06 \x01(\x0b\x32\x1e.atoll.definitions.v1.UserData\x12\x37\n\x0f\x61sset_selection\x18\x07 \x03(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x15\n\rpartition_key\x18\x08 \x01(\t\x12\x1d\n\x15partition_range_start\x18\t \x01(\t\x12\x1b\n\x13partition_range_end\x18\n \x01(\t\x12\x14\n\x0cop_selection\x18\x0b \x03(\t\x12\x42\n\x15\x61sset_check_selection\x18\x0c \x03(\x0b\x32#.atoll.definitions.v1.AssetCheckKey\x12\x11\n\tstep_keys\x18\r \x03(\t\x12\x15\n\rparent_run_id\x18\x0e \x01(\t\x12\x13\n\x0broot_run_id\x18\x0f \x01(\t\x12/\n\x0b\x63reate_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\trecord_id\x18\x14 \x01(\x03\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa5\x01\n\x0fListRunsRequest\x12.\n\tselection\x18\x01 \x01(\x0b\x32\x1b.atoll.mesh.v1.RunSelection\x12&\n\x05order\x18\x02 \x01(\x0e\x32\x17.atoll.mesh.v1.RunOrder\x12\x11\n\tascending\x18\x03 \x01(\x08\x12\x14\n\x0c\x61\x66ter_run_id\x18\x04 \x01(\t\x12\x11\n\tpage_size\x18\x05 \x01(\x05\"N\n\x10ListRunsResponse\x12(\n\x04runs\x18\x01 \x03(\x0b\x32\x1a.atoll.mesh.v1.InstanceRun\x12\x10\n\x08has_more\x18\x02 \x01(\x08*a\n\x0cOutputStream\x12\x1d\n\x19OUTPUT_STREAM_UNSPECIFIED\x10\x00\x12\x18\n\x14OUTPUT_STREAM_STDOUT\x10\x01\x12\x18\n\x14OUTPUT_STREAM_STDERR\x10\x02*z\n\x0e\x41ssetEventKind\x12 \n\x1c\x41SSET_EVENT_KIND_UNSPECIFIED\x10\x00\x12$\n ASSET_EVENT_KIND_MATERIALIZATION\x10\x01\x12 \n\x1c\x41SSET_EVENT_KIND_OBSERVATION\x10\x02\x32\xef\x02\n\x0bMeshService\x12r\n\x07Session\x12\x1d.atoll.mesh.v1.SessionRequest\x1a\x1e.atoll.mesh.v1.SessionResponse\"$\xb2\xd2\x18 \x08\x05\x12\x1aregistration.location_name8\x03(\x01\x30\x01\x12t\n\x0c\x41ppendEvents\x12\".atoll.mesh.v1.AppendEventsRequest\x1a#.atoll.mesh.v1.AppendEventsResponse\"\x17\xb2\xd2\x18\x13\x08\x05\x12\rlocation_name8\x03(\x01\x30\x01\x12v\n\x0c\x41ppendOutput\x12\".atoll.mesh.v1.AppendOutputRequest\x1a#.atoll.mesh.v1.AppendOutputResponse\"\x1d\xb2\xd2\x18\x19\x08\x05\x12\rlocation_name\"\x06run_id2\xe5\x0f\n\x0fInstanceService\x12\x88\x01\n\x19GetLatestMaterializations\x12/.atoll.mesh.v1.GetLatestMaterializationsRequest\x1a\x30.atoll.mesh.v1.GetLatestMaterializationsResponse\"\x08\xb2\xd2\x18\x04\x08\x05\x38\x03\x12j\n\x0fListAssetEvents\x12%.atoll.mesh.v1.ListAssetEventsRequest\x1a&.atoll.mesh.v1.ListAssetEventsResponse\"\x08\xb2\xd2\x18\x04\x08\x05\x38\x03\x12O\n\x06GetRun\x12\x1c.atoll.mesh.v1.GetRunRequest\x1a\x1d.atoll.mesh.v1.GetRunResponse\"\x08\xb2\xd2\x18\x04\x08\x05\x38\x03\x12[\n\nListEvents\x12 .atoll.mesh.v1.ListEventsRequest\x1a!.atoll.mesh.v1.ListEventsResponse\"\x08\xb2\xd2\x18\x04\x08\x05\x38\x03\x12U\n\x08ListRuns\x12\x1e.atoll.mesh.v1.ListRunsRequest\x1a\x1f.atoll.mesh.v1.ListRunsResponse\"\x08\xb2\xd2\x18\x04\x08\x05\x38\x03\x12^\n\x0bGetRunCount\x12!.atoll.mesh.v1.GetRunCountRequest\x1a\".atoll.mesh.v1.GetRunCountResponse\"\x08\xb2\xd2\x18\x04\x08\x05\x38\x03\x12\x64\n\rListAssetKeys\x12#.atoll.mesh.v1.ListAssetKeysRequest\x1a$.atoll.mesh.v1.ListAssetKeysResponse\"\x08\xb2\xd2\x18\x04\x08\x05\x38\x03\x12j\n\x0fGetAssetRecords\x12%.atoll.mesh.v1.GetAssetRecordsRequest\x1a&.atoll.mesh.v1.GetAssetRecordsResponse\"\x08\xb2\xd2\x18\x04\x08\x05\x38\x03\x12v\n\x13ListAssetPartitions\x12).atoll.mesh.v1.ListAssetPartitionsRequest\x1a*.atoll.mesh.v1.ListAssetPartitionsResponse\"\x08\xb2\xd2\x18\x04\x08\x05\x38\x03\x12|\n\x15ListDynamicPartitions\x12+.atoll.mesh.v1.ListDynamicPartitionsRequest\x1a,.atoll.mesh.v1.ListDynamicPartitionsResponse\"\x08\xb2\xd2\x18\x04\x08\x05\x38\x03\x12y\n\x14\x41\x64\x64\x44ynamicPartitions\x12*.atoll.mesh.v1.AddDynamicPartitionsRequest\x1a+.atoll.mesh.v1.AddDynamicPartitionsResponse\"\x08\xb2\xd2\x18\x04\x08\x05\x38\x03\x12\x82\x01\n\x17\x44\x65leteDynamicPartitions\x12-.atoll.mesh.v1.DeleteDynamicPartitionsRequest\x1a..atoll.mesh.v1.DeleteDynamicPartitionsResponse\"\x08\xb2\xd2\x18\x04\x08\x05\x38\x03\x12m\n\x10ReportAssetEvent\x12&.atoll.mesh.v1.ReportAssetEventRequest\x1a\'.atoll.mesh.v1.ReportAssetEventResponse\"\x08\xb2\xd2\x18\x04\x08\x05\x38\x03\x12\x88\x01\n\x19GetLatestCheckEvaluations\x12/.atoll.mesh.v1.GetLatestCheckEvaluationsRequest\x1a\x30.atoll.mesh.v1.GetLatestCheckEvaluationsResponse\"\x08\xb2\xd2\x18\x04\x08\x05\x38\x03\x12\x64\n\rListBackfills\x12#.atoll.mesh.v1.ListBackfillsRequest\x1a$.atoll.mesh.v1.ListBackfillsResponse\"\x08\xb2\xd2\x18\x04\x08\x05\x38\x03\x12s\n\x12GetFreshnessStates\x12(.atoll.mesh.v1.GetFreshnessStatesRequest\x1a).atoll.mesh.v1.GetFreshnessStatesResponse\"\x08\xb2\xd2\x18\x04\x08\x05\x38\x03\x12v\n\x13GetAssetDefinitions\x12).atoll.mesh.v1.GetAssetDefinitionsRequest\x1a*.atoll.mesh.v1.GetAssetDefinitionsResponse\"\x08\xb2\xd2\x18\x04\x08\x05\x38\x03\x12\x61\n\x0c\x41\x63quireSlots\x12\".atoll.mesh.v1.AcquireSlotsRequest\x1a#.atoll.mesh.v1.AcquireSlotsResponse\"\x08\xb2\xd2\x18\x04\x08\x05\x38\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x61toll/mesh/v1/mesh.proto\x12\ratoll.mesh.v1\x1a#atoll/definitions/v1/policies.proto\x1a!atoll/definitions/v1/values.proto\x1a\x1c\x61toll/events/v1/events.proto\x1a atoll/location/v1/location.proto\x1a\x1f\x61toll/mesh/v1/credentials.proto\x1a\x1c\x61toll/mesh/v1/instance.proto\x1a\x19\x61toll/mesh/v1/slots.proto\x1a\x19\x61toll/rpc/v1/access.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa6\x01\n\x0eSessionRequest\x12\x33\n\x0cregistration\x18\x01 \x01(\x0b\x32\x1b.atoll.mesh.v1.RegistrationH\x00\x12#\n\x04ping\x18\x02 \x01(\x0b\x32\x13.atoll.mesh.v1.PingH\x00\x12/\n\x06update\x18\x03 \x01(\x0b\x32\x1d.atoll.mesh.v1.LocationUpdateH\x00\x42\t\n\x07message\"\xc0\x02\n\x0cRegistration\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x11\n\tserver_id\x18\x02 \x01(\t\x12\x16\n\x0eincarnation_id\x18\x03 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x04 \x01(\t\x12\x18\n\x10protocol_version\x18\x05 \x01(\r\x12\x1f\n\x17oldest_protocol_version\x18\x06 \x01(\r\x12\x10\n\x08\x66\x65\x61tures\x18\x07 \x03(\t\x12\x0f\n\x07version\x18\x08 \x01(\t\x12,\n\x05state\x18\t \x01(\x0b\x32\x1d.atoll.mesh.v1.LocationUpdate\x12-\n\theld_runs\x18\n \x03(\x0b\x32\x1a.atoll.location.v1.HeldRun\x12\x15\n\rcontrol_token\x18\x0b \x01(\t\x12\x0b\n\x03tls\x18\x0e \x01(\x08\"\x88\x01\n\x0eLocationUpdate\x12/\n\rcurrent_build\x18\x01 \x01(\x0b\x32\x18.atoll.location.v1.Build\x12\x33\n\x0cload_failure\x18\x02 \x01(\x0b\x32\x1d.atoll.definitions.v1.Failure\x12\x10\n\x08\x64raining\x18\x03 \x01(\x08\"\x06\n\x04Ping\"\xa3\x01\n\x0fSessionResponse\x12/\n\nregistered\x18\x01 \x01(\x0b\x32\x19.atoll.mesh.v1.RegisteredH\x00\x12#\n\x04pong\x18\x02 \x01(\x0b\x32\x13.atoll.mesh.v1.PongH\x00\x12/\n\nsuperseded\x18\x03 \x01(\x0b\x32\x19.atoll.mesh.v1.SupersededH\x00\x42\t\n\x07message\"\xec\x01\n\nRegistered\x12\r\n\x05\x65poch\x18\x01 \x01(\x03\x12,\n\tlease_ttl\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x18\n\x10protocol_version\x18\x03 \x01(\r\x12\x33\n\tconflicts\x18\x04 \x03(\x0b\x32 .atoll.mesh.v1.OwnershipConflict\x12\x10\n\x08\x66\x65\x61tures\x18\x05 \x03(\t\x12:\n\x0epolicy_denials\x18\x08 \x03(\x0b\x32\".atoll.definitions.v1.PolicyDenialJ\x04\x08\x06\x10\x08\"w\n\x11OwnershipConflict\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x1b\n\x13owner_location_name\x18\x02 \x01(\t\x12\x12\n\ncheck_name\x18\x03 \x01(\t\"\x06\n\x04Pong\"\x1f\n\nSuperseded\x12\x11\n\tserver_id\x18\x01 \x01(\t\"v\n\x13\x41ppendEventsRequest\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x11\n\tserver_id\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x03\x12&\n\x06\x65vents\x18\x04 \x03(\x0b\x32\x16.atoll.events.v1.Event\"S\n\x14\x41ppendEventsResponse\x12;\n\x10\x61\x63knowledgements\x18\x01 \x03(\x0b\x32!.atoll.mesh.v1.RunAcknowledgement\"U\n\x12RunAcknowledgement\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x18\n\x10\x61\x63knowledged_seq\x18\x02 \x01(\x03\x12\x15\n\rfenced_reason\x18\x03 \x01(\t\"\xbb\x01\n\x13\x41ppendOutputRequest\x12\x15\n\rlocation_name\x18\x01 \x01(\t\x12\x11\n\tserver_id\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x03\x12\x0e\n\x06run_id\x18\x04 \x01(\t\x12\x10\n\x08step_key\x18\x05 \x01(\t\x12+\n\x06stream\x18\x06 \x01(\x0e\x32\x1b.atoll.mesh.v1.OutputStream\x12\x0e\n\x06offset\x18\x07 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x08 \x01(\x0c\"+\n\x14\x41ppendOutputResponse\x12\x13\n\x0bnext_offset\x18\x01 \x01(\x03\"j\n GetLatestMaterializationsRequest\x12\x32\n\nasset_keys\x18\x01 \x03(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x12\n\npartitions\x18\x02 \x03(\t\"Q\n!GetLatestMaterializationsResponse\x12,\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1c.atoll.events.v1.StoredEvent\"\xd7\x01\n\x16ListAssetEventsRequest\x12\x31\n\tasset_key\x18\x01 \x01(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12+\n\x04kind\x18\x02 \x01(\x0e\x32\x1d.atoll.mesh.v1.AssetEventKind\x12\x10\n\x08\x61\x66ter_id\x18\x03 \x01(\x03\x12\x11\n\tbefore_id\x18\x04 \x01(\x03\x12\x11\n\tascending\x18\x05 \x01(\x08\x12\x11\n\tpage_size\x18\x06 \x01(\x05\x12\x12\n\npartitions\x18\x07 \x03(\t\"Y\n\x17ListAssetEventsResponse\x12,\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1c.atoll.events.v1.StoredEvent\x12\x10\n\x08has_more\x18\x02 \x01(\x08\"\x1f\n\rGetRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"9\n\x0eGetRunResponse\x12\'\n\x03run\x18\x01 \x01(\x0b\x32\x1a.atoll.mesh.v1.InstanceRun\"\xe3\x05\n\x0bInstanceRun\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x10\n\x08job_name\x18\x02 \x01(\t\x12\x15\n\rlocation_name\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\t\x12\x32\n\x04tags\x18\x05 \x03(\x0b\x32$.atoll.mesh.v1.InstanceRun.TagsEntry\x12\x32\n\nrun_config\x18\x06 \x01(\x0b\x32\x1e.atoll.definitions.v1.UserData\x12\x37\n\x0f\x61sset_selection\x18\x07 \x03(\x0b\x32\x1e.atoll.definitions.v1.AssetKey\x12\x15\n\rpartition_key\x18\x08 \x01(\t\x12\x1d\n\x15partition_range_start\x18\t \x01(\t\x12\x1b\n\x13partition_range_end\x18\n \x01(\t\x12\x14\n\x0cop_selection\x18\x0b \x03(\t\x12\x42\n\x15\x61sset_check_selection\x18\x0c \x03(\x0b\x32#.atoll.definitions.v1.AssetCheckKey\x12\x11\n\tstep_keys\x18\r \x03(\t\x12\x15\n\rparent_run_id\x18\x0e \x01(\t\x12\x13\n\x0broot_run_id\x18\x0f \x01(\t\x12/\n\x0b\x63reate_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\trecord_id\x18\x14 \x01(\x03\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa5\x01\n\x0fListRunsRequest\x12.\n\tselection\x18\x01 \x01(\x0b\x32\x1b.atoll.mesh.v1.RunSelection\x12&\n\x05order\x18\x02 \x01(\x0e\x32\x17.atoll.mesh.v1.RunOrder\x12\x11\n\tascending\x18\x03 \x01(\x08\x12\x14\n\x0c\x61\x66ter_run_id\x18\x04 \x01(\t\x12\x11\n\tpage_size\x18\x05 \x01(\x05\"N\n\x10ListRunsResponse\x12(\n\x04runs\x18\x01 \x03(\x0b\x32\x1a.atoll.mesh.v1.InstanceRun\x12\x10\n\x08has_more\x18\x02 \x01(\x08*a\n\x0cOutputStream\x12\x1d\n\x19OUTPUT_STREAM_UNSPECIFIED\x10\x00\x12\x18\n\x14OUTPUT_STREAM_STDOUT\x10\x01\x12\x18\n\x14OUTPUT_STREAM_STDERR\x10\x02*z\n\x0e\x41ssetEventKind\x12 \n\x1c\x41SSET_EVENT_KIND_UNSPECIFIED\x10\x00\x12$\n ASSET_EVENT_KIND_MATERIALIZATION\x10\x01\x12 \n\x1c\x41SSET_EVENT_KIND_OBSERVATION\x10\x02\x32\xf5\x03\n\x0bMeshService\x12r\n\x07Session\x12\x1d.atoll.mesh.v1.SessionRequest\x1a\x1e.atoll.mesh.v1.SessionResponse\"$\xb2\xd2\x18 \x08\x05\x12\x1aregistration.location_name8\x03(\x01\x30\x01\x12t\n\x0c\x41ppendEvents\x12\".atoll.mesh.v1.AppendEventsRequest\x1a#.atoll.mesh.v1.AppendEventsResponse\"\x17\xb2\xd2\x18\x13\x08\x05\x12\rlocation_name8\x03(\x01\x30\x01\x12v\n\x0c\x41ppendOutput\x12\".atoll.mesh.v1.AppendOutputRequest\x1a#.atoll.mesh.v1.AppendOutputResponse\"\x1d\xb2\xd2\x18\x19\x08\x05\x12\rlocation_name\"\x06run_id\x12\x83\x01\n\x13RenewRunCredentials\x12).atoll.mesh.v1.RenewRunCredentialsRequest\x1a*.atoll.mesh.v1.RenewRunCredentialsResponse\"\x15\xb2\xd2\x18\x11\x08\x05\x12\rlocation_name2\xfa\x0f\n\x0fInstanceService\x12\x88\x01\n\x19GetLatestMaterializations\x12/.atoll.mesh.v1.GetLatestMaterializationsRequest\x1a\x30.atoll.mesh.v1.GetLatestMaterializationsResponse\"\x08\xb2\xd2\x18\x04\x08\x05\x38\x03\x12j\n\x0fListAssetEvents\x12%.atoll.mesh.v1.ListAssetEventsRequest\x1a&.atoll.mesh.v1.ListAssetEventsResponse\"\x08\xb2\xd2\x18\x04\x08\x05\x38\x03\x12O\n\x06GetRun\x12\x1c.atoll.mesh.v1.GetRunRequest\x1a\x1d.atoll.mesh.v1.GetRunResponse\"\x08\xb2\xd2\x18\x04\x08\x05\x38\x03\x12[\n\nListEvents\x12 .atoll.mesh.v1.ListEventsRequest\x1a!.atoll.mesh.v1.ListEventsResponse\"\x08\xb2\xd2\x18\x04\x08\x05\x38\x03\x12U\n\x08ListRuns\x12\x1e.atoll.mesh.v1.ListRunsRequest\x1a\x1f.atoll.mesh.v1.ListRunsResponse\"\x08\xb2\xd2\x18\x04\x08\x05\x38\x03\x12^\n\x0bGetRunCount\x12!.atoll.mesh.v1.GetRunCountRequest\x1a\".atoll.mesh.v1.GetRunCountResponse\"\x08\xb2\xd2\x18\x04\x08\x05\x38\x03\x12\x64\n\rListAssetKeys\x12#.atoll.mesh.v1.ListAssetKeysRequest\x1a$.atoll.mesh.v1.ListAssetKeysResponse\"\x08\xb2\xd2\x18\x04\x08\x05\x38\x03\x12j\n\x0fGetAssetRecords\x12%.atoll.mesh.v1.GetAssetRecordsRequest\x1a&.atoll.mesh.v1.GetAssetRecordsResponse\"\x08\xb2\xd2\x18\x04\x08\x05\x38\x03\x12v\n\x13ListAssetPartitions\x12).atoll.mesh.v1.ListAssetPartitionsRequest\x1a*.atoll.mesh.v1.ListAssetPartitionsResponse\"\x08\xb2\xd2\x18\x04\x08\x05\x38\x03\x12|\n\x15ListDynamicPartitions\x12+.atoll.mesh.v1.ListDynamicPartitionsRequest\x1a,.atoll.mesh.v1.ListDynamicPartitionsResponse\"\x08\xb2\xd2\x18\x04\x08\x05\x38\x03\x12y\n\x14\x41\x64\x64\x44ynamicPartitions\x12*.atoll.mesh.v1.AddDynamicPartitionsRequest\x1a+.atoll.mesh.v1.AddDynamicPartitionsResponse\"\x08\xb2\xd2\x18\x04\x08\x05\x38\x03\x12\x82\x01\n\x17\x44\x65leteDynamicPartitions\x12-.atoll.mesh.v1.DeleteDynamicPartitionsRequest\x1a..atoll.mesh.v1.DeleteDynamicPartitionsResponse\"\x08\xb2\xd2\x18\x04\x08\x05\x38\x03\x12|\n\x10ReportAssetEvent\x12&.atoll.mesh.v1.ReportAssetEventRequest\x1a\'.atoll.mesh.v1.ReportAssetEventResponse\"\x17\xb2\xd2\x18\x13\x08\x05\x12\rlocation_name8\x03\x12\x88\x01\n\x19GetLatestCheckEvaluations\x12/.atoll.mesh.v1.GetLatestCheckEvaluationsRequest\x1a\x30.atoll.mesh.v1.GetLatestCheckEvaluationsResponse\"\x08\xb2\xd2\x18\x04\x08\x05\x38\x03\x12\x64\n\rListBackfills\x12#.atoll.mesh.v1.ListBackfillsRequest\x1a$.atoll.mesh.v1.ListBackfillsResponse\"\x08\xb2\xd2\x18\x04\x08\x05\x38\x03\x12s\n\x12GetFreshnessStates\x12(.atoll.mesh.v1.GetFreshnessStatesRequest\x1a).atoll.mesh.v1.GetFreshnessStatesResponse\"\x08\xb2\xd2\x18\x04\x08\x05\x38\x03\x12v\n\x13GetAssetDefinitions\x12).atoll.mesh.v1.GetAssetDefinitionsRequest\x1a*.atoll.mesh.v1.GetAssetDefinitionsResponse\"\x08\xb2\xd2\x18\x04\x08\x05\x38\x03\x12g\n\x0c\x41\x63quireSlots\x12\".atoll.mesh.v1.AcquireSlotsRequest\x1a#.atoll.mesh.v1.AcquireSlotsResponse\"\x0e\xb2\xd2\x18\n\x08\x05\"\x06run_idb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,6 +49,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MESHSERVICE'].methods_by_name['AppendEvents']._serialized_options = b'\262\322\030\023\010\005\022\rlocation_name8\003'
   _globals['_MESHSERVICE'].methods_by_name['AppendOutput']._loaded_options = None
   _globals['_MESHSERVICE'].methods_by_name['AppendOutput']._serialized_options = b'\262\322\030\031\010\005\022\rlocation_name\"\006run_id'
+  _globals['_MESHSERVICE'].methods_by_name['RenewRunCredentials']._loaded_options = None
+  _globals['_MESHSERVICE'].methods_by_name['RenewRunCredentials']._serialized_options = b'\262\322\030\021\010\005\022\rlocation_name'
   _globals['_INSTANCESERVICE'].methods_by_name['GetLatestMaterializations']._loaded_options = None
   _globals['_INSTANCESERVICE'].methods_by_name['GetLatestMaterializations']._serialized_options = b'\262\322\030\004\010\0058\003'
   _globals['_INSTANCESERVICE'].methods_by_name['ListAssetEvents']._loaded_options = None
@@ -73,7 +76,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INSTANCESERVICE'].methods_by_name['DeleteDynamicPartitions']._loaded_options = None
   _globals['_INSTANCESERVICE'].methods_by_name['DeleteDynamicPartitions']._serialized_options = b'\262\322\030\004\010\0058\003'
   _globals['_INSTANCESERVICE'].methods_by_name['ReportAssetEvent']._loaded_options = None
-  _globals['_INSTANCESERVICE'].methods_by_name['ReportAssetEvent']._serialized_options = b'\262\322\030\004\010\0058\003'
+  _globals['_INSTANCESERVICE'].methods_by_name['ReportAssetEvent']._serialized_options = b'\262\322\030\023\010\005\022\rlocation_name8\003'
   _globals['_INSTANCESERVICE'].methods_by_name['GetLatestCheckEvaluations']._loaded_options = None
   _globals['_INSTANCESERVICE'].methods_by_name['GetLatestCheckEvaluations']._serialized_options = b'\262\322\030\004\010\0058\003'
   _globals['_INSTANCESERVICE'].methods_by_name['ListBackfills']._loaded_options = None
@@ -83,61 +86,61 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INSTANCESERVICE'].methods_by_name['GetAssetDefinitions']._loaded_options = None
   _globals['_INSTANCESERVICE'].methods_by_name['GetAssetDefinitions']._serialized_options = b'\262\322\030\004\010\0058\003'
   _globals['_INSTANCESERVICE'].methods_by_name['AcquireSlots']._loaded_options = None
-  _globals['_INSTANCESERVICE'].methods_by_name['AcquireSlots']._serialized_options = b'\262\322\030\004\010\0058\003'
-  _globals['_OUTPUTSTREAM']._serialized_start=3620
-  _globals['_OUTPUTSTREAM']._serialized_end=3717
-  _globals['_ASSETEVENTKIND']._serialized_start=3719
-  _globals['_ASSETEVENTKIND']._serialized_end=3841
-  _globals['_SESSIONREQUEST']._serialized_start=329
-  _globals['_SESSIONREQUEST']._serialized_end=495
-  _globals['_REGISTRATION']._serialized_start=498
-  _globals['_REGISTRATION']._serialized_end=795
-  _globals['_LOCATIONUPDATE']._serialized_start=798
-  _globals['_LOCATIONUPDATE']._serialized_end=934
-  _globals['_PING']._serialized_start=936
-  _globals['_PING']._serialized_end=942
-  _globals['_SESSIONRESPONSE']._serialized_start=945
-  _globals['_SESSIONRESPONSE']._serialized_end=1108
-  _globals['_REGISTERED']._serialized_start=1111
-  _globals['_REGISTERED']._serialized_end=1347
-  _globals['_OWNERSHIPCONFLICT']._serialized_start=1349
-  _globals['_OWNERSHIPCONFLICT']._serialized_end=1468
-  _globals['_PONG']._serialized_start=1470
-  _globals['_PONG']._serialized_end=1476
-  _globals['_SUPERSEDED']._serialized_start=1478
-  _globals['_SUPERSEDED']._serialized_end=1509
-  _globals['_APPENDEVENTSREQUEST']._serialized_start=1511
-  _globals['_APPENDEVENTSREQUEST']._serialized_end=1629
-  _globals['_APPENDEVENTSRESPONSE']._serialized_start=1631
-  _globals['_APPENDEVENTSRESPONSE']._serialized_end=1714
-  _globals['_RUNACKNOWLEDGEMENT']._serialized_start=1716
-  _globals['_RUNACKNOWLEDGEMENT']._serialized_end=1801
-  _globals['_APPENDOUTPUTREQUEST']._serialized_start=1804
-  _globals['_APPENDOUTPUTREQUEST']._serialized_end=1991
-  _globals['_APPENDOUTPUTRESPONSE']._serialized_start=1993
-  _globals['_APPENDOUTPUTRESPONSE']._serialized_end=2036
-  _globals['_GETLATESTMATERIALIZATIONSREQUEST']._serialized_start=2038
-  _globals['_GETLATESTMATERIALIZATIONSREQUEST']._serialized_end=2144
-  _globals['_GETLATESTMATERIALIZATIONSRESPONSE']._serialized_start=2146
-  _globals['_GETLATESTMATERIALIZATIONSRESPONSE']._serialized_end=2227
-  _globals['_LISTASSETEVENTSREQUEST']._serialized_start=2230
-  _globals['_LISTASSETEVENTSREQUEST']._serialized_end=2445
-  _globals['_LISTASSETEVENTSRESPONSE']._serialized_start=2447
-  _globals['_LISTASSETEVENTSRESPONSE']._serialized_end=2536
-  _globals['_GETRUNREQUEST']._serialized_start=2538
-  _globals['_GETRUNREQUEST']._serialized_end=2569
-  _globals['_GETRUNRESPONSE']._serialized_start=2571
-  _globals['_GETRUNRESPONSE']._serialized_end=2628
-  _globals['_INSTANCERUN']._serialized_start=2631
-  _globals['_INSTANCERUN']._serialized_end=3370
-  _globals['_INSTANCERUN_TAGSENTRY']._serialized_start=3327
-  _globals['_INSTANCERUN_TAGSENTRY']._serialized_end=3370
-  _globals['_LISTRUNSREQUEST']._serialized_start=3373
-  _globals['_LISTRUNSREQUEST']._serialized_end=3538
-  _globals['_LISTRUNSRESPONSE']._serialized_start=3540
-  _globals['_LISTRUNSRESPONSE']._serialized_end=3618
-  _globals['_MESHSERVICE']._serialized_start=3844
-  _globals['_MESHSERVICE']._serialized_end=4211
-  _globals['_INSTANCESERVICE']._serialized_start=4214
-  _globals['_INSTANCESERVICE']._serialized_end=6235
+  _globals['_INSTANCESERVICE'].methods_by_name['AcquireSlots']._serialized_options = b'\262\322\030\n\010\005\"\006run_id'
+  _globals['_OUTPUTSTREAM']._serialized_start=3676
+  _globals['_OUTPUTSTREAM']._serialized_end=3773
+  _globals['_ASSETEVENTKIND']._serialized_start=3775
+  _globals['_ASSETEVENTKIND']._serialized_end=3897
+  _globals['_SESSIONREQUEST']._serialized_start=362
+  _globals['_SESSIONREQUEST']._serialized_end=528
+  _globals['_REGISTRATION']._serialized_start=531
+  _globals['_REGISTRATION']._serialized_end=851
+  _globals['_LOCATIONUPDATE']._serialized_start=854
+  _globals['_LOCATIONUPDATE']._serialized_end=990
+  _globals['_PING']._serialized_start=992
+  _globals['_PING']._serialized_end=998
+  _globals['_SESSIONRESPONSE']._serialized_start=1001
+  _globals['_SESSIONRESPONSE']._serialized_end=1164
+  _globals['_REGISTERED']._serialized_start=1167
+  _globals['_REGISTERED']._serialized_end=1403
+  _globals['_OWNERSHIPCONFLICT']._serialized_start=1405
+  _globals['_OWNERSHIPCONFLICT']._serialized_end=1524
+  _globals['_PONG']._serialized_start=1526
+  _globals['_PONG']._serialized_end=1532
+  _globals['_SUPERSEDED']._serialized_start=1534
+  _globals['_SUPERSEDED']._serialized_end=1565
+  _globals['_APPENDEVENTSREQUEST']._serialized_start=1567
+  _globals['_APPENDEVENTSREQUEST']._serialized_end=1685
+  _globals['_APPENDEVENTSRESPONSE']._serialized_start=1687
+  _globals['_APPENDEVENTSRESPONSE']._serialized_end=1770
+  _globals['_RUNACKNOWLEDGEMENT']._serialized_start=1772
+  _globals['_RUNACKNOWLEDGEMENT']._serialized_end=1857
+  _globals['_APPENDOUTPUTREQUEST']._serialized_start=1860
+  _globals['_APPENDOUTPUTREQUEST']._serialized_end=2047
+  _globals['_APPENDOUTPUTRESPONSE']._serialized_start=2049
+  _globals['_APPENDOUTPUTRESPONSE']._serialized_end=2092
+  _globals['_GETLATESTMATERIALIZATIONSREQUEST']._serialized_start=2094
+  _globals['_GETLATESTMATERIALIZATIONSREQUEST']._serialized_end=2200
+  _globals['_GETLATESTMATERIALIZATIONSRESPONSE']._serialized_start=2202
+  _globals['_GETLATESTMATERIALIZATIONSRESPONSE']._serialized_end=2283
+  _globals['_LISTASSETEVENTSREQUEST']._serialized_start=2286
+  _globals['_LISTASSETEVENTSREQUEST']._serialized_end=2501
+  _globals['_LISTASSETEVENTSRESPONSE']._serialized_start=2503
+  _globals['_LISTASSETEVENTSRESPONSE']._serialized_end=2592
+  _globals['_GETRUNREQUEST']._serialized_start=2594
+  _globals['_GETRUNREQUEST']._serialized_end=2625
+  _globals['_GETRUNRESPONSE']._serialized_start=2627
+  _globals['_GETRUNRESPONSE']._serialized_end=2684
+  _globals['_INSTANCERUN']._serialized_start=2687
+  _globals['_INSTANCERUN']._serialized_end=3426
+  _globals['_INSTANCERUN_TAGSENTRY']._serialized_start=3383
+  _globals['_INSTANCERUN_TAGSENTRY']._serialized_end=3426
+  _globals['_LISTRUNSREQUEST']._serialized_start=3429
+  _globals['_LISTRUNSREQUEST']._serialized_end=3594
+  _globals['_LISTRUNSRESPONSE']._serialized_start=3596
+  _globals['_LISTRUNSRESPONSE']._serialized_end=3674
+  _globals['_MESHSERVICE']._serialized_start=3900
+  _globals['_MESHSERVICE']._serialized_end=4401
+  _globals['_INSTANCESERVICE']._serialized_start=4404
+  _globals['_INSTANCESERVICE']._serialized_end=6446
 # @@protoc_insertion_point(module_scope)

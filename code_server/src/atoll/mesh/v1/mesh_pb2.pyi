@@ -124,6 +124,7 @@ class Registration(google.protobuf.message.Message):
     VERSION_FIELD_NUMBER: builtins.int
     STATE_FIELD_NUMBER: builtins.int
     HELD_RUNS_FIELD_NUMBER: builtins.int
+    CONTROL_TOKEN_FIELD_NUMBER: builtins.int
     TLS_FIELD_NUMBER: builtins.int
     location_name: builtins.str
     """The name of the location, unique in the mesh."""
@@ -139,6 +140,10 @@ class Registration(google.protobuf.message.Message):
     """The oldest protocol version the code server still speaks."""
     version: builtins.str
     """The version of the distribution that serves."""
+    control_token: builtins.str
+    """What a host sends with each call of the code server, so that this one knows a host calls. Made at every start, and secret.
+    Empty where the code server is of an older release, which asks for none.
+    """
     tls: builtins.bool
     """Whether the code server speaks TLS at its address. Its certificate has the host of the address as a name."""
     @property
@@ -166,10 +171,11 @@ class Registration(google.protobuf.message.Message):
         version: builtins.str = ...,
         state: global___LocationUpdate | None = ...,
         held_runs: collections.abc.Iterable[atoll.location.v1.location_pb2.HeldRun] | None = ...,
+        control_token: builtins.str = ...,
         tls: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["state", b"state"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["address", b"address", "features", b"features", "held_runs", b"held_runs", "incarnation_id", b"incarnation_id", "location_name", b"location_name", "oldest_protocol_version", b"oldest_protocol_version", "protocol_version", b"protocol_version", "server_id", b"server_id", "state", b"state", "tls", b"tls", "version", b"version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["address", b"address", "control_token", b"control_token", "features", b"features", "held_runs", b"held_runs", "incarnation_id", b"incarnation_id", "location_name", b"location_name", "oldest_protocol_version", b"oldest_protocol_version", "protocol_version", b"protocol_version", "server_id", b"server_id", "state", b"state", "tls", b"tls", "version", b"version"]) -> None: ...
 
 global___Registration = Registration
 

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from atoll.mesh.v1 import credentials_pb2 as atoll_dot_mesh_dot_v1_dot_credentials__pb2
 from atoll.mesh.v1 import instance_pb2 as atoll_dot_mesh_dot_v1_dot_instance__pb2
 from atoll.mesh.v1 import mesh_pb2 as atoll_dot_mesh_dot_v1_dot_mesh__pb2
 from atoll.mesh.v1 import slots_pb2 as atoll_dot_mesh_dot_v1_dot_slots__pb2
@@ -52,6 +53,11 @@ class MeshServiceStub(object):
                 request_serializer=atoll_dot_mesh_dot_v1_dot_mesh__pb2.AppendOutputRequest.SerializeToString,
                 response_deserializer=atoll_dot_mesh_dot_v1_dot_mesh__pb2.AppendOutputResponse.FromString,
                 _registered_method=True)
+        self.RenewRunCredentials = channel.unary_unary(
+                '/atoll.mesh.v1.MeshService/RenewRunCredentials',
+                request_serializer=atoll_dot_mesh_dot_v1_dot_credentials__pb2.RenewRunCredentialsRequest.SerializeToString,
+                response_deserializer=atoll_dot_mesh_dot_v1_dot_credentials__pb2.RenewRunCredentialsResponse.FromString,
+                _registered_method=True)
 
 
 class MeshServiceServicer(object):
@@ -80,6 +86,13 @@ class MeshServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RenewRunCredentials(self, request, context):
+        """RenewRunCredentials gives credentials for runs that are live and bound to the code server, and none for others. Older releases lack it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MeshServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -97,6 +110,11 @@ def add_MeshServiceServicer_to_server(servicer, server):
                     servicer.AppendOutput,
                     request_deserializer=atoll_dot_mesh_dot_v1_dot_mesh__pb2.AppendOutputRequest.FromString,
                     response_serializer=atoll_dot_mesh_dot_v1_dot_mesh__pb2.AppendOutputResponse.SerializeToString,
+            ),
+            'RenewRunCredentials': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenewRunCredentials,
+                    request_deserializer=atoll_dot_mesh_dot_v1_dot_credentials__pb2.RenewRunCredentialsRequest.FromString,
+                    response_serializer=atoll_dot_mesh_dot_v1_dot_credentials__pb2.RenewRunCredentialsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -181,6 +199,33 @@ class MeshService(object):
             '/atoll.mesh.v1.MeshService/AppendOutput',
             atoll_dot_mesh_dot_v1_dot_mesh__pb2.AppendOutputRequest.SerializeToString,
             atoll_dot_mesh_dot_v1_dot_mesh__pb2.AppendOutputResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenewRunCredentials(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.mesh.v1.MeshService/RenewRunCredentials',
+            atoll_dot_mesh_dot_v1_dot_credentials__pb2.RenewRunCredentialsRequest.SerializeToString,
+            atoll_dot_mesh_dot_v1_dot_credentials__pb2.RenewRunCredentialsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,6 +4,7 @@ isort:skip_file
 What code servers ask of the host."""
 
 import abc
+import atoll.mesh.v1.credentials_pb2
 import atoll.mesh.v1.instance_pb2
 import atoll.mesh.v1.mesh_pb2
 import atoll.mesh.v1.slots_pb2
@@ -43,6 +44,12 @@ class MeshServiceStub:
     ]
     """AppendOutput stores a piece of a step's standard output or error at its offset. Repeating it changes nothing."""
 
+    RenewRunCredentials: grpc.UnaryUnaryMultiCallable[
+        atoll.mesh.v1.credentials_pb2.RenewRunCredentialsRequest,
+        atoll.mesh.v1.credentials_pb2.RenewRunCredentialsResponse,
+    ]
+    """RenewRunCredentials gives credentials for runs that are live and bound to the code server, and none for others. Older releases lack it."""
+
 class MeshServiceAsyncStub:
     """MeshService is served by the host for code servers."""
 
@@ -65,6 +72,12 @@ class MeshServiceAsyncStub:
         atoll.mesh.v1.mesh_pb2.AppendOutputResponse,
     ]
     """AppendOutput stores a piece of a step's standard output or error at its offset. Repeating it changes nothing."""
+
+    RenewRunCredentials: grpc.aio.UnaryUnaryMultiCallable[
+        atoll.mesh.v1.credentials_pb2.RenewRunCredentialsRequest,
+        atoll.mesh.v1.credentials_pb2.RenewRunCredentialsResponse,
+    ]
+    """RenewRunCredentials gives credentials for runs that are live and bound to the code server, and none for others. Older releases lack it."""
 
 class MeshServiceServicer(metaclass=abc.ABCMeta):
     """MeshService is served by the host for code servers."""
@@ -94,6 +107,14 @@ class MeshServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[atoll.mesh.v1.mesh_pb2.AppendOutputResponse, collections.abc.Awaitable[atoll.mesh.v1.mesh_pb2.AppendOutputResponse]]:
         """AppendOutput stores a piece of a step's standard output or error at its offset. Repeating it changes nothing."""
+
+    @abc.abstractmethod
+    def RenewRunCredentials(
+        self,
+        request: atoll.mesh.v1.credentials_pb2.RenewRunCredentialsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[atoll.mesh.v1.credentials_pb2.RenewRunCredentialsResponse, collections.abc.Awaitable[atoll.mesh.v1.credentials_pb2.RenewRunCredentialsResponse]]:
+        """RenewRunCredentials gives credentials for runs that are live and bound to the code server, and none for others. Older releases lack it."""
 
 def add_MeshServiceServicer_to_server(servicer: MeshServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
 
