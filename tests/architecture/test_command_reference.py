@@ -12,7 +12,7 @@ from atoll._cli import main as cli
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference" / "cli.md"
 # Explained once for all commands that ask a host.
-SHARED = {"--token-file"}
+SHARED = {"--token-file", "--context"}
 _HEADING = re.compile(r"^#{2,4} +`(atoll(?: [a-z-]+)*)`\s*$", re.MULTILINE)
 
 

@@ -30,6 +30,8 @@ from atoll_host.access import (
     first_token,
     gate,
     granting,
+    people,
+    provider_keys,
     run_credentials,
     runs_at_work,
     subjects,
@@ -268,7 +270,7 @@ class Parts:
         self.dispatcher = dispatching.Dispatcher(store, clock, self._terms(settings, clock))
         self.registry.on_registered(self.run_watcher.registered)
         self.servicers = self._servicers(settings, clock)
-        self.gate = self._gate(settings, clock)
+        self.gate, self.provider_keys = self._gate(settings, clock)
         self.webhooks = self._webhook_listener(settings, clock, known.tls)
         self.server = serving.server(
             settings.listen,
@@ -296,6 +298,7 @@ class Parts:
             self.dispatcher,
             self.webhooks,
             self.http,
+            *self.provider_keys,
             _Serving(self.server),
         )
 
@@ -337,15 +340,20 @@ class Parts:
             "backfills": lambda: backfill_terms.Term(backfills_around, settings.backfills),
         }
 
-    def _gate(self, settings: host_settings.Settings, clock: clocks.Clock) -> gate.Gate:
-        store = self.store
+    def _gate(
+        self, settings: host_settings.Settings, clock: clocks.Clock
+    ) -> tuple[gate.Gate, tuple[provider_keys.ProviderKeys, ...]]:
+        store, oidc = self.store, settings.access.oidc
+        keys = provider_keys.of(oidc, clock)
+        known = None if oidc is None else people.People(oidc, keys[0], clock)
         checks = engine.Engine(
             settings.access,
             verifying.Verifier(store.access, self.changes, clock),
             subjects.Subjects(self.registry.graph, store.runs, store.backfills),
             self._at_work,
+            known,
         )
-        return gate.Gate(checks, recording.Recorder(store.audit, clock, serving.reason_of))
+        return gate.Gate(checks, recording.Recorder(store.audit, clock, serving.reason_of)), keys
 
     def _webhook_listener(
         self, settings: host_settings.Settings, clock: clocks.Clock, tls: securing.Tls
@@ -426,7 +434,8 @@ class Parts:
             ),
             pools=pools.PoolsServicer(store.pools, self.registry, settings.pools),
             access=access.AccessServicer(
-                granting.Granting(store.access, self.changes, settings.access)
+                granting.Granting(store.access, self.changes, settings.access),
+                settings.access.oidc,
             ),
             audit=audit.AuditServicer(store.audit),
             graph=graph.GraphServicer(self.registry, known),

@@ -44,6 +44,7 @@ def say(host) -> Iterator[Say]:
         environment = {"ATOLL_HOST": addresses[0], "TZ": "UTC"}
         return runner.invoke(command, list(arguments), env=environment, **kwargs)
 
+    run.address = addresses[0]  # type: ignore[attr-defined]
     yield run
     loop, done = stop[0]
     loop.call_soon_threadsafe(done.set)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from atoll._cli import backfills
+from atoll._cli import backfills, waiting
 from atoll.api.v1 import assets_pb2, backfills_pb2
 from atoll.client import documents
 
@@ -77,7 +77,8 @@ def test_what_makes_no_sense_is_refused_before_it_is_sent(host, say, arguments, 
 
 
 def test_a_watch_tells_of_changes_until_the_end(host, say, monkeypatch):
-    monkeypatch.setattr(backfills, "_LOOK_EVERY_S", 0.001)
+    monkeypatch.setattr(waiting, "LOOK_EVERY_S", 0.001)
+    monkeypatch.setattr(waiting, "TOGETHER_S", 0.0)
     goes_on = _backfill("REQUESTED", total=4, materialized=1, in_progress=3)
     ended = _backfill("COMPLETED_FAILED", total=4, materialized=2, failed=1, blocked=1)
     host.backfills.coming = [goes_on, goes_on, ended]

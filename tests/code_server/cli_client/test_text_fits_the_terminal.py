@@ -135,3 +135,35 @@ def test_colours_do_not_disturb_the_columns():
 def test_fields_leave_out_what_is_empty():
     text = rendering.fields([("a", "1"), ("none", ""), ("long", "x\ny")], rendering.Terminal())
     assert text == "a     1\nlong  x\n      y"
+
+
+class _Stream(io.StringIO):
+    def __init__(self, *, terminal: bool) -> None:
+        super().__init__()
+        self._terminal = terminal
+
+    def isatty(self) -> bool:
+        return self._terminal
+
+
+@pytest.mark.parametrize(
+    ("variables", "on_terminal", "elsewhere"),
+    [
+        ({}, True, False),
+        ({"TERM": "dumb"}, False, False),
+        ({"NO_COLOR": "1"}, False, False),
+        ({"NO_COLOR": ""}, True, False),
+        ({"FORCE_COLOR": "1"}, True, True),
+        ({"FORCE_COLOR": "1", "TERM": "dumb"}, True, True),
+        ({"CLICOLOR_FORCE": "1"}, True, True),
+        ({"CLICOLOR_FORCE": "0"}, True, False),
+        ({"CLICOLOR": "0"}, False, False),
+        ({"CLICOLOR": "1"}, True, False),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False, False),
+    ],
+)
+def test_colours_are_where_they_are_wanted(variables, on_terminal, elsewhere):
+    assert rendering.terminal_of(_Stream(terminal=True), variables).coloured is on_terminal
+    piped = rendering.terminal_of(_Stream(terminal=False), variables)
+    assert piped.coloured is elsewhere
+    assert piped.width == rendering.WIDTH_UNLIMITED

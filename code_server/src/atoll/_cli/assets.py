@@ -57,13 +57,14 @@ for _command in (
 
 @assets.command("list")
 @click.option("--location", default="", help="Only assets of this location.")
+@connection.limit_option(None)
 @connection.host_option
 @connection.json_option
-def list_(location: str, host: str, *, as_json: bool) -> None:
+def list_(location: str, limit: int | None, host: str, *, as_json: bool) -> None:
     """List the assets of all locations."""
 
     async def work(client: client_connection.Client) -> None:
-        found = [asset async for asset in client.assets.list(location_name=location)]
+        found = [asset async for asset in client.assets.list(location_name=location, limit=limit)]
         if as_json:
             click.echo(documents.listing("assets", found))
         elif not found:

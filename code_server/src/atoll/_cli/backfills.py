@@ -1,12 +1,12 @@
 """``atoll backfills``: begin backfills, see how far they are, steer them."""
 
-import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, cast
 
 import click
 
-from atoll._cli import asset_choices, connection, rendering, tag_options
+from atoll._cli import asset_choices, connection, progress, rendering, tag_options, waiting
 from atoll.api.v1 import backfills_pb2
 from atoll.client import backfills as client_backfills
 from atoll.client import connection as client_connection
@@ -37,7 +37,6 @@ _PARTITION_COLUMNS = (
     rendering.Column("STATE"),
 )
 _COUNTED = ("total", "waiting", "in_progress", "materialized", "failed", "blocked")
-_LOOK_EVERY_S: Final = 1.0
 _STATES: Final[Mapping[str, "backfills_pb2.BackfillPartitionState.ValueType"]] = {
     name.removeprefix("BACKFILL_PARTITION_STATE_").lower().replace("_", "-"): number
     for name, number in backfills_pb2.BackfillPartitionState.items()
@@ -297,18 +296,24 @@ async def _asset_keys(
 async def _watch(client: client_connection.Client, backfill_id: str, *, as_json: bool) -> int:
     """Tell of each change until the end; return the exit code."""
     told = ""
-    while True:
-        now = await client.backfills.get(backfill_id)
-        line = documents.line(now) if as_json else _progress(now)
-        if line != told:
-            click.echo(line)
-            told = line
-        if now.status in client_backfills.FINAL_STATUSES:
-            succeeded = now.status == backfills_pb2.BACKFILL_STATUS_COMPLETED_SUCCESS
-            if not succeeded and not as_json:
-                click.echo(f"See more with 'atoll backfills show {backfill_id}'.", err=True)
-            return 0 if succeeded else connection.EXIT_FAILED
-        await asyncio.sleep(_LOOK_EVERY_S)
+    now = backfills_pb2.Backfill()
+    async with progress.line(as_json=as_json) as line:
+        quiet = line.active and sys.stdout.isatty()
+        line.text = lambda: waiting.backfill_text(now) if now.backfill_id else ""
+        async for state in waiting.backfill_states(client, backfill_id):
+            now = state
+            line.show()
+            said = documents.line(now) if as_json else _progress(now)
+            if said != told and not quiet:
+                line.clear()
+                click.echo(said)
+                told = said
+    if quiet:
+        click.echo(_progress(now))
+    succeeded = now.status == backfills_pb2.BACKFILL_STATUS_COMPLETED_SUCCESS
+    if not succeeded and not as_json:
+        click.echo(f"See more with 'atoll backfills show {backfill_id}'.", err=True)
+    return 0 if succeeded else connection.EXIT_FAILED
 
 
 def _progress(of: backfills_pb2.Backfill) -> str:

@@ -42,13 +42,16 @@ def checks() -> None:
     "--asset", type=connection.asset_key, metavar="KEY", help="Only checks of this asset."
 )
 @click.option("--location", default="", help="Only checks that this location defines.")
+@connection.limit_option(None)
 @connection.host_option
 @connection.json_option
-def list_(asset: values_pb2.AssetKey | None, location: str, host: str, *, as_json: bool) -> None:
+def list_(
+    asset: values_pb2.AssetKey | None, location: str, limit: int | None, host: str, *, as_json: bool
+) -> None:
     """List the checks of all locations with their newest evaluations."""
 
     async def work(client: client_connection.Client) -> None:
-        listed = client.checks.list(asset_key=asset, location_name=location)
+        listed = client.checks.list(asset_key=asset, location_name=location, limit=limit)
         found = [check async for check in listed]
         if as_json:
             click.echo(documents.listing("checks", found))

@@ -54,13 +54,14 @@ def conditions() -> None:
 @conditions.command("list")
 @click.option("--location", default="", help="Only those of this location.")
 @click.option("--sensor", default="", help="Only those that this sensor evaluates.")
+@connection.limit_option(None)
 @connection.host_option
 @connection.json_option
-def list_(location: str, sensor: str, host: str, *, as_json: bool) -> None:
+def list_(location: str, sensor: str, limit: int | None, host: str, *, as_json: bool) -> None:
     """List the assets, checks and jobs that have a condition."""
 
     async def work(client: client_connection.Client) -> None:
-        listed = client.conditions.list(location_name=location, sensor_name=sensor)
+        listed = client.conditions.list(location_name=location, sensor_name=sensor, limit=limit)
         found = [target async for target in listed]
         if as_json:
             click.echo(documents.listing("targets", found))

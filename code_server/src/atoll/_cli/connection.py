@@ -10,6 +10,9 @@ every user of a machine sees the arguments of others.
 """
 
 import asyncio
+import contextlib
+import dataclasses
+import functools
 import os
 import pathlib
 import signal
@@ -18,8 +21,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, NoReturn, TypeVar
 
 import click
+from click import core
 
-from atoll._cli import rendering, tls_options
+from atoll._cli import context_files, logins, naming, rendering, targeting, tls_options
+from atoll._rpc import addresses
 from atoll.client import connection, documents, errors, narration
 from atoll.definitions.v1 import values_pb2
 
@@ -31,43 +36,91 @@ EXIT_INTERRUPTED: Final = 130
 
 HOST_VARIABLE: Final = "ATOLL_HOST"
 TOKEN_VARIABLE: Final = "ATOLL_TOKEN"  # noqa: S105 - the name of it
+CONTEXT_VARIABLE: Final = "ATOLL_CONTEXT"
 HOST_DEFAULT: Final = "127.0.0.1:4700"
 
 # On narrower terminals a table shows the beginnings of run ids, which every command takes as well.
 FULL_IDS_WIDTH_MIN: Final = 120
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+Result = TypeVar("Result")
 
 _USAGE_REASONS: Final = frozenset(
     {errors.reasons.INVALID_ADDRESS, errors.reasons.TLS_FILE_UNUSABLE}
 )
 _TOKEN_FILE: Final = "atoll.token_file"  # noqa: S105 - where it is kept
-_TOKEN_BYTES_MAX: Final = 4096
+_CONTEXT: Final = "atoll.context"
+_TARGET: Final = "atoll.target"
+_TOKEN_BYTES_MAX: Final = 16_384
 _WHAT_TO_DO: Final = (
-    f"Put a token into {TOKEN_VARIABLE}, or name a file that holds one with --token-file. On the "
+    "Log in with 'atoll login', put a token into "
+    f"{TOKEN_VARIABLE}, or name a file that holds one with --token-file. On the "
     "machine of the host, the first admin's is in admin.token in its data directory."
 )
 
 
 def host_option(command: Command) -> Command:
     """Give a command the options that say which host it speaks to, and as whom."""
-    authorized = click.option(
+    return _host_options(command, may_be_new=False)
+
+
+def new_host_option(command: Command) -> Command:
+    """Give a command the same options, where the context need not be there yet."""
+    return _host_options(command, may_be_new=True)
+
+
+def _host_options(command: Command, *, may_be_new: bool) -> Command:
+    with_token = click.option(
         "--token-file",
         type=click.Path(exists=True, dir_okay=False, path_type=pathlib.Path),
         expose_value=False,
-        callback=_keep_token_file,
+        is_eager=True,
+        callback=_keep(_TOKEN_FILE),
         help=f"A file that holds the token to call with, instead of {TOKEN_VARIABLE}.",
     )(command)
+    with_context = click.option(
+        "--context",
+        "context_name",
+        envvar=CONTEXT_VARIABLE,
+        show_envvar=True,
+        metavar="NAME",
+        expose_value=False,
+        is_eager=True,
+        callback=_keep(_CONTEXT),
+        shell_complete=_complete_contexts,
+        help="The context to use: a host, and how it is reached.",
+    )(with_token)
     return click.option(
         "--host",
         "host",
         envvar=HOST_VARIABLE,
-        default=HOST_DEFAULT,
-        show_default=True,
+        show_default=f"that of the context, else {HOST_DEFAULT}",
         show_envvar=True,
         metavar="HOST:PORT",
+        callback=functools.partial(_resolve, may_be_new=may_be_new),
         help="The host to talk to.",
-    )(authorized)
+    )(with_context)
+
+
+def target() -> targeting.Target:
+    """Return which host the command speaks to, and as whom."""
+    context = click.get_current_context(silent=True)
+    found: targeting.Target | None = None if context is None else context.meta.get(_TARGET)
+    return found or _chosen(targeting.Settings(), _environment(), None, is_named=False)
+
+
+def context_name() -> str:
+    """Return the name of the context that was named, or that is used where none is."""
+    context = click.get_current_context()
+    named: tuple[str, bool] | None = context.meta.get(_CONTEXT)
+    return named[0] if named else context_files.load().current or context_files.DEFAULT_NAME
+
+
+def context_names(beginning: str) -> list[str]:
+    """Return the names of contexts that begin so, for shells to complete."""
+    with contextlib.suppress(click.ClickException):
+        return sorted(name for name in context_files.load().by_name if name.startswith(beginning))
+    return []
 
 
 def token() -> str:
@@ -75,13 +128,24 @@ def token() -> str:
 
     Raises:
         click.UsageError: What should be a token is none. The message does not show it.
+        click.ClickException: Whoever was logged in is so no more.
     """
-    context = click.get_current_context(silent=True)
-    file: pathlib.Path | None = None if context is None else context.meta.get(_TOKEN_FILE)
-    if file is None:
-        where, text = TOKEN_VARIABLE, os.environ.get(TOKEN_VARIABLE, "")
-    else:
-        where, text = str(file), _read(file)
+    chosen = target()
+    if chosen.token_from is targeting.TokenFrom.FILE:
+        return checked_token(_read(pathlib.Path(chosen.token_file)), chosen.token_file)
+    if chosen.token_from is targeting.TokenFrom.LOGIN and chosen.context is not None:
+        login = logins.renewed(chosen.context.name)
+        if login is not None:
+            return login.bearer
+    return checked_token(os.environ.get(TOKEN_VARIABLE, ""), TOKEN_VARIABLE)
+
+
+def checked_token(text: str, where: str) -> str:
+    """Return a token without what is around it.
+
+    Raises:
+        click.UsageError: It can be none. The message does not show it.
+    """
     text = text.strip()
     if not text.isascii() or not text.isprintable() or " " in text:
         raise click.UsageError(f"{where} holds no token. Put one line there, as it was printed.")
@@ -95,14 +159,14 @@ def json_option(command: Command) -> Command:
     )(command)
 
 
-def limit_option(default: int) -> Callable[[Command], Command]:
-    """Give a command the option that says how much it lists."""
+def limit_option(default: int | None) -> Callable[[Command], Command]:
+    """Give a command the option that says how much it lists; None lists all there is."""
     return click.option(
         "--limit",
         type=click.IntRange(min=1),
         default=default,
-        show_default=True,
-        help="How many at the most.",
+        show_default=default is not None,
+        help="How many at the most." if default else "How many at the most; all, without it.",
     )
 
 
@@ -121,15 +185,30 @@ def run(host: str, work: Callable[[connection.Client], Awaitable[int | None]]) -
         host: The address of the host.
         work: What to do; returns the exit code, None meaning that it worked.
     """
+    code = ask(host, work)
     try:
-        code = asyncio.run(_connected(host, token(), work))
         sys.stdout.flush()
+    except BrokenPipeError:
+        code = _piped_away()
+    sys.exit(code or 0)
+
+
+def ask(
+    host: str, work: Callable[[connection.Client], Awaitable[Result]], bearer: str | None = None
+) -> Result:
+    """Do some work on a connection to a host and return what it gives; end the process if it fails.
+
+    Args:
+        host: The address of the host.
+        work: What to do.
+        bearer: The token to call with; None takes the one that `token` finds.
+    """
+    try:
+        return asyncio.run(_connected(host, token() if bearer is None else bearer, work))
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Whoever read us has enough. What is still buffered must not raise again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 128 + signal.SIGPIPE
+        code = _piped_away()
     except errors.ConnectError as error:
         code = _complain(str(error), EXIT_UNREACHABLE)
     except errors.UnauthenticatedError as error:
@@ -141,9 +220,20 @@ def run(host: str, work: Callable[[connection.Client], Awaitable[int | None]]) -
     sys.exit(code)
 
 
+def _piped_away() -> int:
+    # Whoever read us has enough. What is still buffered must not raise again at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 128 + signal.SIGPIPE
+
+
 def terminal() -> rendering.Terminal:
     """Return what is known of standard output."""
-    return rendering.terminal_of(sys.stdout)
+    found = rendering.terminal_of(sys.stdout)
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        # Or click takes out colours that were asked for where no terminal is.
+        context.color = found.coloured
+    return found
 
 
 def run_id(text: str, shown_on: rendering.Terminal) -> str:
@@ -151,11 +241,79 @@ def run_id(text: str, shown_on: rendering.Terminal) -> str:
     return text if shown_on.width >= FULL_IDS_WIDTH_MIN else narration.short_run_id(text)
 
 
-def _keep_token_file(
-    context: click.Context, _option: click.Parameter, file: pathlib.Path | None
-) -> None:
-    if file is not None:
-        context.meta[_TOKEN_FILE] = file
+def _keep(where: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+    def keep(context: click.Context, option: click.Parameter, value: Any) -> None:
+        if value:
+            source = context.get_parameter_source(option.name or "")
+            context.meta[where] = (str(value), source is core.ParameterSource.COMMANDLINE)
+
+    return keep
+
+
+def _resolve(
+    context: click.Context, option: click.Parameter, value: str | None, *, may_be_new: bool
+) -> str:
+    """Find out which host is meant, and keep for `token` and `tls_options` what goes with it."""
+    is_option = context.get_parameter_source(option.name or "") is core.ParameterSource.COMMANDLINE
+    options = {"host": value or "" if is_option else ""}
+    environment = dataclasses.asdict(_environment()) | {"host": "" if is_option else value or ""}
+    for name in ("ca_file", "cert_file", "key_file"):
+        text, by_option = context.meta.get(f"atoll.{name}.said", ("", False))
+        (options if by_option else environment)[name] = text
+    options["token"] = context.meta.get(_TOKEN_FILE, ("", False))[0]
+    named, is_named = context.meta.get(_CONTEXT, ("", False))
+    chosen = _chosen(
+        targeting.Settings(**options),
+        targeting.Settings(**environment),
+        _context(named, may_be_new=may_be_new),
+        is_named=is_named,
+    )
+    context.meta[_TARGET] = chosen
+    for name in ("ca_file", "cert_file", "key_file"):
+        context.meta[f"atoll.{name}"] = getattr(chosen, name)
+    return chosen.host
+
+
+def _environment() -> targeting.Settings:
+    return targeting.Settings(token=os.environ.get(TOKEN_VARIABLE, "").strip())
+
+
+def _context(name: str, *, may_be_new: bool) -> context_files.Context | None:
+    contexts = context_files.load()
+    found = contexts.by_name.get(name or contexts.current)
+    if found is None and name and not may_be_new:
+        raise context_files.unknown(name, contexts)
+    return found
+
+
+def _chosen(
+    options: targeting.Settings,
+    environment: targeting.Settings,
+    context: context_files.Context | None,
+    *,
+    is_named: bool,
+) -> targeting.Target:
+    return targeting.target(
+        options,
+        environment,
+        context,
+        is_named=is_named,
+        default_host=HOST_DEFAULT,
+        normal=_normal,
+    )
+
+
+def _normal(address: str) -> str:
+    try:
+        return str(addresses.parse(address))
+    except errors.RpcError:
+        return address
+
+
+def _complete_contexts(
+    _context: click.Context, _option: click.Parameter, incomplete: str
+) -> list[str]:
+    return context_names(incomplete)
 
 
 def _read(file: pathlib.Path) -> str:
@@ -167,10 +325,20 @@ def _read(file: pathlib.Path) -> str:
 
 
 async def _connected(
-    host: str, bearer: str, work: Callable[[connection.Client], Awaitable[int | None]]
-) -> int:
+    host: str, bearer: str, work: Callable[[connection.Client], Awaitable[Result]]
+) -> Result:
     async with connection.connect(host, token=bearer, tls=tls_options.chosen()) as client:
-        return await work(client) or 0
+        try:
+            return await work(client)
+        except errors.NotFoundError as error:
+            near = await naming.meant(client, error)
+            if not near:
+                raise
+            raise errors.NotFoundError(
+                f"{error.message} Did you mean {near!r}?",
+                reason=error.reason,
+                metadata=error.metadata,
+            ) from error
 
 
 def _code_of(error: errors.RpcError) -> int:

@@ -46,15 +46,21 @@ def freshness() -> None:
     type=click.Choice(list(_STATES)),
     help="Only assets in this state; may be repeated.",
 )
+@connection.limit_option(None)
 @connection.host_option
 @connection.json_option
-def list_(location: str, states: tuple[str, ...], host: str, *, as_json: bool) -> None:
+def list_(
+    location: str, states: tuple[str, ...], limit: int | None, host: str, *, as_json: bool
+) -> None:
     """List the assets that have a freshness policy."""
 
     async def work(client: client_connection.Client) -> None:
         wanted = [_STATES[state] for state in states]
         found = [
-            asset async for asset in client.freshness.list(location_name=location, states=wanted)
+            asset
+            async for asset in client.freshness.list(
+                location_name=location, states=wanted, limit=limit
+            )
         ]
         if as_json:
             click.echo(documents.listing("assets", found))

@@ -29,9 +29,10 @@ def jobs() -> None:
 
 @jobs.command("list")
 @click.option("--location", default="", help="Only jobs of this location.")
+@connection.limit_option(None)
 @connection.host_option
 @connection.json_option
-def list_(location: str, host: str, *, as_json: bool) -> None:
+def list_(location: str, limit: int | None, host: str, *, as_json: bool) -> None:
     """List the jobs of all locations that can be launched by name."""
 
     async def work(client: client_connection.Client) -> None:
@@ -39,7 +40,7 @@ def list_(location: str, host: str, *, as_json: bool) -> None:
             # A host of the release before tells the names of jobs, and nothing else in lists.
             await _list_names(client, location, as_json=as_json)
             return
-        found = [job async for job in client.jobs.list(location_name=location)]
+        found = [job async for job in client.jobs.list(location_name=location, limit=limit)]
         if as_json:
             click.echo(documents.plain_listing("jobs", [_document(job) for job in found]))
         elif not found:

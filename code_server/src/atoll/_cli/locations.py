@@ -34,13 +34,14 @@ locations.add_command(builds.changes)
 
 
 @locations.command("list")
+@connection.limit_option(None)
 @connection.host_option
 @connection.json_option
-def list_(host: str, *, as_json: bool) -> None:
+def list_(limit: int | None, host: str, *, as_json: bool) -> None:
     """List the code locations."""
 
     async def work(client: client_connection.Client) -> None:
-        found = [location async for location in client.locations.list()]
+        found = [location async for location in client.locations.list(limit=limit)]
         if as_json:
             click.echo(documents.listing("locations", found))
         elif not found:

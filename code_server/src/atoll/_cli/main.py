@@ -7,11 +7,14 @@ longer than the start of `atoll serve` may.
 
 from __future__ import annotations
 
+import difflib
 import importlib
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 import click
+from click import core
 
 from atoll import _version
 
@@ -54,6 +57,14 @@ COMMANDS: Mapping[str, Lazy] = {
         "atoll._cli.subscriptions", "subscriptions", "Send events to other services, and see how."
     ),
     "tokens": Lazy("atoll._cli.tokens", "tokens", "Make, list and revoke tokens of callers."),
+    "contexts": Lazy(
+        "atoll._cli.contexts", "contexts", "Name hosts, and choose the one to talk to."
+    ),
+    "login": Lazy("atoll._cli.login", "login", "Log in to a host."),
+    "logout": Lazy("atoll._cli.login", "logout", "Forget what was logged in with."),
+    "completion": Lazy(
+        "atoll._cli.completion", "completion", "Have a shell complete what you type."
+    ),
     "whoami": Lazy("atoll._cli.tokens", "whoami", "Tell who you are to the host."),
     "audit": Lazy("atoll._cli.audit", "audit", "Show who changed what, and who was refused."),
     "report": Lazy("atoll._cli.report", "report", "Report what happened to assets outside."),
@@ -62,6 +73,7 @@ COMMANDS: Mapping[str, Lazy] = {
 }
 
 _PLUGINS = "atoll._cli.plugins"
+_COMPLETE_VARIABLE = "_ATOLL_COMPLETE"
 # As a shell tells of a program that SIGINT ended.
 _EXIT_INTERRUPTED = 130
 
@@ -71,6 +83,23 @@ _KNOWN_PLUGINS = {
     "dev": "Run a host and all locations of a project file.",
     "certs": "Make an authority and certificates for development.",
 }
+
+
+# As `atoll --help` groups them; what is in none of these stands at the end.
+_SECTIONS: Mapping[str, tuple[str, ...]] = {
+    "Code and hosts": ("check", "serve", "dev", "host", "certs", "locations"),
+    "Runs": ("jobs", "runs", "backfills", "events", "pools"),
+    "Data": ("assets", "checks", "freshness", "partitions", "report", "impact"),
+    "Automation": ("sensors", "schedules", "conditions"),
+    "Operations": ("alerts", "subscriptions", "retention", "policy", "limits"),
+    "Access": ("login", "logout", "whoami", "contexts", "tokens", "credentials", "audit"),
+    "This command line": ("completion",),
+}
+_OTHERS = "More"
+_EPILOG = (
+    "Exit codes: 0 it worked, 1 the thing itself failed, 2 the call was wrong, 3 no host answers, "
+    "4 the host does not know who calls, 130 interrupted."
+)
 
 
 class Plugins(Protocol):
@@ -97,7 +126,14 @@ class LazyGroup(click.Group):
         return sorted({*COMMANDS, *_plugins().names(), *super().list_commands(ctx)})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one command."""
+        """Import one command; while a shell asks what may come next, it completes names too."""
+        command = self._command(ctx, cmd_name)
+        if command is not None and _COMPLETE_VARIABLE in os.environ:
+            completion: Any = importlib.import_module("atoll._cli.completion")
+            completion.prepare(command, (cmd_name,))
+        return command
+
+    def _command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         entry = COMMANDS.get(cmd_name)
         if entry is None:
             command = super().get_command(ctx, cmd_name) or _plugins().load(cmd_name)
@@ -123,8 +159,31 @@ class LazyGroup(click.Group):
         rows = {name: entry.help for name, entry in COMMANDS.items()}
         for name, brought_by in _plugins().names().items():
             rows.setdefault(name, _KNOWN_PLUGINS.get(name, f"(from {brought_by})"))
-        with formatter.section("Commands"):
-            formatter.write_dl(sorted(rows.items()))
+        listed = dict(_SECTIONS)
+        placed = {name for names in listed.values() for name in names}
+        listed[_OTHERS] = tuple(sorted(rows.keys() - placed))
+        width = max(len(name) for name in rows)
+        for title, names in listed.items():
+            there = [(name.ljust(width), rows[name]) for name in names if name in rows]
+            if there:
+                with formatter.section(title):
+                    formatter.write_dl(there)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is called; a misspelled one is told with what was meant."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            names = self.list_commands(ctx)
+            near = difflib.get_close_matches(args[0], names, 3)
+            if args[0] in {*names, *_KNOWN_PLUGINS} or not near:
+                raise
+            meant = " or ".join(repr(name) for name in near)
+            raise click.UsageError(
+                f"No such command {args[0]!r}. Did you mean {meant}?", ctx
+            ) from error
 
 
 def _print_version(ctx: click.Context, _parameter: click.Parameter, value: object) -> None:
@@ -133,8 +192,12 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, value: objec
         ctx.exit()
 
 
-def _keep(context: click.Context, parameter: click.Parameter, value: object) -> None:
-    context.meta[f"atoll.{parameter.name}"] = value
+def _keep_file(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    """Keep what was said, and whether an option said it, which wins over more than a variable."""
+    name = parameter.name or ""
+    by_option = context.get_parameter_source(name) is core.ParameterSource.COMMANDLINE
+    context.meta[f"atoll.{name}"] = value
+    context.meta[f"atoll.{name}.said"] = (value or "", by_option)
 
 
 def _file_option(name: str, variable: str, text: str) -> Callable[[_Command], _Command]:
@@ -145,12 +208,14 @@ def _file_option(name: str, variable: str, text: str) -> Callable[[_Command], _C
         show_envvar=True,
         metavar="FILE",
         expose_value=False,
-        callback=_keep,
+        callback=_keep_file,
         help=text,
     )
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @_file_option("--ca-file", "ATOLL_CA_FILE", "The authority of the host's certificate: speaks TLS.")
 @_file_option("--cert-file", "ATOLL_CERT_FILE", "The certificate to show to the host.")
 @_file_option("--key-file", "ATOLL_KEY_FILE", "The private key of that certificate.")

@@ -103,18 +103,32 @@ class Terminal:
 
 
 def terminal_of(stream: TextIO, environment: Mapping[str, str] | None = None) -> Terminal:
-    """Return what is known of a stream; colours only on a terminal and never against NO_COLOR.
+    """Return what is known of a stream.
+
+    Colours are on terminals that know them. NO_COLOR is against them whatever else is said;
+    FORCE_COLOR and CLICOLOR_FORCE have them anywhere, CLICOLOR=0 nowhere.
 
     Args:
         stream: Where the text will be written.
         environment: The environment variables; None means those of the process.
     """
     variables = os.environ if environment is None else environment
-    if not stream.isatty():
-        return Terminal()
+    is_terminal = stream.isatty()
+    coloured = _coloured(variables, is_terminal=is_terminal)
+    if not is_terminal:
+        return Terminal(coloured=coloured)
     columns = shutil.get_terminal_size((100, 24)).columns
-    coloured = not variables.get("NO_COLOR") and variables.get("TERM") != "dumb"
     return Terminal(width=max(columns, WIDTH_MIN), coloured=coloured)
+
+
+def _coloured(variables: Mapping[str, str], *, is_terminal: bool) -> bool:
+    if variables.get("NO_COLOR"):
+        return False
+    if any(variables.get(name, "0") not in {"", "0"} for name in ("FORCE_COLOR", "CLICOLOR_FORCE")):
+        return True
+    if variables.get("CLICOLOR") == "0":
+        return False
+    return is_terminal and variables.get("TERM") != "dumb"
 
 
 @dataclasses.dataclass(frozen=True)

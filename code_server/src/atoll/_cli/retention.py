@@ -2,7 +2,7 @@
 
 import click
 
-from atoll._cli import connection, rendering
+from atoll._cli import connection, progress, rendering
 from atoll.api.v1 import retention_pb2
 from atoll.client import connection as client_connection
 from atoll.client import documents
@@ -59,7 +59,9 @@ def run(*, dry_run: bool, host: str, as_json: bool) -> None:
     """Remove what may go now, without waiting for the next sweep."""
 
     async def work(client: client_connection.Client) -> None:
-        sweep = await client.retention.run(dry_run=dry_run)
+        async with progress.line(as_json=as_json) as line:
+            line.text = lambda: "Counting what may go" if dry_run else "Removing what may go"
+            sweep = await client.retention.run(dry_run=dry_run)
         if as_json:
             click.echo(documents.single(sweep))
             return

@@ -9,7 +9,15 @@ from typing import Any, Final, TextIO, cast
 
 import click
 
-from atoll._cli import connection, events, rendering, run_choices, run_following, tag_options
+from atoll._cli import (
+    connection,
+    events,
+    rendering,
+    run_choices,
+    run_following,
+    tag_options,
+    waiting,
+)
 from atoll.api.v1 import events_pb2 as api_pb2
 from atoll.api.v1 import runs_pb2
 from atoll.client import connection as client_connection
@@ -163,18 +171,7 @@ def launch(*, host: str, as_json: bool, wait: bool, timeout: float | None, **giv
             return 0
         if not as_json:
             click.echo(f"Launched run {run.run_id} in {run.location_name}, waiting for its end.")
-        try:
-            run = await client.runs.wait(run.run_id, timeout_s=timeout)
-        except asyncio.CancelledError:
-            # Ctrl-C ends the waiting, which is easily taken for the run.
-            click.echo(f"Not waiting any longer; run {run.run_id} goes on.", err=True)
-            raise
-        click.echo(documents.single(run) if as_json else _outcome(run))
-        if run.status == runs_pb2.RUN_STATUS_SUCCESS:
-            return 0
-        if not as_json:
-            click.echo(f"See what it logged with 'atoll runs logs {run.run_id}'.", err=True)
-        return connection.EXIT_FAILED
+        return await _wait(client, run, timeout, as_json=as_json)
 
     connection.run(host, work)
 
@@ -495,6 +492,24 @@ def _details(run: runs_pb2.Run) -> str:
         ("failure", documents.failure_text(failure) if failure else ""),
     ]
     return rendering.fields([pair for pair in pairs if pair[1] != rendering.NOTHING], terminal)
+
+
+async def _wait(
+    client: client_connection.Client, run: runs_pb2.Run, timeout: float | None, *, as_json: bool
+) -> int:
+    """Wait for the end of a run and tell of it; return the exit code."""
+    try:
+        ended = await waiting.run_end(client, run, timeout, as_json=as_json)
+    except asyncio.CancelledError:
+        # Ctrl-C ends the waiting, which is easily taken for the run.
+        click.echo(f"Not waiting any longer; run {run.run_id} goes on.", err=True)
+        raise
+    click.echo(documents.single(ended) if as_json else _outcome(ended))
+    if ended.status == runs_pb2.RUN_STATUS_SUCCESS:
+        return 0
+    if not as_json:
+        click.echo(f"See what it logged with 'atoll runs logs {run.run_id}'.", err=True)
+    return connection.EXIT_FAILED
 
 
 def _outcome(run: runs_pb2.Run) -> str:

@@ -39,13 +39,17 @@ def schedules() -> None:
 
 @schedules.command("list")
 @click.option("--location", default="", help="Only schedules of this location.")
+@connection.limit_option(None)
 @connection.host_option
 @connection.json_option
-def list_(location: str, host: str, *, as_json: bool) -> None:
+def list_(location: str, limit: int | None, host: str, *, as_json: bool) -> None:
     """List the schedules of all locations."""
 
     async def work(client: client_connection.Client) -> None:
-        found = [schedule async for schedule in client.schedules.list(location_name=location)]
+        found = [
+            schedule
+            async for schedule in client.schedules.list(location_name=location, limit=limit)
+        ]
         if as_json:
             click.echo(documents.listing("schedules", found))
         elif not found:

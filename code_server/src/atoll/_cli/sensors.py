@@ -43,13 +43,16 @@ def sensors() -> None:
 
 @sensors.command("list")
 @click.option("--location", default="", help="Only sensors of this location.")
+@connection.limit_option(None)
 @connection.host_option
 @connection.json_option
-def list_(location: str, host: str, *, as_json: bool) -> None:
+def list_(location: str, limit: int | None, host: str, *, as_json: bool) -> None:
     """List the sensors of all locations."""
 
     async def work(client: client_connection.Client) -> None:
-        found = [sensor async for sensor in client.sensors.list(location_name=location)]
+        found = [
+            sensor async for sensor in client.sensors.list(location_name=location, limit=limit)
+        ]
         if as_json:
             click.echo(documents.listing("sensors", found))
         elif not found:

@@ -45,6 +45,11 @@ class Access:
         """
         return await self._caller.unary(self._stub.WhoAmI, access_pb2.WhoAmIRequest())
 
+    async def login_options(self) -> access_pb2.GetLoginOptionsResponse:
+        """Return how people log in; needs no credentials."""
+        request = access_pb2.GetLoginOptionsRequest()
+        return await self._caller.unary(self._stub.GetLoginOptions, request)
+
     async def create_token(
         self,
         name: str,

@@ -4,6 +4,8 @@ from typing import Literal
 
 import pydantic
 
+from atoll_host.access import oidc_settings
+
 
 class CertificateSettings(pydantic.BaseModel):
     """What whoever has a certificate may do: one with the URI `atoll:user:<name>`.
@@ -37,6 +39,7 @@ class AccessSettings(pydantic.BaseModel):
         token_days_default: How long a token lives that is made without a lifetime.
         token_days_max: How long a token may live.
         certificates: What owners of certificates may do.
+        oidc: The provider at which people log in; None without one.
     """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -53,6 +56,9 @@ class AccessSettings(pydantic.BaseModel):
     )
     certificates: list[CertificateSettings] = pydantic.Field(
         default=[], max_length=1000, description="what owners of certificates may do"
+    )
+    oidc: oidc_settings.OidcSettings | None = pydantic.Field(
+        default=None, description="the provider at which people log in"
     )
 
     @pydantic.model_validator(mode="after")

@@ -6,6 +6,7 @@ these are, `atoll._rpc.peer_identities` says. Read by `engine`.
 """
 
 import dataclasses
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from atoll._rpc import peer_identities
@@ -15,6 +16,9 @@ from atoll_host.access import run_credentials, tokens
 HEADER = "authorization"
 _SCHEME = "bearer "
 _LONGEST = 512
+_JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
+# More does not get through gRPC beside the rest of the metadata.
+_JWT_LONGEST = 16_000
 _SECURE = "ssl"
 
 
@@ -49,6 +53,15 @@ class Credentials:
         if found is None:
             raise errors.CredentialsInvalid
         return found
+
+    def jwt(self) -> str | None:
+        """Return what was sent if it looks like the token of an identity provider; else None."""
+        if len(self.authorizations) != 1 or len(self.authorizations[0]) > _JWT_LONGEST:
+            return None
+        text = self.authorizations[0]
+        bearer = text[len(_SCHEME) :].strip(" ")
+        is_jwt = text[: len(_SCHEME)].lower() == _SCHEME and _JWT.fullmatch(bearer)
+        return bearer if is_jwt else None
 
     @property
     def location_name(self) -> str:

@@ -25,7 +25,15 @@ from google.protobuf import descriptor, message
 
 from atoll.rpc.v1 import access_pb2
 from atoll_host import errors
-from atoll_host.access import access_settings, callers, rules, runs_at_work, subjects, verifying
+from atoll_host.access import (
+    access_settings,
+    callers,
+    people,
+    rules,
+    runs_at_work,
+    subjects,
+    verifying,
+)
 from atoll_host.access import credentials as creds
 
 _VIEWER = callers.Role.VIEWER
@@ -41,7 +49,9 @@ class Engine:
         verifier: verifying.Verifier,
         found: subjects.Subjects,
         at_work: runs_at_work.RunsAtWork,
+        known: people.People | None = None,
     ) -> None:
+        self._people = known
         self._settings = settings
         self._verifier = verifier
         self._subjects = found
@@ -78,6 +88,9 @@ class Engine:
     async def _who(self, given: creds.Credentials) -> callers.Caller:
         if not self._settings.required:
             return callers.LOCAL
+        jwt = given.jwt()
+        if jwt is not None and self._people is not None:
+            return await self._people.caller(jwt)
         token = given.token()
         if token is not None:
             bearer = await self._verifier.caller(token)

@@ -4,7 +4,7 @@ import datetime as dt
 
 from atoll.api.v1 import access_pb2, access_pb2_grpc
 from atoll.rpc.v1 import access_pb2 as rpc_access_pb2
-from atoll_host.access import callers, granting
+from atoll_host.access import callers, granting, oidc_settings
 from atoll_host.api import pages, rendering
 from atoll_host.servicers import contexts
 from atoll_storage import access_records
@@ -16,12 +16,20 @@ _ROLES = {
     callers.Role.ADMIN: rpc_access_pb2.ROLE_ADMIN,
 }
 
+_BEARERS = {
+    "id_token": access_pb2.OIDC_BEARER_ID_TOKEN,
+    "access_token": access_pb2.OIDC_BEARER_ACCESS_TOKEN,
+}
+
 
 class AccessServicer(access_pb2_grpc.AccessServiceServicer):
     """Makes and shows tokens."""
 
-    def __init__(self, made: granting.Granting) -> None:
+    def __init__(
+        self, made: granting.Granting, oidc: oidc_settings.OidcSettings | None = None
+    ) -> None:
         self._granting = made
+        self._oidc = oidc
 
     async def CreateToken(
         self, request: access_pb2.CreateTokenRequest, context: contexts.Context
@@ -70,6 +78,22 @@ class AccessServicer(access_pb2_grpc.AccessServiceServicer):
                 )
                 for grant in caller.grants
             ],
+        )
+
+    async def GetLoginOptions(
+        self, request: access_pb2.GetLoginOptionsRequest, context: contexts.Context
+    ) -> access_pb2.GetLoginOptionsResponse:
+        """Tell how people log in."""
+        if self._oidc is None:
+            return access_pb2.GetLoginOptionsResponse()
+        return access_pb2.GetLoginOptionsResponse(
+            oidc=access_pb2.OidcLogin(
+                issuer=self._oidc.issuer,
+                client_id=self._oidc.client_id,
+                scopes=self._oidc.scopes,
+                audience=self._oidc.audience,
+                bearer=_BEARERS[self._oidc.bearer],
+            )
         )
 
 

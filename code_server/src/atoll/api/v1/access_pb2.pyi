@@ -46,6 +46,30 @@ TOKEN_KIND_LOCATION: TokenKind.ValueType  # 2
 """The code server of one location."""
 global___TokenKind = TokenKind
 
+class _OidcBearer:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _OidcBearerEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_OidcBearer.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    OIDC_BEARER_UNSPECIFIED: _OidcBearer.ValueType  # 0
+    """Not given."""
+    OIDC_BEARER_ID_TOKEN: _OidcBearer.ValueType  # 1
+    """The ID token, which says who logged in."""
+    OIDC_BEARER_ACCESS_TOKEN: _OidcBearer.ValueType  # 2
+    """The access token, where the provider makes these as JWTs."""
+
+class OidcBearer(_OidcBearer, metaclass=_OidcBearerEnumTypeWrapper):
+    """OidcBearer says which of a provider's tokens the host takes."""
+
+OIDC_BEARER_UNSPECIFIED: OidcBearer.ValueType  # 0
+"""Not given."""
+OIDC_BEARER_ID_TOKEN: OidcBearer.ValueType  # 1
+"""The ID token, which says who logged in."""
+OIDC_BEARER_ACCESS_TOKEN: OidcBearer.ValueType  # 2
+"""The access token, where the provider makes these as JWTs."""
+global___OidcBearer = OidcBearer
+
 @typing.final
 class Grant(google.protobuf.message.Message):
     """Grant is a role, for some locations or for all."""
@@ -335,3 +359,72 @@ class WhoAmIResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["credential_id", b"credential_id", "grants", b"grants", "kind", b"kind", "name", b"name"]) -> None: ...
 
 global___WhoAmIResponse = WhoAmIResponse
+
+@typing.final
+class OidcLogin(google.protobuf.message.Message):
+    """OidcLogin is a log-in at a provider of OpenID Connect."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ISSUER_FIELD_NUMBER: builtins.int
+    CLIENT_ID_FIELD_NUMBER: builtins.int
+    SCOPES_FIELD_NUMBER: builtins.int
+    AUDIENCE_FIELD_NUMBER: builtins.int
+    BEARER_FIELD_NUMBER: builtins.int
+    issuer: builtins.str
+    """The URL by which the provider names itself."""
+    client_id: builtins.str
+    """What the command line is to the provider: a public client, without a secret."""
+    audience: builtins.str
+    """Whom the token is to be for, where that is not the client."""
+    bearer: global___OidcBearer.ValueType
+    """Which token to send to the host."""
+    @property
+    def scopes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What to ask the provider for."""
+
+    def __init__(
+        self,
+        *,
+        issuer: builtins.str = ...,
+        client_id: builtins.str = ...,
+        scopes: collections.abc.Iterable[builtins.str] | None = ...,
+        audience: builtins.str = ...,
+        bearer: global___OidcBearer.ValueType = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["audience", b"audience", "bearer", b"bearer", "client_id", b"client_id", "issuer", b"issuer", "scopes", b"scopes"]) -> None: ...
+
+global___OidcLogin = OidcLogin
+
+@typing.final
+class GetLoginOptionsRequest(google.protobuf.message.Message):
+    """GetLoginOptionsRequest asks nothing else."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+global___GetLoginOptionsRequest = GetLoginOptionsRequest
+
+@typing.final
+class GetLoginOptionsResponse(google.protobuf.message.Message):
+    """GetLoginOptionsResponse tells how people log in beside tokens that somebody made."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    OIDC_FIELD_NUMBER: builtins.int
+    @property
+    def oidc(self) -> global___OidcLogin:
+        """The provider at which people log in; unset without one."""
+
+    def __init__(
+        self,
+        *,
+        oidc: global___OidcLogin | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["oidc", b"oidc"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["oidc", b"oidc"]) -> None: ...
+
+global___GetLoginOptionsResponse = GetLoginOptionsResponse

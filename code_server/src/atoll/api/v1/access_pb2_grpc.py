@@ -55,6 +55,11 @@ class AccessServiceStub(object):
                 request_serializer=atoll_dot_api_dot_v1_dot_access__pb2.WhoAmIRequest.SerializeToString,
                 response_deserializer=atoll_dot_api_dot_v1_dot_access__pb2.WhoAmIResponse.FromString,
                 _registered_method=True)
+        self.GetLoginOptions = channel.unary_unary(
+                '/atoll.api.v1.AccessService/GetLoginOptions',
+                request_serializer=atoll_dot_api_dot_v1_dot_access__pb2.GetLoginOptionsRequest.SerializeToString,
+                response_deserializer=atoll_dot_api_dot_v1_dot_access__pb2.GetLoginOptionsResponse.FromString,
+                _registered_method=True)
 
 
 class AccessServiceServicer(object):
@@ -89,6 +94,13 @@ class AccessServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetLoginOptions(self, request, context):
+        """GetLoginOptions tells how people log in, to whoever asks: nobody has logged in before they did.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AccessServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -111,6 +123,11 @@ def add_AccessServiceServicer_to_server(servicer, server):
                     servicer.WhoAmI,
                     request_deserializer=atoll_dot_api_dot_v1_dot_access__pb2.WhoAmIRequest.FromString,
                     response_serializer=atoll_dot_api_dot_v1_dot_access__pb2.WhoAmIResponse.SerializeToString,
+            ),
+            'GetLoginOptions': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLoginOptions,
+                    request_deserializer=atoll_dot_api_dot_v1_dot_access__pb2.GetLoginOptionsRequest.FromString,
+                    response_serializer=atoll_dot_api_dot_v1_dot_access__pb2.GetLoginOptionsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +239,33 @@ class AccessService(object):
             '/atoll.api.v1.AccessService/WhoAmI',
             atoll_dot_api_dot_v1_dot_access__pb2.WhoAmIRequest.SerializeToString,
             atoll_dot_api_dot_v1_dot_access__pb2.WhoAmIResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLoginOptions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atoll.api.v1.AccessService/GetLoginOptions',
+            atoll_dot_api_dot_v1_dot_access__pb2.GetLoginOptionsRequest.SerializeToString,
+            atoll_dot_api_dot_v1_dot_access__pb2.GetLoginOptionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

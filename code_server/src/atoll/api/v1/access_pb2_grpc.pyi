@@ -45,6 +45,12 @@ class AccessServiceStub:
     ]
     """WhoAmI tells who makes the call, and what they are allowed to."""
 
+    GetLoginOptions: grpc.UnaryUnaryMultiCallable[
+        atoll.api.v1.access_pb2.GetLoginOptionsRequest,
+        atoll.api.v1.access_pb2.GetLoginOptionsResponse,
+    ]
+    """GetLoginOptions tells how people log in, to whoever asks: nobody has logged in before they did."""
+
 class AccessServiceAsyncStub:
     """AccessService makes and revokes tokens, and tells callers who they are."""
 
@@ -71,6 +77,12 @@ class AccessServiceAsyncStub:
         atoll.api.v1.access_pb2.WhoAmIResponse,
     ]
     """WhoAmI tells who makes the call, and what they are allowed to."""
+
+    GetLoginOptions: grpc.aio.UnaryUnaryMultiCallable[
+        atoll.api.v1.access_pb2.GetLoginOptionsRequest,
+        atoll.api.v1.access_pb2.GetLoginOptionsResponse,
+    ]
+    """GetLoginOptions tells how people log in, to whoever asks: nobody has logged in before they did."""
 
 class AccessServiceServicer(metaclass=abc.ABCMeta):
     """AccessService makes and revokes tokens, and tells callers who they are."""
@@ -106,5 +118,13 @@ class AccessServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[atoll.api.v1.access_pb2.WhoAmIResponse, collections.abc.Awaitable[atoll.api.v1.access_pb2.WhoAmIResponse]]:
         """WhoAmI tells who makes the call, and what they are allowed to."""
+
+    @abc.abstractmethod
+    def GetLoginOptions(
+        self,
+        request: atoll.api.v1.access_pb2.GetLoginOptionsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[atoll.api.v1.access_pb2.GetLoginOptionsResponse, collections.abc.Awaitable[atoll.api.v1.access_pb2.GetLoginOptionsResponse]]:
+        """GetLoginOptions tells how people log in, to whoever asks: nobody has logged in before they did."""
 
 def add_AccessServiceServicer_to_server(servicer: AccessServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

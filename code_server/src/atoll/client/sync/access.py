@@ -26,6 +26,10 @@ class Access:
         """
         return self._portal.run(self._inner.who_am_i())
 
+    def login_options(self) -> access_pb2.GetLoginOptionsResponse:
+        """Return how people log in; needs no credentials."""
+        return self._portal.run(self._inner.login_options())
+
     def create_token(
         self,
         name: str,
