@@ -33,7 +33,7 @@ SELECT wanted.place, {_POSITION}, coalesce(state.materialization_id, 0), state.p
     state.stored_time, coalesce(entry.observation_id, 0), coalesce(entry.planned_id, 0),
     coalesce(entry.failed_id, 0), coalesce(entry.failed_range_start, ''),
     coalesce(entry.failed_range_end, '')
-FROM unnest(%s::text[]) WITH ORDINALITY AS wanted (asset_key, place)
+FROM unnest(%b::text[]) WITH ORDINALITY AS wanted (asset_key, place)
 LEFT JOIN asset_state AS state USING (asset_key)
 LEFT JOIN asset_entries AS entry USING (asset_key)
 """.encode()
@@ -41,19 +41,19 @@ _LONG_PARTITION = "CASE WHEN partition LIKE E'\\x01sha256:%%' THEN payload END"
 _PARTITIONS = f"""
 SELECT wanted.place, {_POSITION}, partition, {_LONG_PARTITION}, materialization_id, observation_id,
     planned_id, failed_id
-FROM unnest(%s::text[]) WITH ORDINALITY AS wanted (asset_key, place)
+FROM unnest(%b::text[]) WITH ORDINALITY AS wanted (asset_key, place)
 LEFT JOIN asset_partitions USING (asset_key)
 """.encode()
 _NEWEST = """
 SELECT wanted.place, materialization_id, stored_time, payload
-FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS wanted (asset_key, partition, place)
+FROM unnest(%b::text[], %b::text[]) WITH ORDINALITY AS wanted (asset_key, partition, place)
 JOIN asset_partitions USING (asset_key, partition) WHERE materialization_id > 0
 """
 _CHECKS = f"""
 SELECT wanted.place, {_POSITION}, state.evaluation_id, state.payload,
     coalesce(part.materialization_id, asset.materialization_id, 0),
     coalesce(part.payload, asset.payload, '')
-FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS wanted (asset_key, check_name, place)
+FROM unnest(%b::text[], %b::text[]) WITH ORDINALITY AS wanted (asset_key, check_name, place)
 LEFT JOIN check_state AS state USING (asset_key, check_name)
 LEFT JOIN asset_partitions AS part
     ON part.asset_key = state.asset_key AND part.partition = state.partition
@@ -89,7 +89,7 @@ _RUN_NAMES = (
     "run_id, location_name, job_name, status, tags, asset_selection, asset_check_selection, "
     "partition_key, partition_range_start, partition_range_end"
 )
-_RUNS = f"SELECT {_RUN_NAMES} FROM runs WHERE run_id = ANY(%s)".encode()
+_RUNS = f"SELECT {_RUN_NAMES} FROM runs WHERE run_id = ANY(%b::text[])".encode()
 _OPEN_RUNS = f"""
 SELECT {_POSITION}, {_RUN_NAMES} FROM runs WHERE status = 'QUEUED' UNION ALL
 SELECT {_POSITION}, {_RUN_NAMES} FROM runs WHERE status IN ('STARTING', 'STARTED', 'CANCELING')
@@ -97,7 +97,7 @@ SELECT {_POSITION}, {_RUN_NAMES} FROM runs WHERE status IN ('STARTING', 'STARTED
 _HEAD = "SELECT head FROM log_head"
 _DONE = f"""
 SELECT id, payload FROM events
-WHERE run_id = ANY(%s) AND kind IN ({schema.OF_RUNS}) AND kind <> {schema.KIND_PLANNED}
+WHERE run_id = ANY(%b::text[]) AND kind IN ({schema.OF_RUNS}) AND kind <> {schema.KIND_PLANNED}
 ORDER BY id
 """.encode()
 _DYNAMIC = f"""

@@ -33,7 +33,7 @@ _STATE_NAMES = ", ".join(
     field.name for field in dataclasses.fields(condition_records.ConditionState)
 )
 _STATES = f"SELECT {_STATE_NAMES} FROM condition_state".encode()
-_STATES_OF = _STATES + b" WHERE target_key = ANY(%s)"
+_STATES_OF = _STATES + b" WHERE target_key = ANY(%b::text[])"
 # A sensor that somebody started or stopped since is at another version.
 _HOLD_SENSOR = """
 SELECT NULL FROM sensors WHERE location_name = %s AND sensor_name = %s AND version = %s FOR SHARE
@@ -48,7 +48,7 @@ INSERT INTO condition_state AS old (target_key, version, position, evaluation_ti
     sensor_name, state, held, failures, failure)
 SELECT target_key, version + 1, %s, %s::timestamptz, location_name, sensor_name, state, held,
     failures, failure
-FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::text[], %b::bytea[], %b::bytea[], %s::int[],
+FROM unnest(%b::text[], %b::bigint[], %b::text[], %b::text[], %b::bytea[], %b::bytea[], %b::int[],
     %b::bytea[])
 AS new (target_key, version, location_name, sensor_name, state, held, failures, failure)
 ON CONFLICT (target_key) DO UPDATE SET
@@ -60,14 +60,14 @@ WHERE old.version = excluded.version - 1
 """
 _TOUCH = """
 UPDATE condition_state AS old SET version = old.version + 1, position = %s, evaluation_time = %s
-FROM unnest(%s::text[], %s::bigint[]) AS new (target_key, version)
+FROM unnest(%b::text[], %b::bigint[]) AS new (target_key, version)
 WHERE old.target_key = new.target_key AND old.version = new.version
 """
 _FAIL = """
 INSERT INTO condition_state AS old (target_key, version, position, evaluation_time, location_name,
     sensor_name, state, failures, failure)
 SELECT target_key, version + 1, 0, 'epoch', location_name, sensor_name, ''::bytea, failures, failure
-FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::text[], %s::int[], %b::bytea[])
+FROM unnest(%b::text[], %b::bigint[], %b::text[], %b::text[], %b::int[], %b::bytea[])
 AS new (target_key, version, location_name, sensor_name, failures, failure)
 ON CONFLICT (target_key) DO UPDATE SET
     version = excluded.version, failures = excluded.failures, failure = excluded.failure
@@ -75,12 +75,12 @@ WHERE old.version = excluded.version - 1
 """
 _ADD_EVALUATIONS = """
 INSERT INTO condition_evaluations (target_key, evaluation_id, evaluation_time, requested, payload)
-SELECT * FROM unnest(%s::text[], %s::bigint[], %s::timestamptz[], %s::bigint[], %b::bytea[])
+SELECT * FROM unnest(%b::text[], %b::bigint[], %b::timestamptz[], %b::bigint[], %b::bytea[])
 ON CONFLICT DO NOTHING
 """
 _TRIM_EVALUATIONS = f"""
 DELETE FROM condition_evaluations AS old
-USING unnest(%s::text[]) AS target (target_key)
+USING unnest(%b::text[]) AS target (target_key)
 WHERE old.target_key = target.target_key AND old.evaluation_id <= (
     SELECT evaluation_id FROM condition_evaluations AS kept
     WHERE kept.target_key = target.target_key
@@ -98,7 +98,7 @@ WHERE target_key = %s AND evaluation_id < %s AND requested >= %s
 ORDER BY evaluation_id DESC LIMIT %s
 """.encode()
 _LATEST = f"""
-SELECT newest.* FROM unnest(%s::text[]) AS target (target_key) CROSS JOIN LATERAL (
+SELECT newest.* FROM unnest(%b::text[]) AS target (target_key) CROSS JOIN LATERAL (
     {_EVALUATION} FROM condition_evaluations AS kept WHERE kept.target_key = target.target_key
     ORDER BY evaluation_id DESC LIMIT 1
 ) AS newest

@@ -136,10 +136,11 @@ class AnyConditionOverTime(RuleBasedStateMachine):
     def _stored(self, outcome):
         """Return what is remembered as it comes back from where it is stored."""
         for target, told in outcome.explanations.items():
-            message = state_messages.explanation_to_message(told)
+            explanation = told.explanation()
+            message = state_messages.explanation_to_message(explanation)
             sent = conditions_pb2.ConditionExplanation.FromString(message.SerializeToString())
             found = state_messages.explanation_from_message(sent, target, self.plan.graph)
-            assert found == told
+            assert found == explanation
         found = {}
         for target, state in outcome.states.items():
             message = state_messages.to_message(state, target)

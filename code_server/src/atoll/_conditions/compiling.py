@@ -24,6 +24,14 @@ _REMEMBERING = (
     operands.CodeVersionChanged,
     operands.Custom,
 )
+_LOOKING_ON = (
+    conditions.Selecting,
+    conditions.AnyJobRoots,
+    conditions.AllJobRoots,
+    conditions.AssetMatches,
+    conditions.AnyDownstream,
+    operands.CronTickPassed,
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -38,6 +46,8 @@ class Compiled:
         ordinal: Of a custom condition, which of those of the tree it is, from 0; else -1.
         remembers: Whether it, or anything below it, has to be asked even where nothing is left to
             ask about: because it remembers, or looks at the conditions of others.
+        looks_on: Whether it, or anything below it, looks at more than what it is asked about: at
+            dependencies, checks and others, or at the time.
         words: The node, for people.
     """
 
@@ -47,6 +57,7 @@ class Compiled:
     full: str
     ordinal: int
     remembers: bool
+    looks_on: bool
     words: explanations.Words
 
 
@@ -109,7 +120,8 @@ class _Compiler:
             condition.name, condition.label or "", condition.description, condition.operator
         )
         remembers = isinstance(condition, _REMEMBERING) or any(one.remembers for one in children)
-        return Compiled(condition, children, identity, full, ordinal, remembers, words)
+        looks_on = isinstance(condition, _LOOKING_ON) or any(one.looks_on for one in children)
+        return Compiled(condition, children, identity, full, ordinal, remembers, looks_on, words)
 
 
 def _digest(*parts: str) -> str:

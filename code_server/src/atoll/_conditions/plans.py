@@ -221,9 +221,10 @@ class _Reading:
         self._plan = plan
         self._open: list[str] = []
         self._seen: set[tuple[str, entities.Entity]] = set()
-        self.entities: set[entities.Entity] = {target}
+        self.entities: set[entities.Entity] = set()
         self.crons: set[tuple[str, str]] = set()
         self.unknown: set[entities.Entity] = set()
+        self._look_at(target)
         self._walk(plan.tree(target), target)
 
     def _walk(self, node: compiling.Compiled, entity: entities.Entity) -> None:
@@ -240,13 +241,17 @@ class _Reading:
             self.crons.add((condition.cron_schedule, condition.cron_timezone))
             return
         asked = self._asked(condition, entity)
-        self.entities.update(asked)
+        for one in asked:
+            self._look_at(one)
+            for child in node.children:
+                if child.looks_on:
+                    self._walk(child, one)
+
+    def _look_at(self, entity: entities.Entity) -> None:
+        self.entities.add(entity)
         if entity.kind == entities.CHECK:
             # Whether a check has a result hangs on when its asset was materialized.
             self.entities.add(entities.asset(entity.path))
-        for child in node.children:
-            for one in asked:
-                self._walk(child, one)
 
     def _asked(
         self, condition: conditions.Condition, entity: entities.Entity

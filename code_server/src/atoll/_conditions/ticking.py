@@ -16,12 +16,12 @@ from atoll._conditions import (
     entities,
     entity_subsets,
     evaluating,
-    explanations,
     facts,
     moments,
     operand_answers,
     operator_answers,
     plans,
+    shapes,
     states,
     views,
 )
@@ -67,7 +67,7 @@ class Outcome:
 
     requested: Mapping[entities.Entity, entity_subsets.EntitySubset]
     states: Mapping[entities.Entity, states.TargetState]
-    explanations: Mapping[entities.Entity, explanations.Explanation]
+    explanations: Mapping[entities.Entity, shapes.Told]
     failures: Mapping[entities.Entity, str]
     raised: Mapping[entities.Entity, errors.Error]
     wanted: tuple[views.CustomCall, ...]
@@ -115,7 +115,8 @@ class _Ticking:
         self._queue: list[tuple[int, entities.Entity]] = []
         self._queued: set[entities.Entity] = set()
         self._states: dict[entities.Entity, states.TargetState] = {}
-        self._explanations: dict[entities.Entity, explanations.Explanation] = {}
+        self._shapes = shapes.Shapes()
+        self._explanations: dict[entities.Entity, shapes.Told] = {}
         self._raised: dict[entities.Entity, errors.Error] = {}
         self._wanted: dict[object, views.CustomCall] = {}
 
@@ -162,7 +163,7 @@ class _Ticking:
             self._raised[target] = error
             return
         self._wanted.update((call[:4], call) for call in scope.wanted)
-        self._explanations[target] = result.explanation
+        self._explanations[target] = self._shapes.told(result.explanation)
         self._request(result.true)
         self._states[target] = states.TargetState(
             evaluation_id=self._tick.evaluation_id,

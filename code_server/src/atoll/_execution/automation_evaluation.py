@@ -161,7 +161,7 @@ def evaluate_automation_conditions(
                 known.node(target).partitions_def,
                 context,
             ),
-            outcome.explanations[target],
+            outcome.explanations[target].explanation(),
         )
         for target, state in sorted(outcome.states.items())
     ]

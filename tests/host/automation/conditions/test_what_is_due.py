@@ -66,6 +66,18 @@ def test_what_was_true_once_is_followed_up_after_the_interval():
     assert made.take(129 + INTERVAL_S) == {B}
 
 
+def test_follow_ups_of_a_long_round_leave_as_much_time_as_it_took():
+    made = agenda(plan(b=composites.eager(), c=HOURLY))
+    made.mark([B, C])
+    made.done(B, state(100, settling=True), took_s=INTERVAL_S)
+    made.done(C, state(3590, settling=True), took_s=INTERVAL_S)
+    assert made.take(100 + 2 * INTERVAL_S - 1) == frozenset()
+    made.changed([A])
+    assert made.take(100 + INTERVAL_S) == {B}
+    assert made.take(100 + 2 * INTERVAL_S) == {B}
+    assert made.take(3600) == {B, C}
+
+
 def test_nothing_has_a_target_evaluated_while_it_rests_or_waits():
     made = agenda(plan(b=composites.eager()))
     made.mark([B])

@@ -10,12 +10,11 @@ import dataclasses
 from collections.abc import Callable, Mapping
 
 from atoll._condition_messages import entities as entity_messages
-from atoll._condition_messages import states as state_messages
 from atoll._conditions import entities, entity_subsets, facts, states, ticking, views
 from atoll.api.v1 import automation_pb2, conditions_pb2
 from atoll.definitions.v1 import values_pb2
 from atoll_host import errors
-from atoll_host.automation.conditions import explaining, graphs, grouping, holding
+from atoll_host.automation.conditions import explaining, graphs, grouping, holding, writing
 from atoll_host.runs import partitions, requests
 from atoll_storage import asset_keys, condition_records, records
 
@@ -34,7 +33,7 @@ class Target:
         state: What its last evaluation left; None at first.
         held: What of it waits for something in another run.
         failures: How many evaluations failed in a row.
-        signature: What the last evaluation came to (`explaining.signature`); None where unknown.
+        signature: What the last evaluation came to (`shapes.Told.signature`); None where unknown.
     """
 
     version: int = 0
@@ -120,6 +119,8 @@ class _Deciding:
         self._new_id = new_id
         self._facts = facts.Facts(case.blueprint.graph, case.view)
         self._explainer = explaining.Explainer(case.view.partitions)
+        self._writer = writing.Writer()
+        self._time = explaining.timestamp(case.tick.now.timestamp())
         self._failures: dict[Entity, values_pb2.Failure] = {
             entity: values_pb2.Failure(type="ConditionFailed", message=text)
             for entity, text in case.outcome.failures.items()
@@ -138,17 +139,17 @@ class _Deciding:
             if entity in self._failures or entity not in case.blueprint.sensors:
                 continue
             before = case.targets.get(entity, NEW)
-            explanation = case.outcome.explanations[entity]
             after = Target(
                 version=before.version + 1,
                 state=state,
                 held=parted.held.get(entity),
-                signature=explaining.signature(explanation),
+                signature=case.outcome.explanations[entity].signature,
             )
             changed[entity] = after
-            rows.append(self._row(entity, before, after))
+            row = self._row(entity, before, after)
+            rows.append(row)
             if self._is_news(entity, before, after, parted):
-                evaluations.append(self._evaluation(entity, parted))
+                evaluations.append(self._evaluation(row.target_key, entity, parted))
         for entity, failure in self._failures.items():
             before = case.targets.get(entity, NEW)
             failures = before.failures + 1
@@ -299,7 +300,7 @@ class _Deciding:
             return condition_records.EvaluatedTarget(key, before.version, sensor)
         encoded = b""
         if after.state is not None:
-            encoded = state_messages.to_message(after.state, entity).SerializeToString()
+            encoded = self._writer.encoded(after.state, entity)
         held = None if after.held is None else holding.to_message(after.held).SerializeToString()
         return condition_records.EvaluatedTarget(
             key, before.version, sensor, state=encoded, held=held
@@ -312,7 +313,9 @@ class _Deciding:
             return before.state is None
         return before.signature != after.signature
 
-    def _evaluation(self, entity: Entity, parted: _Parted) -> condition_records.EvaluationRecord:
+    def _evaluation(
+        self, key: str, entity: Entity, parted: _Parted
+    ) -> condition_records.EvaluationRecord:
         case = self._case
         sensor = case.blueprint.sensors[entity]
         run_ids = parted.run_ids.get(entity, [])
@@ -323,7 +326,7 @@ class _Deciding:
         message = conditions_pb2.ConditionEvaluation(
             entity=entity_messages.to_message(entity),
             evaluation_id=case.tick.evaluation_id,
-            evaluation_time=explaining.timestamp(case.tick.now.timestamp()),
+            evaluation_time=self._time,
             location_name=sensor.location_name,
             sensor_name=sensor.sensor_name,
             tick_id=self._ticks.get(sensor, "") if run_ids else "",
@@ -331,18 +334,19 @@ class _Deciding:
             run_ids=run_ids,
             held=None if held is None else self._explainer.partitions(held.subset.value),
             dropped=None if dropped is None else self._explainer.partitions(dropped.value),
-            explanation=self._explainer.node(case.outcome.explanations[entity]),
         )
         for subset in (requested, released):
             if subset is not None:
                 message.requested.CopyFrom(self._explainer.partitions(subset.value))
         size = sum(0 if subset is None else subset.size for subset in (requested, released))
         return condition_records.EvaluationRecord(
-            target_key(entity),
+            key,
             case.tick.evaluation_id,
             case.tick.now,
             size,
-            message.SerializeToString(),
+            # One message after the other is what both say, as one.
+            message.SerializeToString()
+            + self._explainer.encoded(case.outcome.explanations[entity]),
         )
 
     def _rounds(self, changed: Targets, parted: _Parted) -> list[condition_records.SensorRound]:

@@ -3,8 +3,8 @@
 Kept by `leading`; it is what makes thousands of idle targets cost nothing. A target is *affected*
 by what its condition looks at, by the passing of a moment that its condition waits for, and by the
 evaluation before, where something was true for that one alone: such a follow-up waits for the
-minimum interval of the sensor, what happens does not. While a target *rests* after a failure, or
-waits for what its location says, nothing has it evaluated:
+minimum interval of the sensor, and longer after a long round; what happens does not. While a target
+*rests* after a failure, or waits for what its location says, nothing has it evaluated:
 
     affected --take()--> evaluated --done()--> idle --changed(), a moment--> affected
                              |
@@ -72,13 +72,21 @@ class Agenda:
             if target not in self._resting and target not in self._waiting
         )
 
-    def done(self, target: Entity, state: states.TargetState) -> None:
-        """Hear that an evaluation of a target is stored."""
+    def done(self, target: Entity, state: states.TargetState, took_s: float = 0.0) -> None:
+        """Hear that an evaluation of a target is stored.
+
+        Args:
+            target: The target.
+            state: What the evaluation left.
+            took_s: How long the round took, until all of it was stored.
+        """
         self._affected.discard(target)
         self._resting.pop(target, None)
         due = self._plan.next_boundary(target, state.evaluated_at)
         if state.settling:
-            due = min(due, state.evaluated_at + self._interval_s(target))
+            # Follow-ups of very many leave as much time to what happens as they take themselves.
+            pause_s = max(self._interval_s(target), 2 * took_s)
+            due = min(due, state.evaluated_at + pause_s)
         self._set_due(target, due)
 
     def failed(self, target: Entity, until: float) -> None:

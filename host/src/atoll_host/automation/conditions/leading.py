@@ -116,6 +116,7 @@ class Term:
             self._locations, self._clock, timeout_s=tick_timeout_s, answered=self._take_answer
         )
         self._last_id = 0
+        self._began_at = 0.0
         self._trimmed_at = 0.0
         self.position = 0
 
@@ -295,7 +296,7 @@ class Term:
     async def _evaluate(self) -> tuple[deciding.Case, deciding.Decision] | None:
         """Decide on what is due; what that lacks is read, and all of it decided on again."""
         for _ in range(PASSES_MAX):
-            now = self._clock.now()
+            now, self._began_at = self._clock.now(), self._clock.monotonic()
             taken = self._agenda.take(now.timestamp())
             if not taken:
                 return None
@@ -378,11 +379,12 @@ class Term:
         self._remember(decision.targets)
         self._last_id = max(self._last_id, case.tick.evaluation_id)
         now = case.tick.now.timestamp()
+        took_s = self._clock.monotonic() - self._began_at
         for entity in decision.evaluated:
             state = decision.targets[entity].state
             self._asker.used(entity)
             if state is not None:
-                self._agenda.done(entity, state)
+                self._agenda.done(entity, state, took_s)
         for entity in decision.failed:
             self._asker.used(entity)
             pause_s = _FAILURE_BACKOFF.delay_s(decision.targets[entity].failures)
