@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -22,15 +23,20 @@ from atoll.events.v1 import events_pb2 as log_pb2
 from atoll_host import host as hosts
 from atoll_host import settings as host_settings
 from atoll_host.access import access_settings
+from atoll_host.http import http_settings
 from tests.docs import blocks
 from tests.integration import code_location
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
-GUIDES = Path(__file__).parents[2] / "docs" / "guides"
+TREE = Path(__file__).parents[2]
+GUIDES = TREE / "docs" / "guides"
+README = (TREE / "README.md").read_text()
+API = (TREE / "docs" / "api" / "README.md").read_text()
 LAUNCHING = (GUIDES / "launch-from-another-service.md").read_text()
 FOLLOWING = (GUIDES / "follow-events.md").read_text()
 ADDRESS = "127.0.0.1:4700"
+HTTP_ADDRESS = "127.0.0.1:4701"
 TIMEOUT_S = 60.0
 DAYS = dg.DailyPartitionsDefinition("2026-01-01", end_date="2026-02-01")
 _SHELL = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -53,24 +59,33 @@ class Location(code_location.CodeLocation):
 
 
 @pytest.fixture
-async def address(database_url: str):
-    """A host with the location of the guides, which ran one day already."""
+async def host(database_url: str):
+    """A host with the location of the guides."""
     settings = {"listen": "127.0.0.1:0", "database_url": database_url, "lease_ttl_s": 30.0}
     settings["access"] = access_settings.OPEN
+    settings["http"] = http_settings.HttpSettings(listen="127.0.0.1:0")
     host = hosts.Host(host_settings.Settings(**settings))
     await host.start()
     days = partition_messages.to_message(DAYS)
     defined = code_location.snapshot(
-        [code_location.asset("report", partitions=days)],
-        [code_location.job("daily", "report", partitions=days)],
+        [code_location.asset("report", partitions=days), code_location.asset("daily_sales")],
+        [
+            code_location.job("daily", "report", partitions=days),
+            code_location.job("sales_job", "daily_sales"),
+        ],
     )
     location = Location("sales", defined)
     location.runs_at_once = True
     await location.start(host.address)
     await location.join()
-    yield host.address
+    yield host
     await location.stop()
     await host.stop()
+
+
+@pytest.fixture
+def address(host) -> str:
+    return host.address
 
 
 async def run(folder: Path, address: str, *command: str) -> str:
@@ -148,3 +163,23 @@ async def test_events_are_followed(address, tmp_path):
     assert said[0].split()[1:] == ["report", "2026-01-05"]
     assert "was not materialized within 0.1 s" in said[1]
     assert all(said)
+
+
+async def test_the_page_of_the_api_launches_from_python(address, tmp_path):
+    await run_page(API, tmp_path, address)
+    listed = await say(tmp_path, address, "atoll runs list --json")
+    assert [each["status"] for each in json.loads(listed)["runs"]] == ["SUCCESS"]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+async def test_the_readme_launches_over_http_and_from_python(host, tmp_path):
+    section = README.partition("## Other services call it\n")[2].partition("\n## ")[0]
+    (tmp_path / "token-header.txt").write_text("authorization: Bearer of somebody\n")
+    (shell,) = _SHELL.findall(section)
+    command = shell.replace(HTTP_ADDRESS, host.parts.http.address)
+    await run(tmp_path, host.address, "/bin/sh", "-ec", command)
+    (program,) = blocks.blocks_of(section)
+    text = program.text.replace(ADDRESS, host.address)
+    await run(tmp_path, host.address, sys.executable, "-c", text)
+    listed = await say(tmp_path, host.address, "atoll runs list --job sales_job --json")
+    assert len(json.loads(listed)["runs"]) == 2

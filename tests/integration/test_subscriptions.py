@@ -4,6 +4,7 @@ import asyncio
 import json
 import pathlib
 import re
+import shlex
 import threading
 from http import server as http_server
 
@@ -257,15 +258,16 @@ async def test_the_receiver_of_the_guide_takes_what_a_host_sends(
     thread.start()
     try:
         url = f"http://127.0.0.1:{server.server_address[1]}/"
-        create = subscriptions_pb2.CreateSubscriptionRequest(request_id="r", name="s", url=url)
-        create.filter.kinds.append("run_succeeded")
-        monkeypatch.setenv(
-            "ATOLL_SUBSCRIPTION_SECRET", (await stub.CreateSubscription(create)).secret
+        create, test = (
+            shlex.split(line.replace("https://catalog.example.org/atoll", url))[2:]
+            for line in re.findall(r"^\$ (atoll subscriptions .*)$", guide, re.MULTILINE)
         )
-        test = subscriptions_pb2.TestSubscriptionRequest(name="s")
-        assert (await stub.TestSubscription(test)).delivery.http_status == 204
+        secret = (await run(host, *create)).splitlines()[-1]
+        monkeypatch.setenv("ATOLL_SUBSCRIPTION_SECRET", secret)
+        assert "status 204" in await run(host, *test)
         monkeypatch.setenv("ATOLL_SUBSCRIPTION_SECRET", "whsec_b3RoZXI=")
-        assert (await stub.TestSubscription(test)).delivery.http_status == 401
+        request = subscriptions_pb2.TestSubscriptionRequest(name="catalog")
+        assert (await stub.TestSubscription(request)).delivery.http_status == 401
     finally:
         await asyncio.to_thread(server.shutdown)
         await asyncio.to_thread(thread.join, 10)

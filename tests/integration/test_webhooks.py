@@ -206,6 +206,15 @@ async def test_a_body_that_is_too_long_or_too_slow_is_refused(host, client, shop
     assert (await sender.raw(slow.encode(), ends=False))[0] == 408
 
 
+async def test_a_head_that_never_ends_is_not_waited_for(host, client, shop, sender):
+    host_name, _, port = sender.address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host_name, int(port))
+    writer.write(f"POST {PATH} HTTP/1.1\r\nhost".encode())
+    assert await asyncio.wait_for(reader.read(), TIMEOUT_S) == b""
+    writer.close()
+    await writer.wait_closed()
+
+
 async def test_deliveries_wait_for_a_sensor_that_is_stopped_and_for_one_that_fails(
     host, client, shop, sender
 ):

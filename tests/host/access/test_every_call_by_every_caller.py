@@ -119,6 +119,7 @@ def _leaks(method, answer, caller: tuple[str, str]) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(240)
 async def test_every_rpc_does_what_its_rule_says_for_every_caller(world: World):
     await world.add_locations()
     tokens = {("none", NOWHERE): ""}

@@ -1,5 +1,7 @@
 """Pages are bounded, and their tokens belong to one call with one set of filters."""
 
+import datetime as dt
+
 import pytest
 
 from atoll.api.v1 import assets_pb2, runs_pb2
@@ -64,3 +66,28 @@ def test_a_page_of_sorted_keys_goes_on_where_its_key_is_gone():
     _, token = pages.Page(assets_pb2.ListAssetsRequest(page_size=1)).of_sorted([("b",), ("c",)])
     page = pages.Page(assets_pb2.ListAssetsRequest(page_size=1, page_token=token))
     assert page.of_sorted([("a",), ("c",)]) == ([("c",)], "")
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 5])
+def test_pages_with_the_newest_first_show_each_once(count):
+    made = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    entries = [(made - dt.timedelta(seconds=number), f"r{number}") for number in range(count)]
+    token, seen = "", []
+    for _ in range(count // 2 + 1):
+        page = pages.Page(runs_pb2.ListRunsRequest(page_size=2, page_token=token))
+        left = [each for each in entries if page.before is None or each < page.before]
+        shown, token = page.fitting(
+            left[: page.size + 1], lambda each: (each[0].isoformat(), each[1])
+        )
+        seen += shown
+        if not token:
+            break
+    assert seen == entries
+    assert not token
+
+
+def test_the_first_page_is_after_nothing():
+    page = pages.Page(runs_pb2.ListRunsRequest())
+    assert (page.after_id, page.after_name, page.before) == (0, "", None)
+    token = page.token(17)
+    assert pages.Page(runs_pb2.ListRunsRequest(page_token=token)).after_id == 17

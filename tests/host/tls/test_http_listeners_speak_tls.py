@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 import json
-import socket
 import ssl
 
 import pytest
-import uvicorn
 
+from atoll._rpc import addresses
 from atoll._rpc import tls as rpc_tls
+from atoll_host import http_server
 from atoll_host.tls import securing, tls_settings
 from tests import certificates
 
@@ -18,8 +18,8 @@ TIMEOUT_S = 10.0
 
 async def tell(scope, receive, send) -> None:
     """An application that answers with who calls."""
-    peer = securing.peer_of(scope)
-    told = json.dumps([scope["scheme"], None if peer is None else peer.uri]).encode()
+    uris = scope[http_server.CONNECTION_KEY].uris
+    told = json.dumps([scope["scheme"], *uris]).encode()
     headers = [(b"content-length", str(len(told)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": told})
@@ -46,26 +46,22 @@ async def serve(ca, pair):
                 client_ca=str(ca.path),
                 client_certificates=mode,
             )
-            config = uvicorn.Config(
-                tell, http=securing.HttpProtocol, lifespan="off", log_config=None, ws="none"
-            )
-            securing.Tls(settings).secure(config, asked)
-            return await stack.enter_async_context(serving(config))
+            return await stack.enter_async_context(serving(securing.Tls(settings), asked))
 
         yield serve
 
 
 @contextlib.asynccontextmanager
-async def serving(config: uvicorn.Config):
-    server = uvicorn.Server(config)
-    server.capture_signals = contextlib.nullcontext
-    with socket.create_server(("127.0.0.1", 0)) as opened:
-        task = asyncio.create_task(server.serve([opened]))
-        try:
-            yield opened.getsockname()[1]
-        finally:
-            server.should_exit = True
-            await asyncio.wait_for(task, TIMEOUT_S)
+async def serving(
+    tls: securing.Tls, asked: rpc_tls.ClientCertificates | None = None, head_timeout_s: float = 60.0
+):
+    bounds = http_server.Bounds(connections_max=20, head_timeout_s=head_timeout_s)
+    server = http_server.Server("tests", bounds, tls, asked)
+    await asyncio.wait_for(server.start(addresses.Address("127.0.0.1", 0), tell), TIMEOUT_S)
+    try:
+        yield addresses.parse(server.address).port
+    finally:
+        await asyncio.wait_for(server.stop(), TIMEOUT_S)
 
 
 def trusting(ca, own=None) -> ssl.SSLContext:
@@ -93,7 +89,7 @@ class Connection:
 
 
 @contextlib.asynccontextmanager
-async def connected(port: int, context: ssl.SSLContext):
+async def connected(port: int, context: ssl.SSLContext | None = None):
     opening = asyncio.open_connection("127.0.0.1", port, ssl=context)
     reader, writer = await asyncio.wait_for(opening, TIMEOUT_S)
     try:
@@ -113,7 +109,7 @@ async def test_who_shows_a_certificate_is_known_and_who_shows_none_is_served(ser
     port = await serve("optional")
     ann = ca.pair("ann", "atoll:user:ann")
     assert await ask(port, trusting(ca, ann)) == ["https", "atoll:user:ann"]
-    assert await ask(port, trusting(ca)) == ["https", None]
+    assert await ask(port, trusting(ca)) == ["https"]
 
 
 @pytest.mark.parametrize("mode", ["optional", "required"])
@@ -132,20 +128,20 @@ async def test_who_shows_none_where_one_is_required_is_refused(serve, ca):
 
 async def test_a_listener_may_ask_for_none_where_others_require_one(serve, ca, pair):
     port = await serve("required", rpc_tls.ClientCertificates.NONE)
-    assert await ask(port, trusting(ca)) == ["https", None]
+    assert await ask(port, trusting(ca)) == ["https"]
     certificates.write(pair, ca.issue("atoll:host"))
-    assert await ask(port, trusting(ca)) == ["https", None]
+    assert await ask(port, trusting(ca)) == ["https"]
 
 
 async def test_new_connections_see_a_new_certificate_and_old_ones_go_on(serve, ca, pair):
     port = await serve("optional")
     async with connected(port, trusting(ca)) as old:
-        assert await old.ask() == ["https", None]
+        assert await old.ask() == ["https"]
         certificates.write(pair, ca.issue("atoll:host"))
         async with connected(port, trusting(ca)) as new:
-            assert await new.ask() == ["https", None]
+            assert await new.ask() == ["https"]
             assert new.certificate != old.certificate
-        assert await old.ask() == ["https", None]
+        assert await old.ask() == ["https"]
 
 
 async def test_the_authority_of_clients_is_read_anew_too(serve, ca, tmp_path):
@@ -161,10 +157,5 @@ async def test_the_authority_of_clients_is_read_anew_too(serve, ca, tmp_path):
 
 
 async def test_without_a_certificate_nothing_changes():
-    config = uvicorn.Config(tell, http=securing.HttpProtocol, lifespan="off", log_config=None)
-    securing.NO_TLS.secure(config)
-    async with serving(config) as port:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        assert await Connection(reader, writer).ask() == ["http", None]
-        writer.close()
-        await writer.wait_closed()
+    async with serving(securing.NO_TLS) as port, connected(port) as plain:
+        assert await plain.ask() == ["http"]

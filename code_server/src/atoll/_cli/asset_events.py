@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from atoll._cli import connection, rendering, time_options
+from atoll._cli import connection, moments, rendering
 from atoll.client import assets as client_assets
 from atoll.client import connection as client_connection
 from atoll.client import documents
@@ -34,14 +34,14 @@ def _filters(command: Command) -> Command:
             ),
             click.option(
                 "--after",
-                type=time_options.moment,
-                metavar="TIME",
+                type=moments.parse,
+                metavar=moments.METAVAR,
                 help="Only what happened after this time.",
             ),
             click.option(
                 "--before",
-                type=time_options.moment,
-                metavar="TIME",
+                type=moments.parse,
+                metavar=moments.METAVAR,
                 help="Only what happened before this time.",
             ),
         )

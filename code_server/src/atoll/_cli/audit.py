@@ -4,7 +4,7 @@ import datetime as dt
 
 import click
 
-from atoll._cli import connection, rendering
+from atoll._cli import connection, moments, rendering
 from atoll.api.v1 import audit_pb2
 from atoll.client import connection as client_connection
 from atoll.client import documents
@@ -28,29 +28,42 @@ def audit() -> None:
 @click.option("--caller", default="", help="Only calls of this caller: a name, or a token's id.")
 @click.option("--rpc", default="", help="Only this call, such as LaunchRun.")
 @click.option("--location", default="", metavar="NAME", help="Only calls about this location.")
-@click.option("--since-hours", type=click.FloatRange(min=0), help="Only the last so many hours.")
+@click.option(
+    "--started-from",
+    type=moments.parse,
+    metavar=moments.METAVAR,
+    help="Only calls that began at this time or later.",
+)
+@click.option(
+    "--started-before",
+    type=moments.parse,
+    metavar=moments.METAVAR,
+    help="Only calls that began before this time.",
+)
 @connection.limit_option(50)
 @connection.host_option
 @connection.json_option
 def list_(  # noqa: PLR0913 - each is an option
+    *,
     caller: str,
     rpc: str,
     location: str,
-    since_hours: float | None,
+    started_from: dt.datetime | None,
+    started_before: dt.datetime | None,
     limit: int,
     host: str,
-    *,
     as_json: bool,
 ) -> None:
     """List calls, newest first: who, when, what, and what became of it."""
-    since = None
-    if since_hours is not None:
-        now = dt.datetime.now(dt.timezone.utc)  # noqa: TID251 - of the machine it is typed on
-        since = now - dt.timedelta(hours=min(since_hours, 1e6))
 
     async def work(client: client_connection.Client) -> None:
         listed = client.audit.entries(
-            caller=caller, rpc=rpc, location_name=location, since=since, limit=limit
+            caller=caller,
+            rpc=rpc,
+            location_name=location,
+            started_from=started_from,
+            started_before=started_before,
+            limit=limit,
         )
         found = [entry async for entry in listed]
         if as_json:

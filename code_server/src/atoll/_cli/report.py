@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from atoll._cli import connection, tag_options, time_options
+from atoll._cli import connection, moments, tag_options
 from atoll.client import connection as client_connection
 from atoll.client import documents, metadata_values, reports
 from atoll.definitions.v1 import values_pb2
@@ -65,9 +65,9 @@ def _shared_options(command: Command) -> Command:
             click.option(
                 "--time",
                 "event_time",
-                type=time_options.moment,
-                metavar="TIME",
-                help="When it happened, in ISO 8601; now when left out.",
+                type=moments.parse,
+                metavar=moments.METAVAR,
+                help="When it happened; now when left out.",
             ),
             click.option(
                 "--request-id",

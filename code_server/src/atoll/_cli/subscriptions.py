@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from atoll._cli import connection, rendering
+from atoll._cli import connection, moments, rendering
 from atoll.api.v1 import alerts_pb2, events_pb2, subscriptions_pb2
 from atoll.client import connection as client_connection
 from atoll.client import documents
@@ -287,14 +287,13 @@ def _start(text: str) -> str | int | dt.datetime | None:
     if text == "earliest" or text.isdecimal():
         return int(text) if text.isdecimal() else text
     try:
-        moment = dt.datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
+        return moments.parse(text)
+    except click.BadParameter:
         raise click.BadParameter(
             f"{text!r} is neither latest, earliest, the id of an event nor a time such as "
             "2026-01-31T12:00:00Z.",
             param_hint="--from",
         ) from None
-    return moment.astimezone(dt.timezone.utc)
 
 
 def _row(one: subscriptions_pb2.Subscription) -> list[str]:

@@ -25,7 +25,8 @@ class Audit:
         caller: str = "",
         rpc: str = "",
         location_name: str = "",
-        since: dt.datetime | None = None,
+        started_from: dt.datetime | None = None,
+        started_before: dt.datetime | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[audit_pb2.AuditEntry]:
         """Yield calls, newest first.
@@ -34,7 +35,8 @@ class Audit:
             caller: Only calls of this caller, by name or id of the credential; empty means all.
             rpc: Only this call, by its full name or the part after the last dot; empty means all.
             location_name: Only calls that were about this location; empty means all.
-            since: Only calls that began at this time or later; None means no bound.
+            started_from: Only calls that began at this time or later; None means no bound.
+            started_before: Only calls that began before this time; None means no bound.
             limit: How many at the most; None means all.
         """
 
@@ -43,11 +45,11 @@ class Audit:
                 caller=caller,
                 rpc=rpc,
                 location_name=location_name,
+                start_time=calls.timestamp(started_from),
+                end_time=calls.timestamp(started_before),
                 page_size=size,
                 page_token=token,
             )
-            if since is not None:
-                request.start_time.FromDatetime(since)
             answer = await self._caller.unary(self._stub.ListAuditEntries, request)
             return answer.entries, answer.next_page_token
 

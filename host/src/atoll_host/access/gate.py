@@ -122,24 +122,6 @@ class Gate:
             async for part in parts:
                 yield part
 
-    async def gathered(
-        self,
-        method: descriptor.MethodDescriptor,
-        requests: AsyncIterator[Request],
-        given: creds.Credentials,
-        call: Callable[[AsyncIterator[Request]], Awaitable[Answer]],
-    ) -> Answer:
-        """Make a call with a stream of requests that has one answer, and changes nothing.
-
-        Each request is checked when it is read; a refusal is raised to whoever reads.
-        """
-        # At once, not with the first request, which may be long in coming.
-        caller = await self._admitted(method, None, given)
-        with callers.calling(caller):
-            answer = await call(self._checked(method, requests, given))
-        self._engine.narrow(method, answer, caller)
-        return answer
-
     async def both(
         self,
         method: descriptor.MethodDescriptor,
@@ -158,6 +140,23 @@ class Gate:
         async with contextlib.aclosing(parts):
             async for part in parts:
                 yield part
+
+    async def collected(
+        self,
+        method: descriptor.MethodDescriptor,
+        requests: AsyncIterator[Request],
+        given: creds.Credentials,
+        call: Callable[[AsyncIterator[Request]], Awaitable[Answer]],
+    ) -> Answer:
+        """Make a call with a stream of requests that has one answer, and changes nothing.
+
+        Each request is checked when it is read; a refusal is raised to whoever reads.
+        """
+        caller = await self._admitted(method, None, given)
+        with callers.calling(caller):
+            answer = await call(self._checked(method, requests, given))
+        self._engine.narrow(method, answer, caller)
+        return answer
 
     async def _checked(
         self,

@@ -15,8 +15,8 @@ from atoll.definitions.v1 import snapshot_pb2
 from atoll.events.v1 import events_pb2
 from atoll.location.v1 import location_pb2
 from atoll_host import clock as clocks
-from atoll_host import errors
-from atoll_host.api import moments, rendering
+from atoll_host import errors, moments
+from atoll_host.api import rendering
 from atoll_host.automation import evaluations
 from atoll_host.automation.schedules import asking as schedule_asking
 from atoll_host.automation.schedules import due as schedule_due

@@ -8,9 +8,10 @@ refused instead of giving wrong pages.
 import base64
 import binascii
 import bisect
+import datetime as dt
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from google.protobuf import message
@@ -22,6 +23,7 @@ SIZE_MAX = 1000
 
 _CHECK_BYTES = 6
 _Key = TypeVar("_Key", bound=tuple[str, ...])
+_Entry = TypeVar("_Entry")
 
 
 class Page:
@@ -62,9 +64,38 @@ class Page:
         token: str = getattr(request, "page_token")  # noqa: B009
         self.after: list[Any] | None = decode(token, self._scope) if token else None
 
+    @property
+    def after_id(self) -> int:
+        """The number that the page before ended with; 0 on the first page."""
+        return int(self.after[0]) if self.after else 0
+
+    @property
+    def after_name(self) -> str:
+        """The name that the page before ended with; empty on the first page."""
+        return str(self.after[0]) if self.after else ""
+
+    @property
+    def before(self) -> tuple[dt.datetime, str] | None:
+        """The time and the id that the page before ended with; None on the first page."""
+        if not self.after:
+            return None
+        return dt.datetime.fromisoformat(str(self.after[0])), str(self.after[1])
+
     def token(self, *position: str | int) -> str:
         """Return the token of the page that begins after `position`."""
         return encode(position, self._scope)
+
+    def fitting(
+        self, found: Sequence[_Entry], place: Callable[[_Entry], tuple[str | int, ...]]
+    ) -> tuple[Sequence[_Entry], str]:
+        """Return the entries that the page shows, and the token of the next page.
+
+        Args:
+            found: The entries from the page's position on, `size + 1` of them where there are.
+            place: Returns the position of an entry.
+        """
+        shown = found[: self.size]
+        return shown, self.token(*place(shown[-1])) if len(found) > self.size else ""
 
     def of_sorted(self, keys: Sequence[_Key]) -> tuple[Sequence[_Key], str]:
         """Return those of sorted keys that the page shows, and the token of the next page."""

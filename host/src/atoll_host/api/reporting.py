@@ -12,9 +12,9 @@ from collections.abc import Mapping
 
 from atoll.events.v1 import events_pb2
 from atoll_host import clock as clocks
-from atoll_host import errors
+from atoll_host import errors, moments
 from atoll_host.api import partition_reading
-from atoll_host.instance import dynamic_partitions, queries
+from atoll_host.instance import dynamic_partitions
 from atoll_host.locations import definitions
 from atoll_host.locations import graph as graphs
 from atoll_host.locations import registry as registries
@@ -91,9 +91,10 @@ class Reporting:
         location_name = await self._checked(report)
         event = report.event
         now = self._clock.now()
-        if not event.HasField("timestamp"):
+        told = moments.of(event, "timestamp")
+        if told is None:
             event.timestamp.FromDatetime(now)
-        elif queries.moment(event.timestamp) > now + CLOCK_SKEW_MAX:
+        elif told > now + CLOCK_SKEW_MAX:
             raise errors.InvalidRequest(
                 f"event_time is {event.timestamp.ToJsonString()}, which is in the future. Give "
                 "the time when it happened, or none for now.",

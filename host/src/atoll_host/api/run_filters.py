@@ -7,8 +7,8 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 
 from atoll.api.v1 import runs_pb2
-from atoll_host import errors
-from atoll_host.api import moments, rendering
+from atoll_host import errors, moments
+from atoll_host.api import rendering
 from atoll_host.automation.schedules import deciding
 from atoll_host.runs import requests, run_tags
 from atoll_storage import backfill_records, records

@@ -22,10 +22,9 @@ from starlette.middleware import cors
 from atoll._rpc import errors as rpc_errors
 from atoll._rpc import reasons
 from atoll._rpc import serving as rpc_serving
+from atoll_host import http_server
 from atoll_host.http import calls, endpoints, guarding, http_settings, lines, problems
 
-CONNECTION_KEY: Final = "atoll.connection"
-"""Where the scope of a request holds its `Connection`."""
 _HEAD_KEY: Final = "atoll.head"
 
 _log = logging.getLogger(__name__)
@@ -47,19 +46,6 @@ _ALLOWED_HEADERS: Final = (
 
 Ready = Callable[[], Awaitable[str]]
 """Returns why the host is not ready; empty if it is."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Connection:
-    """What the listener tells of the connection of a request.
-
-    Attributes:
-        uris: The names in the certificate of the client, where it gave one that was verified.
-        abort: Ends the connection without sending what waits to be sent.
-    """
-
-    uris: tuple[str, ...]
-    abort: Callable[[], None]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -213,7 +199,7 @@ class _Calls:
             await _answer(refused.refusal)(scope, receive, send)
         except _Stalled:
             # Closing would first send what waits to be sent, which the client does not take.
-            scope[CONNECTION_KEY].abort()
+            scope[http_server.CONNECTION_KEY].abort()
             _log.info(
                 "a client read nothing of its answer and was cut off",
                 extra={"action": "http_client_stalled", "method": calls.path_of(method)},
@@ -236,7 +222,7 @@ class _Calls:
             method,
             head,
             peer=f"{client[0]}:{client[1]}" if client else "",
-            uris=scope[CONNECTION_KEY].uris,
+            uris=scope[http_server.CONNECTION_KEY].uris,
         )
 
     async def _known(self, call: calls.Call) -> None:

@@ -4,16 +4,13 @@ Called by the instance servicer for code servers, which relay for their processe
 is asked of runs stands in `runs`, of dynamic partitions in `dynamic_partitions`.
 """
 
-import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import Literal
-
-from google.protobuf import timestamp_pb2
 
 from atoll.definitions.v1 import values_pb2
 from atoll.events.v1 import events_pb2
 from atoll.mesh.v1 import instance_pb2, mesh_pb2
-from atoll_host import errors
+from atoll_host import errors, moments
 from atoll_storage import database, records
 
 PAGE_SIZE_DEFAULT = 100
@@ -108,8 +105,8 @@ class InstanceQueries:
             kinds=tuple(request.kinds),
             partitions=tuple(request.partitions),
             job_names=tuple(request.job_names),
-            after_time=moment(request.after_time) if request.HasField("after_time") else None,
-            before_time=moment(request.before_time) if request.HasField("before_time") else None,
+            after_time=moments.of(request, "after_time"),
+            before_time=moments.of(request, "before_time"),
             event_ids=tuple(request.event_ids),
         )
         after_id, before_id, has_more = request.after_id, request.before_id, True
@@ -249,21 +246,6 @@ def check_count(field: str, values: Sequence[object], at_most: int) -> None:
         raise errors.InvalidRequest(
             f"{field} has {len(values)} entries; {at_most} is the most. Ask in parts.", field=field
         )
-
-
-def moment(timestamp: timestamp_pb2.Timestamp) -> dt.datetime:
-    """Return a point in time of a message.
-
-    Raises:
-        errors.InvalidRequest: No calendar has it.
-    """
-    try:
-        return timestamp.ToDatetime(tzinfo=dt.UTC)
-    except (ValueError, OverflowError) as error:
-        raise errors.InvalidRequest(
-            f"The time of {timestamp.seconds} s since 1970 is in no calendar. Give one of the "
-            "years 1 to 9999."
-        ) from error
 
 
 def count_within(events: Sequence[events_pb2.StoredEvent], bytes_max: int) -> int:

@@ -5,13 +5,12 @@ Called by the instance servicer. Read-only.
 
 import dataclasses
 import datetime as dt
-from typing import Literal
 
 from google.protobuf import timestamp_pb2
 
 from atoll.definitions.v1 import values_pb2
 from atoll.mesh.v1 import instance_pb2, mesh_pb2
-from atoll_host import errors
+from atoll_host import errors, moments
 from atoll_host.instance import queries
 from atoll_host.policy import reading
 from atoll_storage import records, run_store
@@ -21,8 +20,6 @@ _ORDERS = {
     instance_pb2.RUN_ORDER_CREATE_TIME: records.RunOrder.CREATE_TIME,
     instance_pb2.RUN_ORDER_UPDATE_TIME: records.RunOrder.UPDATE_TIME,
 }
-
-_Bound = Literal["created_after", "created_before", "updated_after", "updated_before"]
 
 
 class RunQueries:
@@ -98,19 +95,16 @@ def _query(selection: instance_pb2.RunSelection) -> records.RunQuery | None:
     if selection.statuses and not statuses:
         return None
 
-    def bound(name: _Bound) -> dt.datetime | None:
-        return queries.moment(getattr(selection, name)) if selection.HasField(name) else None
-
     return records.RunQuery(
         job_name=selection.job_name or None,
         statuses=statuses,
         run_ids=tuple(selection.run_ids) or None,
         tags={each.key: tuple(each.values) for each in selection.tags if each.values},
         absent_tags=tuple(selection.absent_tag_keys),
-        created_after=bound("created_after"),
-        created_before=bound("created_before"),
-        updated_after=bound("updated_after"),
-        updated_before=bound("updated_before"),
+        created_after=moments.of(selection, "created_after"),
+        created_before=moments.of(selection, "created_before"),
+        updated_after=moments.of(selection, "updated_after"),
+        updated_before=moments.of(selection, "updated_before"),
     )
 
 

@@ -43,16 +43,12 @@ class AccessServicer(access_pb2_grpc.AccessServiceServicer):
     ) -> access_pb2.ListTokensResponse:
         """Return tokens, newest first."""
         page = pages.Page(request)
-        before = None
-        if page.after is not None:
-            before = (dt.datetime.fromisoformat(str(page.after[0])), str(page.after[1]))
-        found = await self._granting.page(request, before=before, limit=page.size + 1)
-        token = ""
-        if len(found) > page.size:
-            last = found[page.size - 1]
-            token = page.token(last.create_time.isoformat(), last.token_id)
+        found = await self._granting.page(request, before=page.before, limit=page.size + 1)
+        shown, token = page.fitting(
+            found, lambda each: (each.create_time.isoformat(), each.token_id)
+        )
         return access_pb2.ListTokensResponse(
-            tokens=[_token(each) for each in found[: page.size]], next_page_token=token
+            tokens=[_token(each) for each in shown], next_page_token=token
         )
 
     async def RevokeToken(

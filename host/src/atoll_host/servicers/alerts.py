@@ -1,7 +1,6 @@
 """AlertsService: what the rules for alerts found, for everyone."""
 
 import asyncio
-import bisect
 import datetime as dt
 
 from atoll.api.v1 import alerts_pb2, alerts_pb2_grpc
@@ -29,9 +28,7 @@ class AlertsServicer(alerts_pb2_grpc.AlertsServiceServicer):
         """Return the rules of the host, by name."""
         page = pages.Page(request)
         by_name = {rule.name: rule for rule in self._settings.rules}
-        names = sorted(by_name)
-        start = bisect.bisect_right(names, str(page.after[0])) if page.after else 0
-        shown = names[start : start + page.size]
+        shown, token = page.of_sorted([(name,) for name in sorted(by_name)])
         return alerts_pb2.ListAlertRulesResponse(
             rules=[
                 alerts_pb2.AlertRule(
@@ -39,9 +36,9 @@ class AlertsServicer(alerts_pb2_grpc.AlertsServiceServicer):
                     trigger=by_name[name].on,
                     targets=[deciding.name_of(target) for target in by_name[name].notify],
                 )
-                for name in shown
+                for (name,) in shown
             ],
-            next_page_token=page.token(shown[-1]) if start + page.size < len(names) else "",
+            next_page_token=token,
         )
 
     async def ListAlerts(
@@ -50,13 +47,9 @@ class AlertsServicer(alerts_pb2_grpc.AlertsServiceServicer):
         """Return alerts, newest first."""
         page = pages.Page(request)
         found = await self._store.list_alerts(
-            limit=page.size + 1, before=_before(page), rule=request.rule
+            limit=page.size + 1, before=page.before, rule=request.rule
         )
-        shown = found[: page.size]
-        token = ""
-        if len(found) > page.size:
-            made = shown[-1].create_time.ToDatetime(dt.UTC)
-            token = page.token(made.isoformat(), shown[-1].alert_id)
+        shown, token = page.fitting(found, lambda each: (_created(each), each.alert_id))
         return alerts_pb2.ListAlertsResponse(alerts=shown, next_page_token=token)
 
     async def ListAlertDeliveries(
@@ -71,13 +64,9 @@ class AlertsServicer(alerts_pb2_grpc.AlertsServiceServicer):
                     field="statuses",
                 )
         found = await self._store.list_deliveries(
-            limit=page.size + 1, before=_before(page), statuses=request.statuses
+            limit=page.size + 1, before=page.before, statuses=request.statuses
         )
-        shown = found[: page.size]
-        token = ""
-        if len(found) > page.size:
-            made = shown[-1].create_time.ToDatetime(dt.UTC)
-            token = page.token(made.isoformat(), shown[-1].delivery_id)
+        shown, token = page.fitting(found, lambda each: (_created(each), each.delivery_id))
         return alerts_pb2.ListAlertDeliveriesResponse(deliveries=shown, next_page_token=token)
 
     async def TestAlertRule(
@@ -116,7 +105,5 @@ class AlertsServicer(alerts_pb2_grpc.AlertsServiceServicer):
         delivery.end_time.FromDatetime(self._clock.now())
 
 
-def _before(page: pages.Page) -> tuple[dt.datetime, str] | None:
-    if not page.after:
-        return None
-    return dt.datetime.fromisoformat(str(page.after[0])), str(page.after[1])
+def _created(one: alerts_pb2.Alert | alerts_pb2.AlertDelivery) -> str:
+    return one.create_time.ToDatetime(dt.UTC).isoformat()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from atoll.api.v1 import assets_pb2, assets_pb2_grpc
 from atoll.events.v1 import events_pb2
 from atoll_host import clock as clocks
-from atoll_host import errors
+from atoll_host import errors, moments
 from atoll_host.api import (
     pages,
     partition_pages,
@@ -183,16 +183,15 @@ class AssetsServicer(assets_pb2_grpc.AssetsServiceServicer):
         if not key:
             raise _unknown(key)
         queries.check_count("partitions", request.partitions, queries.KEYS_MAX)
-        has_after, has_before = request.HasField("after_time"), request.HasField("before_time")
         query = records.EventQuery(
             asset_key=key,
             kinds=(kind,),
             partitions=tuple(request.partitions),
-            after_time=queries.moment(request.after_time) if has_after else None,
-            before_time=queries.moment(request.before_time) if has_before else None,
+            after_time=moments.of(request, "after_time"),
+            before_time=moments.of(request, "before_time"),
         )
         events, more = await self._store.events.list_events(
-            query, before_id=int(page.after[0]) if page.after else 0, limit=page.size
+            query, before_id=page.after_id, limit=page.size
         )
         # What is no longer defined keeps its events.
         if not events and page.after is None and key not in self._registry.graph():

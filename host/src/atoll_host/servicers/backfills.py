@@ -1,7 +1,5 @@
 """BackfillsService: backfills, for everyone."""
 
-import datetime as dt
-
 from atoll.api.v1 import backfills_pb2, backfills_pb2_grpc
 from atoll.definitions.v1 import values_pb2
 from atoll_host import errors
@@ -64,20 +62,16 @@ class BackfillsServicer(backfills_pb2_grpc.BackfillsServiceServicer):
     ) -> backfills_pb2.ListBackfillsResponse:
         """Return backfills, newest first."""
         page = pages.Page(request)
-        before = None
-        if page.after is not None:
-            before = (dt.datetime.fromisoformat(str(page.after[0])), str(page.after[1]))
         found = await self._store.page(
             statuses=[_status_of(each) for each in request.statuses],
             limit=page.size + 1,
-            before=before,
+            before=page.before,
         )
-        token = ""
-        if len(found) > page.size:
-            last = found[page.size - 1]
-            token = page.token(last.create_time.isoformat(), last.backfill_id)
+        shown, token = page.fitting(
+            found, lambda each: (each.create_time.isoformat(), each.backfill_id)
+        )
         return backfills_pb2.ListBackfillsResponse(
-            backfills=[_of_record(each) for each in found[: page.size]], next_page_token=token
+            backfills=[_of_record(each) for each in shown], next_page_token=token
         )
 
     async def ListBackfillPartitions(
@@ -99,7 +93,7 @@ class BackfillsServicer(backfills_pb2_grpc.BackfillsServiceServicer):
                 "Look at the backfill.",
                 asset_key=name,
             )
-        start = int(page.after[0]) if page.after else 0
+        start = page.after_id
         found, more = counting.page(
             planned.parts[place].subset,
             counting.by_state(planned, progress)[place],

@@ -31,7 +31,7 @@ class BuildsServicer(builds_pb2_grpc.BuildsServiceServicer):
         self._registry.location(request.location_name)
         loads, more = await self._store.loads.page(
             request.location_name,
-            before_id=int(page.after[0]) if page.after else 0,
+            before_id=page.after_id,
             limit=page.size,
         )
         return builds_pb2.ListLoadsResponse(

@@ -63,7 +63,7 @@ class ChecksServicer(checks_pb2_grpc.ChecksServiceServicer):
         key = _requested(request.key)
         events, more = await self._store.list_check_evaluations(
             key,
-            before_id=int(page.after[0]) if page.after else 0,
+            before_id=page.after_id,
             limit=page.size,
             partitions=tuple(request.partitions),
         )

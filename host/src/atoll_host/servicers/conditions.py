@@ -1,5 +1,7 @@
 """ConditionsService: what automation conditions came to, for everyone."""
 
+from collections.abc import Sequence
+
 from atoll import errors as location_errors
 from atoll._condition_messages import entities as entity_messages
 from atoll._conditions import entities
@@ -44,10 +46,10 @@ class ConditionsServicer(conditions_pb2_grpc.ConditionsServiceServicer):
             and request.location_name in {"", one.location_name}
             and (not request.sensor_name or request.sensor_name in {s.name for s in one.sensors})
         ]
-        shown = found[: page.size]
+        shown, token = page.fitting(found, lambda each: each.order)
         return conditions_pb2.ListConditionsResponse(
             targets=await self._rendered(shown),
-            next_page_token=page.token(*shown[-1].order) if len(found) > page.size else "",
+            next_page_token=token,
         )
 
     async def GetCondition(
@@ -69,13 +71,13 @@ class ConditionsServicer(conditions_pb2_grpc.ConditionsServiceServicer):
         found = await self._store.evaluations(
             deciding.target_key(_entity(request.entity)),
             limit=page.size + 1,
-            before_id=int(page.after[0]) if page.after else 0,
+            before_id=page.after_id,
             requested_only=request.requested_only,
         )
-        shown = found[: page.size]
+        shown, token = page.fitting(found, lambda each: (each.evaluation_id,))
         return conditions_pb2.ListEvaluationsResponse(
             evaluations=[conditions.evaluation(each, explained=False) for each in shown],
-            next_page_token=page.token(shown[-1].evaluation_id) if len(found) > page.size else "",
+            next_page_token=token,
         )
 
     async def GetEvaluation(
@@ -110,7 +112,7 @@ class ConditionsServicer(conditions_pb2_grpc.ConditionsServiceServicer):
         return self._found
 
     async def _rendered(
-        self, found: list[conditions.Found]
+        self, found: Sequence[conditions.Found]
     ) -> list[conditions_pb2.ConditionTarget]:
         if not found:
             return []

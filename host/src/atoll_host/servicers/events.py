@@ -24,7 +24,7 @@ class EventsServicer(events_pb2_grpc.EventsServiceServicer):
         page = pages.Page(request)
         query = watching.query_of(request.filter)
         if page.after:
-            after_id = int(page.after[0])
+            after_id = page.after_id
         else:
             given = watching.checked_position(request.after_event_id)
             after_id = max(given, await watching.before_oldest(self._event_log))
@@ -35,11 +35,8 @@ class EventsServicer(events_pb2_grpc.EventsServiceServicer):
             )
         except storage_errors.Compacted as error:
             raise errors.EventsCompacted(error.oldest_id) from error
-        shown = found[: page.size]
-        more = len(found) > page.size
-        return events_pb2.ListEventsResponse(
-            events=shown, next_page_token=page.token(shown[-1].id) if more else ""
-        )
+        shown, token = page.fitting(found, lambda each: (each.id,))
+        return events_pb2.ListEventsResponse(events=shown, next_page_token=token)
 
     async def WatchEvents(
         self, request: events_pb2.WatchEventsRequest, context: contexts.Context

@@ -1,7 +1,6 @@
 """GraphService: slices of the asset graph of all locations, for everyone."""
 
 import asyncio
-import bisect
 from collections.abc import Callable, Sequence
 
 from atoll.api.v1 import graph_pb2, graph_pb2_grpc
@@ -67,17 +66,14 @@ class GraphServicer(graph_pb2_grpc.GraphServiceServicer):
                 if view.definitions is not None and request.location_name in {"", name}
             }
         )
-        keys = list(counts)
-        start = bisect.bisect_right(keys, tuple(map(str, page.after))) if page.after else 0
-        shown = keys[start : start + page.size]
-        more = start + page.size < len(keys)
+        shown, token = page.of_sorted(list(counts))
         return graph_pb2.ListAssetGroupsResponse(
             groups=[
                 graph_pb2.AssetGroup(name=name, location_name=location, asset_count=count)
                 for location, name in shown
                 for count in [counts[location, name]]
             ],
-            next_page_token=page.token(*shown[-1]) if more else "",
+            next_page_token=token,
         )
 
 

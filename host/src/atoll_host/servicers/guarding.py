@@ -46,8 +46,8 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):
         if method is None:
             return _refusing(name, handler)
         if handler.request_streaming and not handler.response_streaming:
-            gathered: Any = self._gathered(method, handler.stream_unary)
-            return grpc.stream_unary_rpc_method_handler(gathered, *codecs)
+            collected: Any = self._collected(method, handler.stream_unary)
+            return grpc.stream_unary_rpc_method_handler(collected, *codecs)
         if handler.request_streaming:
             both: Any = self._both(method, handler.stream_stream)
             return grpc.stream_stream_rpc_method_handler(both, *codecs)
@@ -81,15 +81,6 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):
 
         return stream
 
-    def _gathered(self, method: descriptor.MethodDescriptor, inner: Callable[..., Any]) -> Any:
-        async def gathered(requests: AsyncIterator[Any], context: Any) -> Any:
-            given = _credentials(context)
-            return await self._gate.gathered(
-                method, requests, given, lambda checked: inner(checked, context)
-            )
-
-        return gathered
-
     def _both(self, method: descriptor.MethodDescriptor, inner: Callable[..., Any]) -> Any:
         def both(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
             given = _credentials(context)
@@ -101,6 +92,15 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):
             return self._gate.both(method, requests, given, call)
 
         return both
+
+    def _collected(self, method: descriptor.MethodDescriptor, inner: Callable[..., Any]) -> Any:
+        async def collected(requests: AsyncIterator[Any], context: Any) -> Any:
+            given = _credentials(context)
+            return await self._gate.collected(
+                method, requests, given, lambda checked: inner(checked, context)
+            )
+
+        return collected
 
 
 def _credentials(context: Any) -> credentials.Credentials:

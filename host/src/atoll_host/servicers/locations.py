@@ -1,7 +1,6 @@
 """LocationsService: the code locations, for everyone."""
 
 import asyncio
-import bisect
 
 from atoll._rpc import errors as rpc_errors
 from atoll.api.v1 import locations_pb2, locations_pb2_grpc
@@ -26,13 +25,10 @@ class LocationsServicer(locations_pb2_grpc.LocationsServiceServicer):
         """Return the locations that ever registered, by name."""
         page = pages.Page(request)
         views, graph = self._registry.locations(), self._registry.graph()
-        names = sorted(views)
-        start = bisect.bisect_right(names, str(page.after[0])) if page.after else 0
-        shown = names[start : start + page.size]
-        more = start + page.size < len(names)
+        shown, token = page.of_sorted([(name,) for name in sorted(views)])
         return locations_pb2.ListLocationsResponse(
-            locations=[rendering.location(views[name], graph) for name in shown],
-            next_page_token=page.token(shown[-1]) if more else "",
+            locations=[rendering.location(views[name], graph) for (name,) in shown],
+            next_page_token=token,
         )
 
     async def GetLocation(

@@ -36,7 +36,7 @@ class PartitionsServicer(partitions_pb2_grpc.PartitionsServiceServicer):
         page = pages.Page(request)
         found, has_more = await self._partitions.list(
             request.partitions_def_name,
-            after=int(page.after[0]) if page.after else 0,
+            after=page.after_id,
             limit=page.size,
         )
         return partitions_pb2.ListDynamicPartitionsResponse(

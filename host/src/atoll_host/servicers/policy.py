@@ -28,7 +28,7 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
         rules = [
             rule for rule in policies if not request.location_name or rule.declared_by in wanted
         ]
-        start = int(page.after[0]) if page.after else 0
+        start = page.after_id
         end = start + page.size
         return policy_pb2.ListPolicyRulesResponse(
             rules=[_rule(rule, policies) for rule in rules[start:end]],
@@ -79,7 +79,7 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
             for name in names
             for denial in self._registry.location(name).denials
         ]
-        start = int(page.after[0]) if page.after else 0
+        start = page.after_id
         end = start + page.size
         return policy_pb2.ListPolicyDenialsResponse(
             denials=found[start:end],

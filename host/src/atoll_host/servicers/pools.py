@@ -36,12 +36,10 @@ class PoolsServicer(pools_pb2_grpc.PoolsServiceServicer):
         """Return pools by name."""
         page = pages.Page(request)
         found = await self._pools()
-        after = str(page.after[0]) if page.after else ""
-        names = sorted(name for name in found if name > after)
-        shown = names[: page.size]
+        shown, token = page.of_sorted([(name,) for name in sorted(found)])
         return pools_pb2.ListPoolsResponse(
-            pools=[found[name] for name in shown],
-            next_page_token=page.token(shown[-1]) if len(names) > page.size else "",
+            pools=[found[name] for (name,) in shown],
+            next_page_token=token,
             granularity=_GRANULARITIES[self._settings.granularity],
         )
 

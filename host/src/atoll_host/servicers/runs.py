@@ -1,6 +1,5 @@
 """RunsService: launch runs, look at them, follow them, run them again, cancel and delete them."""
 
-import datetime as dt
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from atoll.api.v1 import runs_pb2, runs_pb2_grpc
@@ -176,16 +175,10 @@ class RunsServicer(runs_pb2_grpc.RunsServiceServicer):
 
     async def _page(
         self, page: pages.Page, query: records.RunQuery
-    ) -> tuple[list[records.RunRecord], str]:
+    ) -> tuple[Sequence[records.RunRecord], str]:
         """Return the runs of a page, newest first, and the token of the next."""
-        before = None
-        if page.after:
-            before = (dt.datetime.fromisoformat(str(page.after[0])), str(page.after[1]))
-        found = await self._store.runs.list(query, limit=page.size + 1, before=before)
-        shown = found[: page.size]
-        if len(found) <= page.size:
-            return shown, ""
-        return shown, page.token(shown[-1].create_time.isoformat(), shown[-1].run_id)
+        found = await self._store.runs.list(query, limit=page.size + 1, before=page.before)
+        return page.fitting(found, lambda each: (each.create_time.isoformat(), each.run_id))
 
     async def _rendered(self, found: Sequence[records.RunRecord]) -> list[runs_pb2.Run]:
         waits = any(record.status is records.RunStatus.QUEUED for record in found)

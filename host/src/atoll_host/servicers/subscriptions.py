@@ -38,8 +38,7 @@ class SubscriptionsServicer(subscriptions_pb2_grpc.SubscriptionsServiceServicer)
     ) -> subscriptions_pb2.ListSubscriptionsResponse:
         """Return subscriptions, by name."""
         page = pages.Page(request)
-        after = str(page.after[0]) if page.after else ""
-        shown, more = await self._subscribing.page(after, page.size)
+        shown, more = await self._subscribing.page(page.after_name, page.size)
         token = page.token(shown[-1].name) if more else ""
         return subscriptions_pb2.ListSubscriptionsResponse(
             subscriptions=shown, next_page_token=token
@@ -101,11 +100,10 @@ class SubscriptionsServicer(subscriptions_pb2_grpc.SubscriptionsServiceServicer)
         found = await self._deliveries.page(
             request.name,
             limit=page.size + 1,
-            before=int(page.after[0]) if page.after else 0,
+            before=page.after_id,
             statuses=request.statuses,
         )
-        shown = found[: page.size]
-        token = page.token(shown[-1].first_event_id) if len(found) > page.size else ""
+        shown, token = page.fitting(found, lambda each: (each.first_event_id,))
         return subscriptions_pb2.ListDeliveriesResponse(deliveries=shown, next_page_token=token)
 
     async def GetDelivery(

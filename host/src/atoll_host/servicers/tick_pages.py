@@ -4,12 +4,12 @@ Used by the servicers of sensors and schedules.
 """
 
 import datetime as dt
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from atoll.api.v1 import automation_pb2, schedules_pb2
-from atoll_host import errors
-from atoll_host.api import moments, pages
+from atoll_host import errors, moments
+from atoll_host.api import pages
 from atoll_storage import tick_queries
 
 
@@ -31,7 +31,7 @@ async def answer(
     request: automation_pb2.ListTicksRequest | schedules_pb2.ListScheduleTicksRequest,
     page: pages.Page,
     read: Read,
-) -> tuple[list[automation_pb2.Tick], str]:
+) -> tuple[Sequence[automation_pb2.Tick], str]:
     """Return the ticks of a page, and the token of the next.
 
     Args:
@@ -42,9 +42,6 @@ async def answer(
     Raises:
         InvalidRequest: It names an outcome that there is not, or what is no time.
     """
-    before = None
-    if page.after:
-        before = (dt.datetime.fromisoformat(str(page.after[0])), str(page.after[1]))
     for status in request.statuses:
         if status not in automation_pb2.TickStatus.values() or not status:
             raise errors.InvalidRequest(
@@ -55,12 +52,12 @@ async def answer(
     choice = tick_queries.Choice(
         statuses, moments.of(request, "started_from"), moments.of(request, "started_before")
     )
-    found = await read(limit=page.size + 1, before=before, choice=choice)
-    shown = found[: page.size]
-    if len(found) <= page.size:
-        return shown, ""
-    began = shown[-1].start_time.ToDatetime(dt.UTC)
-    return shown, page.token(began.isoformat(), shown[-1].tick_id)
+    found = await read(limit=page.size + 1, before=page.before, choice=choice)
+    return page.fitting(found, _place)
+
+
+def _place(tick: automation_pb2.Tick) -> tuple[str, str]:
+    return tick.start_time.ToDatetime(dt.UTC).isoformat(), tick.tick_id
 
 
 async def one(

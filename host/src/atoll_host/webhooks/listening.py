@@ -6,19 +6,15 @@ and knows no sessions.
 """
 
 import asyncio
-import contextlib
 import http
 import logging
-import socket
-from collections.abc import Generator
 
-import uvicorn
 from starlette import applications, requests, responses, routing
 from starlette import exceptions as http_errors
 
 from atoll._rpc import addresses
 from atoll._rpc import tls as rpc_tls
-from atoll_host import errors
+from atoll_host import errors, http_server
 from atoll_host.tls import securing
 from atoll_host.webhooks import receiving, webhook_settings
 
@@ -26,8 +22,6 @@ _log = logging.getLogger(__name__)
 
 PATH = "/webhooks/{location_name}/{sensor_name}"
 CONNECTIONS_MAX = 200
-HEAD_BYTES_MAX = 64 * 1024
-_STOP_S = 3
 
 
 class Listener:
@@ -46,13 +40,18 @@ class Listener:
         tls: securing.Tls = securing.NO_TLS,
     ) -> None:
         """Make a listener that does not listen yet."""
-        self._tls = tls
         self._receiver = receiver
         self._settings = settings
-        self._server: _Server | None = None
-        self._serving: asyncio.Task[None] | None = None
+        self._secured = tls.server is not None
+        bounds = http_server.Bounds(CONNECTIONS_MAX, settings.receive_timeout_s)
+        # Who sends webhooks has signatures to show, and no certificates of this mesh.
+        self._server = http_server.Server(self.name, bounds, tls, rpc_tls.ClientCertificates.NONE)
         self.started = asyncio.Event()
-        self.address = ""
+
+    @property
+    def address(self) -> str:
+        """Where it listens, as host:port; empty if nowhere."""
+        return self._server.address
 
     async def start(self) -> None:
         """Listen.
@@ -61,16 +60,14 @@ class Listener:
             errors.StartError: The address cannot be listened on.
         """
         if self._settings.listen:
-            secured = self._tls.server is not None
-            opened = _listen(addresses.parse_loopback(self._settings.listen, secured=secured))
-            host, port = opened.getsockname()[:2]
-            self.address = str(addresses.Address(host, port))
-            config = _config(application(self._receiver, self._settings))
-            # Who sends webhooks has signatures to show, and no certificates of this mesh.
-            self._tls.secure(config, rpc_tls.ClientCertificates.NONE)
-            self._server = _Server(config)
-            self._serving = asyncio.create_task(self._server.serve([opened]), name=self.name)
-            await self._server.ready.wait()
+            asked = addresses.parse_loopback(self._settings.listen, secured=self._secured)
+            try:
+                await self._server.start(asked, application(self._receiver, self._settings))
+            except OSError as error:
+                raise errors.StartError(
+                    f"Webhooks cannot be listened for on {asked}: {error.strerror or error}. Give "
+                    "another address to webhooks.listen, or leave it out."
+                ) from error
             _log.info(
                 "webhooks are taken", extra={"action": "webhooks_taken", "address": self.address}
             )
@@ -78,13 +75,7 @@ class Listener:
 
     async def stop(self) -> None:
         """Take no more; requests under way are answered, for a while."""
-        if self._server is None or self._serving is None:
-            return
-        self._server.should_exit = True
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.wait([self._serving], timeout=_STOP_S)
-        self._serving.cancel()
-        await asyncio.gather(self._serving, return_exceptions=True)
+        await self._server.stop()
 
 
 def application(
@@ -157,46 +148,3 @@ def _response(reply: receiving.Reply) -> responses.Response:
     return responses.JSONResponse(
         dict(reply.content), status_code=int(reply.status), headers=headers
     )
-
-
-class _Server(uvicorn.Server):
-    """A server that leaves the signals of the process to the host, and tells when it is ready."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = asyncio.Event()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
-
-
-def _config(served: applications.Starlette) -> uvicorn.Config:
-    return uvicorn.Config(
-        served,
-        http="h11",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        limit_concurrency=CONNECTIONS_MAX,
-        h11_max_incomplete_event_size=HEAD_BYTES_MAX,
-        timeout_graceful_shutdown=_STOP_S,
-    )
-
-
-def _listen(address: addresses.Address) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    try:
-        return socket.create_server((address.host, address.port), family=family, backlog=128)
-    except OSError as error:
-        raise errors.StartError(
-            f"Webhooks cannot be listened for on {address}: {error.strerror or error}. Give "
-            "another address to webhooks.listen, or leave it out."
-        ) from error

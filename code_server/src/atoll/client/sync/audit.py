@@ -24,7 +24,8 @@ class Audit:
         caller: str = "",
         rpc: str = "",
         location_name: str = "",
-        since: dt.datetime | None = None,
+        started_from: dt.datetime | None = None,
+        started_before: dt.datetime | None = None,
         limit: int | None = None,
     ) -> Iterator[audit_pb2.AuditEntry]:
         """Yield calls, newest first.
@@ -33,11 +34,17 @@ class Audit:
             caller: Only calls of this caller, by name or id of the credential; empty means all.
             rpc: Only this call, by its full name or the part after the last dot; empty means all.
             location_name: Only calls that were about this location; empty means all.
-            since: Only calls that began at this time or later; None means no bound.
+            started_from: Only calls that began at this time or later; None means no bound.
+            started_before: Only calls that began before this time; None means no bound.
             limit: How many at the most; None means all.
         """
         return self._portal.iterate(
             lambda: self._inner.entries(
-                caller=caller, rpc=rpc, location_name=location_name, since=since, limit=limit
+                caller=caller,
+                rpc=rpc,
+                location_name=location_name,
+                started_from=started_from,
+                started_before=started_before,
+                limit=limit,
             )
         )
