@@ -208,6 +208,9 @@ FIGURES: dict[str, Figure] = {
     "conditions_latency": Figure(
         "the same, then: one materialization until the next asset is requested", "ms"
     ),
+    "conditions_anew_cpu": Figure(
+        "the same: processor time of a host that starts anew until all are evaluated", "s"
+    ),
     "polling_ticks": Figure(
         "ticks of trivial polling sensors, one location",
         "ticks/s",

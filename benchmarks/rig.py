@@ -170,9 +170,11 @@ class Rig:
         return _url(parts, name)
 
     @contextlib.asynccontextmanager
-    async def mesh(self, *, host_arguments: tuple[str, ...] = ()) -> AsyncGenerator[Mesh, None]:
-        """Start a host on a new database."""
-        url = await self.database()
+    async def mesh(
+        self, *, host_arguments: tuple[str, ...] = (), database_url: str = ""
+    ) -> AsyncGenerator[Mesh, None]:
+        """Start a host on a new database, or on one that another host left."""
+        url = database_url or await self.database()
         folder = self.folder("mesh")
         async with contextlib.AsyncExitStack() as stack:
             host = await processes.Process.start(

@@ -19,7 +19,7 @@ _HEADING = re.compile(r"^#{2,4} +`(atoll(?: [a-z-]+)*)`\s*$", re.MULTILINE)
 def _commands(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[str, click.Command]]:
     yield " ".join(path), command
     if isinstance(command, click.Group):
-        context = click.Context(command, info_name=path[-1])
+        context = click.Context(command, info_name=path[-1], **cli.main.context_settings)
         for name in command.list_commands(context):
             child = command.get_command(context, name)
             if child is not None and not child.hidden:

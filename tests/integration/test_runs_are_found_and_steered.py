@@ -79,6 +79,7 @@ async def test_conditions_choose_runs(client, location):
 
 async def test_an_asset_finds_the_runs_that_the_log_tells_it_of(client, location):
     run = await launch(client)
+    await location.next_plan()
     await launch(client)
     await location.append(code_location.succeeding(run.run_id, "x"))
     assert await found(client, asset_key=code_location.key("x")) == [run.run_id]
@@ -121,6 +122,8 @@ async def test_a_watch_of_a_run_shows_its_states_and_ends_with_it(client, locati
     call = client.runs.WatchRun(runs_pb2.WatchRunRequest(run_id=run.run_id))
     first = await asyncio.wait_for(call.read(), TIMEOUT_S)
     assert first.run.run_id == run.run_id
+    # Events of a run are taken from whom it is bound to, and nobody has it before its plan.
+    await location.next_plan()
     await location.append(code_location.succeeding(run.run_id))
     seen = [first]
     async with asyncio.timeout(TIMEOUT_S):
@@ -263,6 +266,7 @@ async def test_a_run_is_deleted_once_nothing_needs_it(client, location):
         client.runs.DeleteRun(runs_pb2.DeleteRunRequest(run_id=again.run_id))
     )
     assert error.reason == "RUN_NOT_ENDED"
+    await location.next_plan()
     await location.append(code_location.succeeding(again.run_id))
     await client.runs.DeleteRun(request)
     assert (await client.refused(client.runs.DeleteRun(request))).reason == "UNKNOWN_RUN"

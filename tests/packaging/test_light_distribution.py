@@ -1,6 +1,7 @@
 """What a team gets with `atoll` in a location's environment, and what it does not get."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -82,11 +83,8 @@ def test_the_side_of_external_programs_comes_along_and_loads_nothing_of_it(
 def test_the_command_works_and_offers_nothing_of_the_host(light: environments.Environment):
     outcome = light.run(light.atoll, "--help")
     assert outcome.returncode == 0, outcome.stderr
-    commands = {
-        line.split()[0]
-        for line in outcome.stdout.partition("Commands:")[2].splitlines()
-        if line.strip()
-    }
+    # Commands stand below titles, by subject.
+    commands = set(re.findall(r"^  ([a-z]+)  ", outcome.stdout, re.MULTILINE))
     assert {"serve", "check", "runs", "locations"} <= commands
     assert not commands & {"host", "dev"}
 

@@ -19,10 +19,11 @@ from atoll.api.v1 import (
     runs_pb2_grpc,
 )
 from atoll.client import access as client_access
-from atoll.client import errors
+from atoll.client import connection, errors
 from atoll.mesh.v1 import mesh_pb2
 from atoll.rpc.v1 import server_info_pb2
-from atoll_host.access import first_token, tokens
+from atoll_host import errors as host_errors
+from atoll_host.access import credentials, first_token, tokens
 from tests.host.access.conftest import OTHER, OWN, World
 from tests.integration import code_location
 
@@ -229,3 +230,26 @@ async def test_a_code_server_speaks_for_its_own_location_only(world: World):
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await location.mesh.AppendOutput(piece)
     assert rpc_errors.from_call(raised.value).reason == "UNKNOWN_RUN"
+
+
+async def test_the_token_of_a_location_is_worth_nothing_on_the_connection_of_another(world: World):
+    checks = world.host.parts.gate._engine
+    sent = (f"Bearer {await world.location_token(OWN)}",)
+    with pytest.raises(host_errors.CredentialsInvalid):
+        await checks.authenticate(credentials.Credentials(sent, (f"atoll:location:{OTHER}",)))
+    for uris in ((), (f"atoll:location:{OWN}",), ("atoll:user:ci",)):
+        caller = await checks.authenticate(credentials.Credentials(sent, uris))
+        assert caller.location_name == OWN
+    alone = await checks.authenticate(credentials.Credentials((), (f"atoll:location:{OTHER}",)))
+    assert alone.location_name == OTHER
+    for unclear in (("atoll:location:a", "atoll:location:b"), ("atoll:location:no name",)):
+        with pytest.raises(host_errors.CredentialsMissing):
+            await checks.authenticate(credentials.Credentials((), unclear))
+
+
+async def test_a_client_sends_no_token_to_another_machine_without_tls():
+    with pytest.raises(errors.FailedPreconditionError, match="over TLS only") as raised:
+        async with connection.connect("192.0.2.1:4700", token="atoll_secret"):
+            pass
+    assert raised.value.reason == "TOKEN_UNPROTECTED"
+    assert "atoll_secret" not in raised.value.message

@@ -46,7 +46,11 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 Result = TypeVar("Result")
 
 _USAGE_REASONS: Final = frozenset(
-    {errors.reasons.INVALID_ADDRESS, errors.reasons.TLS_FILE_UNUSABLE}
+    {
+        errors.reasons.INVALID_ADDRESS,
+        errors.reasons.TLS_FILE_UNUSABLE,
+        errors.reasons.TOKEN_UNPROTECTED,
+    }
 )
 _TOKEN_FILE: Final = "atoll.token_file"  # noqa: S105 - where it is kept
 _CONTEXT: Final = "atoll.context"

@@ -69,8 +69,7 @@ class Evaluation:
         facts: Partitions.
         remembered: What earlier evaluations of all targets want to have remembered.
         requested: What this evaluation requests so far; it grows.
-        evaluation_id: Its number.
-        now: Its time, in seconds since 1970.
+        mark: Its number and its time.
     """
 
     handlers: Handlers
@@ -78,8 +77,12 @@ class Evaluation:
     facts: facts.Facts
     remembered: Mapping[entities.Entity, states.TargetState]
     requested: Mapping[entities.Entity, entity_subsets.EntitySubset]
-    evaluation_id: int
-    now: float
+    mark: states.Mark
+
+    @property
+    def now(self) -> float:
+        """Its time, in seconds since 1970."""
+        return self.mark.timestamp
 
 
 class Scope:

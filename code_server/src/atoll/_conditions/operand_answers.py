@@ -205,6 +205,8 @@ def _timed_union(scope: _Scope, candidates: _Subset, updates: Sequence[views.Upd
     """Return what was updated, each partition at the time of its last update."""
     entity = candidates.entity
     found = scope.facts.empty(entity)
+    if not updates:
+        return _Answer(found)
     timing: list[tuple[float, _Subset]] = []
     for update in reversed(updates):
         own = (scope.facts.current(entity, update.value) & candidates) - found

@@ -37,12 +37,15 @@ def _and(scope: _Scope, node: compiling.Compiled, candidates: _Subset) -> _Answe
 
 
 def _or(scope: _Scope, node: compiling.Compiled, candidates: _Subset) -> _Answer:
-    results = [scope.evaluate(child, candidates) for child in node.children]
     true = scope.facts.empty(candidates.entity)
-    for result in results:
+    told: list[explanations.Explanation] = []
+    timings: list[entity_subsets.Timing] = []
+    for child in node.children:
+        result = scope.evaluate(child, candidates)
         true = true | result.true
-    timing = entity_subsets.merged(result.timing for result in results)
-    return _Answer(true, timing, tuple(result.explanation for result in results))
+        told.append(result.explanation)
+        timings.append(result.timing)
+    return _Answer(true, entity_subsets.merged(timings), tuple(told))
 
 
 def _not(scope: _Scope, node: compiling.Compiled, candidates: _Subset) -> _Answer:
@@ -69,7 +72,7 @@ def _since(scope: _Scope, node: compiling.Compiled, candidates: _Subset) -> _Ans
         empty = scope.facts.empty(entity)
         true = true | (entity_subsets.later(trigger.timing, reset.timing, empty))
     before = scope.state_before(node, entity) or states.NodeState()
-    mark = states.Mark(scope.evaluation.evaluation_id, scope.evaluation.now)
+    mark = scope.evaluation.mark
     state = states.NodeState(
         value=true.value,
         trigger=mark if trigger.true else before.trigger,

@@ -46,7 +46,7 @@ NodeKey = tuple[str, entities.Entity]
 """The identity of a node (`identities.Identities`), and what it was evaluated for."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class TargetState:
     """What is remembered of one target.
 

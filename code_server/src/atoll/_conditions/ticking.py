@@ -109,8 +109,7 @@ class _Ticking:
             facts=self._facts,
             remembered=remembered,
             requested=self._requested,
-            evaluation_id=tick.evaluation_id,
-            now=self._now,
+            mark=states.Mark(tick.evaluation_id, self._now),
         )
         self._queue: list[tuple[int, entities.Entity]] = []
         self._queued: set[entities.Entity] = set()
