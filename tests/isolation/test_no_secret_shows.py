@@ -5,6 +5,7 @@ tick, a backfill, a webhook and a subscription, at the level debug. What finds n
 finds each leak that is planted then.
 """
 
+import asyncio
 import base64
 import contextlib
 import dataclasses
@@ -25,6 +26,7 @@ from atoll.definitions.v1 import values_pb2
 from atoll_host.webhooks import signatures
 from tests import certificates
 from tests.e2e import mesh
+from tests.host.access import contracts
 from tests.host.subscriptions import receivers
 from tests.isolation import canaries, gates, inspection
 
@@ -116,6 +118,7 @@ class Scene:
     folder: pathlib.Path
     url: str
     webhooks: str
+    http: str
     running: mesh.Mesh
     known: canaries.Secrets
     ca: pathlib.Path
@@ -175,12 +178,15 @@ class Scene:
         assert len([where for where, _ in self.said if where.startswith("environment")]) >= 2
 
 
-def settings(folder: pathlib.Path, webhooks: str, ca: certificates.Authority) -> pathlib.Path:
+def settings(
+    folder: pathlib.Path, webhooks: str, http: str, ca: certificates.Authority
+) -> pathlib.Path:
     pair = ca.pair("host", "atoll:host")
     file = folder / "host.toml"
     file.write_text(
         f'[tls]\ncertificate = "{pair.certificate}"\nkey = "{pair.key}"\n'
         f'locations_ca = "{ca.path}"\n[webhooks]\nlisten = "{webhooks}"\n'
+        f'[http]\nlisten = "{http}"\n'
         "[subscriptions]\nallow_loopback = true\n"
     )
     return file
@@ -193,12 +199,12 @@ def scene(own_database_url: str, tmp_path: pathlib.Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("ATOLL_DATABASE_URL", url.render_as_string(hide_password=False))
     (tmp_path / "certs").mkdir()
     ca = certificates.Authority(tmp_path / "certs")
-    webhooks = f"127.0.0.1:{mesh.free_port()}"
+    webhooks, http = (f"127.0.0.1:{mesh.free_port()}" for _ in range(2))
     known = canaries.Secrets()
     known.add("the password of the database", password)
     running = mesh.Mesh(
         tmp_path,
-        host_options=("--config", str(settings(tmp_path, webhooks, ca))),
+        host_options=("--config", str(settings(tmp_path, webhooks, http, ca))),
         environment={"ATOLL_LOG_LEVEL": "debug"},
         tls=tls.ClientFiles(ca.path),
     )
@@ -214,7 +220,7 @@ def scene(own_database_url: str, tmp_path: pathlib.Path, monkeypatch: pytest.Mon
             options += ("--host-ca", str(ca.path))
             running.add(name, code, options=options, token_in_environment=name == "sales")
             running.start_location(name)
-        yield Scene(tmp_path, own_database_url, webhooks, running, known, ca.path)
+        yield Scene(tmp_path, own_database_url, webhooks, http, running, known, ca.path)
 
 
 def post(scene: Scene, body: bytes, signature: str) -> int:
@@ -282,6 +288,37 @@ async def refused(scene: Scene, token: str) -> None:
     scene.said.append(("a refusal", str(raised.value).encode()))
 
 
+def ask_over_http(scene: Scene) -> None:
+    """Make every call that only reads, with and without credentials; keep what was said."""
+    trusting = ssl.create_default_context(cafile=scene.ca)
+    reads = [
+        f"/{method.containing_service.full_name}/{method.name}"
+        for method in contracts.methods()
+        if method.full_name.startswith("atoll.api.")
+        and not contracts.rule(method).changes
+        and not (method.client_streaming or method.server_streaming)
+    ]
+    known = {"authorization": f"Bearer {scene.running.token}"}
+    asked = [(path, b"{}", headers) for path in reads for headers in (known, {})]
+    asked += [(path, None, {}) for path in ("/openapi.json", "/docs", "/readyz")]
+    statuses = set()
+    for path, body, headers in asked:
+        request = urllib.request.Request(
+            f"https://{scene.http}{path}",
+            data=body,
+            headers={"content-type": "application/json", **headers},
+        )
+        try:
+            with urllib.request.urlopen(request, context=trusting, timeout=30) as answer:  # noqa: S310
+                said, status = str(answer.headers).encode() + answer.read(), answer.status
+        except urllib.error.HTTPError as error:
+            with error:
+                said, status = str(error.headers).encode() + error.read(), error.code
+        statuses.add(status)
+        scene.said.append((f"{path} over HTTP", said))
+    assert {200, 401, 404} <= statuses
+
+
 def plant(scene: Scene, secret: str) -> list[str]:
     """Leak a secret everywhere; return words that tell each of the places."""
     with (scene.folder / "logs" / "host.log").open("a") as log:
@@ -307,6 +344,7 @@ async def test_no_secret_shows_anywhere(scene: Scene):
             scene.said += [("a request", str(each).encode()) for each in receiver.requests]
     unknown = f"atoll_{secrets.token_hex(6)}_{secrets.token_urlsafe(32)}"
     await refused(scene, unknown)
+    await asyncio.to_thread(ask_over_http, scene)
     for command in COMMANDS:
         for options in ((), ("--json",)):
             done = running.cli(*command, *options)

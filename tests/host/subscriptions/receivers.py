@@ -53,6 +53,7 @@ class Receiver:
         self.at_once = 0
         self.at_once_max = 0
         self._arrived = asyncio.Condition()
+        self._talks: set[asyncio.Task[None]] = set()
         self.url = ""
 
     @property
@@ -69,7 +70,7 @@ class Receiver:
 
     @contextlib.asynccontextmanager
     async def serving(self, encrypted: ssl.SSLContext | None = None) -> AsyncIterator["Receiver"]:
-        server = await asyncio.start_server(self._talk, "127.0.0.1", 0, ssl=encrypted)
+        server = await asyncio.start_server(self._keep, "127.0.0.1", 0, ssl=encrypted)
         port = server.sockets[0].getsockname()[1]
         self.url = f"{'https' if encrypted else 'http'}://localhost:{port}/hook?a=b"
         try:
@@ -77,6 +78,23 @@ class Receiver:
         finally:
             self.may_answer.set()
             server.close()
+            # A connection that is left open would be found when its event loop is gone.
+            for task in tuple(self._talks):
+                _, unfinished = await asyncio.wait({task}, timeout=1.0)
+                for left in unfinished:
+                    left.cancel()
+
+    async def _keep(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._talks.add(task)
+        try:
+            await self._talk(reader, writer)
+        finally:
+            self._talks.discard(task)
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
@@ -99,4 +117,3 @@ class Receiver:
                 answer = f"HTTP/1.1 {answer} Said\r\ncontent-length: 0\r\n\r\n".encode()
             writer.write(answer)
             await writer.drain()
-        writer.close()
