@@ -217,7 +217,8 @@ async def test_the_credential_of_another_locations_run_is_worth_nothing_to_it(th
     assert await thief.refused(refused) == reasons.RUN_CREDENTIAL_INVALID
     # To whom it was given, it is of use.
     assert (await thief.victim.instance.GetRun(asked, metadata=header)).run.run_id == thief.run_id
-    assert thief.victim.shown == [f"Bearer {thief.victim.control_token}"]
+    # However often the host had to call.
+    assert set(thief.victim.shown) == {f"Bearer {thief.victim.control_token}"}
 
 
 async def test_it_does_nothing_that_people_do(world: World, thief: Thief):

@@ -137,6 +137,7 @@ def test_a_watch_in_a_terminal_is_one_line_and_its_end(say, host):
 
 
 def test_colours_that_are_asked_for_are_in_what_is_piped(say, host, monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
     host.backfills.backfills = [backfills_pb2.Backfill(backfill_id="b1", status=1)]
     assert "\x1b[" not in say(backfills.backfills, "list").output
     monkeypatch.setenv("FORCE_COLOR", "1")
