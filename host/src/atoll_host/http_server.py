@@ -17,7 +17,7 @@ import uvicorn
 from starlette import types
 from uvicorn.protocols.http import h11_impl
 
-from atoll._rpc import addresses, tls
+from atoll._rpc import addresses, peer_identities, tls
 from atoll_host.tls import securing
 
 CONNECTION_KEY: Final = "atoll.connection"
@@ -170,8 +170,7 @@ def _uris(transport: asyncio.Transport) -> tuple[str, ...]:
     """Return the names in the client's certificate, which TLS has verified if there is one."""
     encrypted: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
     certificate = encrypted.getpeercert() if encrypted is not None else None
-    named: Any = (certificate or {}).get("subjectAltName", ())
-    return tuple(value for kind, value in named if kind == "URI")
+    return peer_identities.uris_of(certificate or {})
 
 
 def _of_connection(inner: Any, connection: Connection) -> Any:

@@ -114,9 +114,17 @@ def of_peer_certificate(certificate: Mapping[str, Any], *, der: bytes = b"") -> 
         certificate: What `getpeercert` of the module ssl returns.
         der: The same in DER, for the fingerprint.
     """
+    return of_uris(uris_of(certificate), fingerprint=_fingerprint(der))
+
+
+def uris_of(certificate: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the URIs among the alternative names of a verified certificate.
+
+    Args:
+        certificate: What `getpeercert` of the module ssl returns.
+    """
     names: Iterable[tuple[str, str]] = certificate.get("subjectAltName", ())
-    uris = [value for kind, value in names if kind == "URI"]
-    return of_uris(uris, fingerprint=_fingerprint(der))
+    return tuple(value for kind, value in names if kind == "URI")
 
 
 def _fingerprint(der: bytes) -> str:

@@ -117,8 +117,8 @@ class Gate:
 
         Raises as `answer` does, at the first message or at any later one.
         """
-        await self._admitted(method, request, given)
-        async with contextlib.aclosing(self._parts(method, given, call)) as parts:
+        caller = await self._admitted(method, request, given)
+        async with contextlib.aclosing(self._parts(method, given, caller, call)) as parts:
             async for part in parts:
                 yield part
 
@@ -134,9 +134,9 @@ class Gate:
         Each request is checked when it is read; a refusal is raised to whoever reads.
         """
         # At once, not with the first request, which may be long in coming.
-        await self._admitted(method, None, given)
+        caller = await self._admitted(method, None, given)
         checked = self._checked(method, requests, given)
-        parts = self._parts(method, given, lambda: call(checked))
+        parts = self._parts(method, given, caller, lambda: call(checked))
         async with contextlib.aclosing(parts):
             async for part in parts:
                 yield part
@@ -173,9 +173,9 @@ class Gate:
         self,
         method: descriptor.MethodDescriptor,
         given: creds.Credentials,
+        caller: callers.Caller,
         call: Callable[[], AsyncIterator[Answer]],
     ) -> AsyncGenerator[Answer]:
-        caller = await self._caller(method, given)
         with callers.calling(caller):
             parts = call()
         try:
