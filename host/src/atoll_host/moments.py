@@ -1,4 +1,4 @@
-"""Reads points in time out of requests. Pure; called by what checks requests."""
+"""Points in time in messages: reads them out of requests, writes them into answers. Pure."""
 
 import datetime as dt
 
@@ -30,3 +30,12 @@ def of(message: messages.Message, field: str, prefix: str = "") -> dt.datetime |
             "one of the years 1 to 9999.",
             field=f"{prefix}{field}",
         ) from error
+
+
+def timestamp(moment: dt.datetime | None) -> timestamp_pb2.Timestamp | None:
+    """Return a point in time as a message, None for None."""
+    if moment is None:
+        return None
+    message = timestamp_pb2.Timestamp()
+    message.FromDatetime(moment)
+    return message

@@ -2,11 +2,10 @@
 
 import datetime as dt
 
-from google.protobuf import timestamp_pb2
-
 from atoll.api.v1 import assets_pb2, automation_pb2, checks_pb2, locations_pb2, runs_pb2
 from atoll.definitions.v1 import snapshot_pb2, values_pb2
 from atoll.events.v1 import events_pb2
+from atoll_host import moments
 from atoll_host.automation.sensors import defined
 from atoll_host.locations import dialing, graph
 from atoll_host.locations import registry as registries
@@ -17,15 +16,6 @@ _RUN_STATUSES = {
 }
 _NO_STATE = events_pb2.FRESHNESS_STATE_NOT_APPLICABLE
 _STATUS_OF_NUMBER = {number: status for status, number in _RUN_STATUSES.items()}
-
-
-def timestamp(moment: dt.datetime | None) -> timestamp_pb2.Timestamp | None:
-    """Return a point in time as a message, None for None."""
-    if moment is None:
-        return None
-    message = timestamp_pb2.Timestamp()
-    message.FromDatetime(moment)
-    return message
 
 
 def json_data(data: bytes | None) -> values_pb2.UserData | None:
@@ -53,9 +43,9 @@ def run(record: records.RunRecord, *, waiting_reason: str = "") -> runs_pb2.Run:
         tags=record.tags,
         run_config=json_data(record.run_config),
         asset_selection=[values_pb2.AssetKey(path=path) for path in record.asset_selection],
-        create_time=timestamp(record.create_time),
-        start_time=timestamp(record.start_time),
-        end_time=timestamp(record.end_time),
+        create_time=moments.timestamp(record.create_time),
+        start_time=moments.timestamp(record.start_time),
+        end_time=moments.timestamp(record.end_time),
         requested_build_id=record.requested_build_id,
         build_id=record.build_id,
         failure=record.failure,
@@ -74,7 +64,7 @@ def run(record: records.RunRecord, *, waiting_reason: str = "") -> runs_pb2.Run:
         step_keys=record.target.step_keys,
         parent_run_id=record.target.parent_run_id,
         root_run_id=record.target.root_run_id,
-        update_time=timestamp(record.update_time),
+        update_time=moments.timestamp(record.update_time),
     )
 
 
@@ -122,7 +112,7 @@ def location(
         address=dialing.plain(view.server.address),
         server_id=view.server.server_id,
         version=view.server.version,
-        register_time=timestamp(view.server.register_time),
+        register_time=moments.timestamp(view.server.register_time),
         counts=counts,
         conflicts=_conflicts(view, merged),
         job_names=sorted(job_names) if with_job_names else (),

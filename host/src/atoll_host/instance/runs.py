@@ -4,9 +4,6 @@ Called by the instance servicer. Read-only.
 """
 
 import dataclasses
-import datetime as dt
-
-from google.protobuf import timestamp_pb2
 
 from atoll.definitions.v1 import values_pb2
 from atoll.mesh.v1 import instance_pb2, mesh_pb2
@@ -128,21 +125,13 @@ def _run(record: records.RunRecord) -> mesh_pb2.InstanceRun:
         step_keys=target.step_keys,
         parent_run_id=target.parent_run_id,
         root_run_id=target.root_run_id,
-        create_time=_timestamp(record.create_time),
-        start_time=_timestamp(record.start_time),
-        end_time=_timestamp(record.end_time),
-        update_time=_timestamp(record.update_time),
+        create_time=moments.timestamp(record.create_time),
+        start_time=moments.timestamp(record.start_time),
+        end_time=moments.timestamp(record.end_time),
+        update_time=moments.timestamp(record.update_time),
         record_id=record.queue_order,
     )
     if record.run_config is not None:
         run.run_config.content_type = "application/json"
         run.run_config.data = record.run_config
     return run
-
-
-def _timestamp(moment: dt.datetime | None) -> timestamp_pb2.Timestamp | None:
-    if moment is None:
-        return None
-    message = timestamp_pb2.Timestamp()
-    message.FromDatetime(moment)
-    return message

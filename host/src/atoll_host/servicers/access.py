@@ -4,8 +4,9 @@ import datetime as dt
 
 from atoll.api.v1 import access_pb2, access_pb2_grpc
 from atoll.rpc.v1 import access_pb2 as rpc_access_pb2
+from atoll_host import moments
 from atoll_host.access import callers, granting, oidc_settings
-from atoll_host.api import pages, rendering
+from atoll_host.api import pages
 from atoll_host.servicers import contexts
 from atoll_storage import access_records
 
@@ -106,7 +107,7 @@ def _token(record: access_records.TokenRecord) -> access_pb2.Token:
         ],
         location_name=record.location_name,
         creator=record.creator,
-        create_time=rendering.timestamp(record.create_time),
+        create_time=moments.timestamp(record.create_time),
     )
     for name in ("expire_time", "revoke_time", "last_use_time"):
         moment: dt.datetime | None = getattr(record, name)

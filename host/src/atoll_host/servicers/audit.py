@@ -2,7 +2,7 @@
 
 from atoll.api.v1 import audit_pb2, audit_pb2_grpc
 from atoll_host import moments
-from atoll_host.api import pages, rendering
+from atoll_host.api import pages
 from atoll_host.servicers import contexts
 from atoll_storage import access_records, audit_store
 
@@ -35,7 +35,7 @@ class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
 def _entry(record: access_records.EntryRecord) -> audit_pb2.AuditEntry:
     message = audit_pb2.AuditEntry(
         entry_id=record.entry_id,
-        begin_time=rendering.timestamp(record.begin_time),
+        begin_time=moments.timestamp(record.begin_time),
         caller=record.caller,
         caller_kind=record.caller_kind,
         credential_id=record.credential_id,

@@ -2,8 +2,8 @@
 
 from atoll.api.v1 import backfills_pb2, backfills_pb2_grpc
 from atoll.definitions.v1 import values_pb2
-from atoll_host import errors
-from atoll_host.api import backfilling, pages, rendering
+from atoll_host import errors, moments
+from atoll_host.api import backfilling, pages
 from atoll_host.automation.backfills import counting, targets
 from atoll_host.servicers import contexts
 from atoll_storage import backfill_records, backfill_store
@@ -154,8 +154,8 @@ def _of_record(record: backfill_records.BackfillRecord) -> backfills_pb2.Backfil
         title=record.title,
         status=backfills_pb2.BackfillStatus.Value(f"{_PREFIX}{record.status.value}"),
         tags=record.tags,
-        create_time=rendering.timestamp(record.create_time),
-        update_time=rendering.timestamp(record.update_time),
+        create_time=moments.timestamp(record.create_time),
+        update_time=moments.timestamp(record.update_time),
         run_count=record.run_count,
         failure=record.failure,
         counts=stored.counts,

@@ -7,8 +7,8 @@ from google.protobuf import message as protobuf_message
 from atoll.api.v1 import builds_pb2, builds_pb2_grpc
 from atoll.definitions.v1 import snapshot_pb2
 from atoll.location.v1 import location_pb2
-from atoll_host import errors
-from atoll_host.api import build_changes, pages, rendering
+from atoll_host import errors, moments
+from atoll_host.api import build_changes, pages
 from atoll_host.locations import registry as registries
 from atoll_host.servicers import contexts
 from atoll_storage import database, load_store
@@ -99,7 +99,7 @@ def _rendered(load: load_store.LoadRecord) -> builds_pb2.Load:
         load_id=load.load_id,
         location_name=load.location_name,
         server_id=load.server_id,
-        create_time=rendering.timestamp(load.create_time),
+        create_time=moments.timestamp(load.create_time),
         build=load.build,
         failure=load.failure,
     )

@@ -4,8 +4,8 @@ import asyncio
 
 from atoll.api.v1 import partitions_pb2, partitions_pb2_grpc
 from atoll_host import clock as clocks
-from atoll_host import errors
-from atoll_host.api import pages, partition_pages, partition_reading, rendering
+from atoll_host import errors, moments
+from atoll_host.api import pages, partition_pages, partition_reading
 from atoll_host.instance import dynamic_partitions
 from atoll_host.locations import registry as registries
 from atoll_host.servicers import contexts
@@ -43,7 +43,7 @@ class PartitionsServicer(partitions_pb2_grpc.PartitionsServiceServicer):
             partitions=[
                 partitions_pb2.DynamicPartition(
                     partition_key=each.partition_key,
-                    create_time=rendering.timestamp(each.create_time),
+                    create_time=moments.timestamp(each.create_time),
                 )
                 for each in found
             ],

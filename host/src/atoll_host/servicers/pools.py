@@ -1,8 +1,8 @@
 """PoolsService: pools and their limits, for everyone."""
 
 from atoll.api.v1 import pools_pb2, pools_pb2_grpc
-from atoll_host import errors
-from atoll_host.api import pages, rendering
+from atoll_host import errors, moments
+from atoll_host.api import pages
 from atoll_host.locations import registry as registries
 from atoll_host.runs import pool_settings
 from atoll_host.servicers import contexts
@@ -116,7 +116,7 @@ def _slot(record: queue_records.SlotRecord) -> pools_pb2.PoolSlot:
         run_id=record.run_id,
         step_key=record.step_key,
         location_name=record.location_name,
-        request_time=rendering.timestamp(record.request_time),
-        grant_time=rendering.timestamp(record.grant_time),
+        request_time=moments.timestamp(record.request_time),
+        grant_time=moments.timestamp(record.grant_time),
         priority=-record.rank,
     )
